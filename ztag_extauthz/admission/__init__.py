@@ -1,0 +1,1 @@
+"""1. May they ask at all?"""

@@ -1,0 +1,46 @@
+"""What all parts that settings build have in common: they start, say whether they are ready, and close."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from msgspec import Struct
+
+from ztag_extauthz.meter import Meter
+
+
+class Readiness(Struct, frozen=True):
+    """Whether a component can do its work now, and if not, why."""
+
+    component: str
+    """What an operator calls it: `keys of https://issuer.example`, `policy envoy/authz/result` …"""
+    ready: bool
+    detail: str = ""
+    updated_at: float = 0.0
+    """Unix seconds of the last successful load; 0 if there was none."""
+
+
+class Resources(Struct, frozen=True):
+    """What `build()` may use of the process it is built in."""
+
+    folder: Path
+    """What relative paths of the settings are relative to: the folder of the configuration file."""
+    clock: Callable[[], float]
+    """Unix seconds; tests pass their own."""
+    meter: Meter
+
+
+class Component:
+    """A part that a worker builds from its settings. All methods have a default that does nothing."""
+
+    kind: ClassVar[str]
+
+    async def start(self) -> None:
+        """Begin what runs in the background; called once in the worker's event loop, must not wait for a network."""
+
+    async def close(self) -> None:
+        """End what `start` began."""
+
+    def readiness(self) -> tuple[Readiness, ...]:
+        """Return one entry for each thing that has to be there before requests can be answered."""
+        return ()

@@ -1,0 +1,114 @@
+"""Every metric of ztag, and the cells that the workers count in.
+
+All workers of a node count into one block of shared memory, a row of float64 cells each: counting is one addition to
+a worker's own row, a scrape adds up the rows, and a worker that dies takes no count with it. So every label's values
+are known beforehand: nothing that a caller sends can become a label.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, MutableSequence
+from itertools import product
+from typing import Literal
+
+from msgspec import Struct
+
+from ztag_extauthz.model import Outcome, Reason, Stage
+
+Kind = Literal["counter", "gauge", "histogram"]
+Name = Literal[
+    "ztag_decisions",
+    "ztag_check_seconds",
+    "ztag_stage_seconds",
+    "ztag_in_flight",
+    "ztag_shed",
+    "ztag_token_cache",
+    "ztag_key_fetches",
+    "ztag_audit_dropped",
+    "ztag_reloads",
+]
+
+BOUNDS = (25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1.0)
+"""Upper bounds of the histograms' buckets in seconds; an answer from memory takes tens of microseconds."""
+
+
+class Metric(Struct, frozen=True):
+    """A metric: its kind, its meaning and the values that its labels can have."""
+
+    kind: Kind
+    help: str
+    labels: Mapping[str, tuple[str, ...]] = {}
+
+    @property
+    def width(self) -> int:
+        """Cells that one series needs: a histogram has a bucket more than bounds, and the sum."""
+        return len(BOUNDS) + 2 if self.kind == "histogram" else 1
+
+
+METRICS: Mapping[Name, Metric] = {
+    "ztag_decisions": Metric(
+        "counter",
+        "Decisions by outcome, the reason of a refusal or an error, and the stage that decided.",
+        {"outcome": tuple(Outcome), "reason": ("", *Reason), "stage": tuple(Stage)},
+    ),
+    "ztag_check_seconds": Metric("histogram", "Time from the request's arrival to its answer."),
+    "ztag_stage_seconds": Metric("histogram", "Time spent in a stage.", {"stage": tuple(Stage)}),
+    "ztag_in_flight": Metric("gauge", "Requests being answered."),
+    "ztag_shed": Metric("counter", "Requests refused with UNAVAILABLE because too many were in flight."),
+    "ztag_token_cache": Metric("counter", "Verified tokens remembered or not.", {"result": ("hit", "miss")}),
+    "ztag_key_fetches": Metric("counter", "Fetches of signing keys.", {"result": ("ok", "error")}),
+    "ztag_audit_dropped": Metric("counter", "Audit lines dropped because the writer could not keep up."),
+    "ztag_reloads": Metric("counter", "Reloads of settings, policies or keys.", {"result": ("ok", "error")}),
+}
+
+
+def _layout() -> dict[tuple[Name, tuple[str, ...]], int]:
+    """Give every series its first cell."""
+    places: dict[tuple[Name, tuple[str, ...]], int] = {}
+    next_cell = 0
+    for name, metric in METRICS.items():
+        for values in product(*metric.labels.values()):
+            places[name, values] = next_cell
+            next_cell += metric.width
+    return places
+
+
+SERIES = _layout()
+CELLS = sum(METRICS[name].width for name, _ in SERIES)
+"""float64 cells of one worker."""
+
+
+class Meter:
+    """One worker's row of cells."""
+
+    def __init__(self, cells: MutableSequence[float] | None = None) -> None:
+        self._cells = [0.0] * CELLS if cells is None else cells
+
+    @staticmethod
+    def series(name: Name, *label_values: str) -> int:
+        """Return the cell of a series; done at load, so that counting is an addition."""
+        return SERIES[name, label_values]
+
+    def add(self, series: int, amount: float = 1.0) -> None:
+        self._cells[series] += amount
+
+    def observe(self, series: int, seconds: float) -> None:
+        self._cells[series + bisect_left(BOUNDS, seconds)] += 1.0
+        self._cells[series + len(BOUNDS) + 1] += seconds
+
+
+class Sample(Struct, frozen=True):
+    """One series of a scrape: a value, or the counts of the buckets and the sum."""
+
+    name: Name
+    labels: Mapping[str, str]
+    cells: tuple[float, ...]
+
+
+def add_up(rows: Iterable[MutableSequence[float]]) -> Iterator[Sample]:
+    """Yield every series that was ever counted, summed over the workers' rows."""
+    totals = [sum(column) for column in zip(*rows, strict=True)]
+    for (name, values), first in SERIES.items():
+        metric = METRICS[name]
+        cells = tuple(totals[first : first + metric.width])
+        if any(cells) or not metric.labels:
+            yield Sample(name, dict(zip(metric.labels, values, strict=True)), cells)

@@ -1,0 +1,155 @@
+"""The way of one request.
+
+1. admission        the request is readable, and may be asked about at all
+2. authentication   the first kind whose credential is present answers
+3. authorization    every authorizer has to allow; what one finds out, the next may read
+4. reporting        every reporter is told
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from random import getrandbits
+from time import perf_counter_ns
+from typing import Any
+
+from ztag_extauthz.admission.interface import Gate
+from ztag_extauthz.authentication.interface import Authenticator
+from ztag_extauthz.authorization.interface import Authorizer
+from ztag_extauthz.errors import CheckError
+from ztag_extauthz.model import (
+    EMPTY,
+    Allow,
+    Context,
+    Decision,
+    Deny,
+    Failed,
+    Identity,
+    Reason,
+    Request,
+    Stage,
+    Timings,
+    Verdict,
+)
+from ztag_extauthz.reporting.interface import Reporter
+
+
+class _Trail:
+    """How far one request has come; turned into a `Decision` at the end of its way."""
+
+    __slots__ = ("decided_by", "facts", "identity", "marks", "stage")
+
+    def __init__(self) -> None:
+        self.stage = Stage.ADMISSION
+        self.decided_by = ""
+        self.identity: Identity | None = None
+        self.facts: Mapping[str, Any] = EMPTY
+        self.marks = [perf_counter_ns()]
+
+    def enter(self, stage: Stage) -> None:
+        self.marks.append(perf_counter_ns())
+        self.stage = stage
+
+    def timings(self) -> Timings:
+        marks = [*self.marks, perf_counter_ns()]
+        return Timings(*(after - before for before, after in zip(marks, marks[1:], strict=False)))
+
+
+class Pipeline:
+    """The stages in their order; replaced as a whole on a reload, while requests under way keep theirs."""
+
+    def __init__(
+        self,
+        gates: Sequence[Gate],
+        authenticators: Sequence[Authenticator],
+        authorizers: Sequence[Authorizer],
+        reporters: Sequence[Reporter],
+        clock: Callable[[], float],
+    ) -> None:
+        self._gates = gates
+        self._authenticators = authenticators
+        self._authorizers = authorizers
+        self._reporters = reporters
+        self._clock = clock
+
+    async def decide(self, request: Request, deadline: float) -> Decision:
+        """Decide on a request and tell the reporters.
+
+        `deadline` is in seconds of `time.monotonic`. Never raises: what could not be found out is a `Failed`.
+        """
+        time = self._clock()
+        trail = _Trail()
+        verdict: Verdict | Failed
+        try:
+            verdict = await self._decide(request, deadline, trail)
+        except CheckError as error:
+            verdict = Failed(error.reason, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it was, it must not read as an answer
+            verdict = Failed(Reason.INTERNAL, f"{type(error).__name__} in {trail.stage} {trail.decided_by}")
+        decision = Decision(
+            decision_id(), time, verdict, trail.stage, trail.decided_by, trail.identity, trail.facts, trail.timings()
+        )
+        for reporter in self._reporters:
+            reporter.report(request, decision)
+        return decision
+
+    async def _decide(self, request: Request, deadline: float, trail: _Trail) -> Verdict:
+        for gate in self._gates:
+            trail.decided_by = gate.kind
+            refusal = await gate.admit(request, deadline)
+            if refusal is not None:
+                return refusal
+
+        trail.enter(Stage.AUTHENTICATION)
+        identity = await self._authenticate(request, deadline, trail)
+        if isinstance(identity, Deny):
+            return identity
+        trail.identity = identity
+
+        trail.enter(Stage.AUTHORIZATION)
+        return await self._authorize(request, identity, deadline, trail)
+
+    async def _authenticate(self, request: Request, deadline: float, trail: _Trail) -> Identity | Deny:
+        for authenticator in self._authenticators:
+            trail.decided_by = authenticator.kind
+            found = await authenticator.authenticate(request, deadline)
+            if found is not None:
+                return found
+        challenges = (authenticator.challenge() for authenticator in self._authenticators)
+        return Deny(
+            Reason.MISSING_CREDENTIALS,
+            "no credential of any accepted kind",
+            headers=tuple(("www-authenticate", challenge) for challenge in challenges if challenge),
+        )
+
+    async def _authorize(self, request: Request, identity: Identity, deadline: float, trail: _Trail) -> Verdict:
+        allows: list[Allow] = []
+        for authorizer in self._authorizers:
+            trail.decided_by = authorizer.kind
+            verdict = await authorizer.authorize(Context(request, identity, trail.facts), deadline)
+            if isinstance(verdict, Deny):
+                return verdict
+            if verdict.facts:
+                trail.facts = {**trail.facts, **verdict.facts}
+            allows.append(verdict)
+        return allows[0] if len(allows) == 1 else _merge(allows)
+
+
+def _merge(allows: Sequence[Allow]) -> Allow:
+    """Join what several authorizers wish to change, in their order."""
+    metadata: dict[str, Any] = {}
+    for allow in allows:
+        metadata.update(allow.metadata)
+    return Allow(
+        request_headers=tuple(pair for allow in allows for pair in allow.request_headers),
+        request_headers_to_remove=tuple(name for allow in allows for name in allow.request_headers_to_remove),
+        response_headers=tuple(pair for allow in allows for pair in allow.response_headers),
+        query_parameters=tuple(pair for allow in allows for pair in allow.query_parameters),
+        query_parameters_to_remove=tuple(name for allow in allows for name in allow.query_parameters_to_remove),
+        metadata=metadata,
+        shadowed=next((allow.shadowed for allow in allows if allow.shadowed), None),
+    )
+
+
+def decision_id() -> str:
+    """Return a random UUID (RFC 9562 version 4); it names a decision and keeps no secret, so speed may decide."""
+    bits = f"{getrandbits(128):032x}"
+    return f"{bits[:8]}-{bits[8:12]}-4{bits[13:16]}-{'89ab'[int(bits[16], 16) & 3]}{bits[17:20]}-{bits[20:]}"

@@ -1,0 +1,101 @@
+"""Bytes in, bytes out: what both engines serve."""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from time import monotonic, perf_counter
+from types import MappingProxyType
+
+from ztag_extauthz.envoy import Encoder, decode
+from ztag_extauthz.errors import MessageError, ZtagError
+from ztag_extauthz.meter import Meter
+from ztag_extauthz.model import Decision, Failed, Reason
+from ztag_extauthz.pipeline import Pipeline
+from ztag_extauthz.settings import ServerSettings
+
+
+class Status(IntEnum):
+    """The gRPC status codes that ztag answers with."""
+
+    OK = 0
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+
+
+class RpcError(ZtagError):
+    """The call ends with this status instead of an answer."""
+
+    def __init__(self, status: Status, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+# UNKNOWN is what opa-envoy-plugin gives for a policy without a usable answer. Any reason that is not listed is INTERNAL.
+STATUSES: Mapping[Reason, Status] = MappingProxyType(
+    {
+        Reason.EVALUATION: Status.UNKNOWN,
+        Reason.UNAVAILABLE: Status.UNAVAILABLE,
+        Reason.OVERLOADED: Status.UNAVAILABLE,
+        Reason.DEADLINE: Status.DEADLINE_EXCEEDED,
+    }
+)
+
+
+class Core:
+    """Answers one `envoy.service.auth.v3.Authorization/Check` after the other."""
+
+    def __init__(self, pipeline: Pipeline, encoder: Encoder, settings: ServerSettings, meter: Meter) -> None:
+        self._pipeline = pipeline
+        self._encoder = encoder
+        self._max_in_flight = settings.max_in_flight
+        self._meter = meter
+        self._in_flight = 0
+        self._in_flight_series = meter.series("ztag_in_flight")
+        self._shed_series = meter.series("ztag_shed")
+        self._seconds_series = meter.series("ztag_check_seconds")
+
+    @property
+    def in_flight(self) -> int:
+        """Requests being answered."""
+        return self._in_flight
+
+    async def check(self, message: bytes, deadline: float) -> bytes:
+        """Return the encoded CheckResponse for an encoded CheckRequest.
+
+        `deadline` is in seconds of `time.monotonic`. Raises `RpcError` where there is no answer or it comes too late.
+        """
+        if self._in_flight >= self._max_in_flight:
+            self._meter.add(self._shed_series)
+            raise RpcError(Status.UNAVAILABLE, "too many requests in flight")
+        started = perf_counter()
+        self._in_flight += 1
+        self._meter.add(self._in_flight_series)
+        try:
+            return await self._answer(message, deadline)
+        finally:
+            self._in_flight -= 1
+            self._meter.add(self._in_flight_series, -1.0)
+            self._meter.observe(self._seconds_series, perf_counter() - started)
+
+    async def _answer(self, message: bytes, deadline: float) -> bytes:
+        try:
+            request = decode(message)
+        except MessageError as error:
+            raise RpcError(Status.INVALID_ARGUMENT, str(error)) from error
+        decision = await self._pipeline.decide(request, deadline)
+        if monotonic() > deadline:
+            raise RpcError(Status.DEADLINE_EXCEEDED, f"decision {decision.id} came too late")
+        if isinstance(decision.verdict, Failed) and not self._encoder.answers_errors:
+            raise _rpc_error(decision, decision.verdict)
+        return self._encoder.encode(request, decision)
+
+
+def _rpc_error(decision: Decision, failed: Failed) -> RpcError:
+    """Name the decision, not the cause: the caller's proxy may show the message to anybody."""
+    return RpcError(STATUSES.get(failed.reason, Status.INTERNAL), f"{failed.reason}, decision {decision.id}")

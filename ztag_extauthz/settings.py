@@ -1,0 +1,95 @@
+"""The configuration, version 1: a file and the environment → `Settings`, or every mistake at once."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from ztag_extauthz.authentication import AuthenticatorSettings
+from ztag_extauthz.authorization import AuthorizerSettings
+from ztag_extauthz.reporting import ReporterSettings
+from ztag_extauthz.section import Seconds, Section
+
+
+class TlsSettings(Section):
+    """TLS of the gRPC listener. The files are read again when they change."""
+
+    certificate: str
+    """PEM file with the server's certificate chain."""
+    key: str
+    """PEM file with its private key."""
+    client_ca: str | None = None
+    """PEM file with the authorities that client certificates are verified against: mTLS."""
+    allowed_clients: tuple[str, ...] = ()
+    """SPIFFE ids (`spiffe://mesh.example/ns/edge/sa/envoy`) or DNS names that may ask; needs `client_ca`."""
+
+
+class ListenSettings(Section):
+    """Where ztag listens."""
+
+    grpc: str = "127.0.0.1:9191"
+    """`host:port` or `unix:///path.sock`. With several workers each has an endpoint of its own: the ports that follow,
+    or `path.1.sock` … (an HTTP/2 connection stays with one process, so a shared port loads one worker only)."""
+    admin: str = "127.0.0.1:9902"
+    """`host:port` of `/livez`, `/readyz`, `/metrics` and `/version` over plain HTTP."""
+    tls: TlsSettings | None = None
+    """TLS of the gRPC listener; left out: plain text."""
+    insecure_plaintext: bool = False
+    """Serve plain text on an address that is not loopback nor a UNIX socket, where a mesh does the encryption."""
+
+
+class ServerSettings(Section):
+    """How requests are served."""
+
+    engine: Literal["h2corn", "grpcio"] = "h2corn"
+    """The gRPC engine. `h2corn` (Rust) is several times faster, `grpcio` is the reference implementation."""
+    workers: int = Field(default=1, ge=1, le=256)
+    """Worker processes. On Kubernetes one a pod scales best."""
+    max_in_flight: int = Field(default=512, ge=1)
+    """Requests that one worker answers at the same time; more are refused at once with UNAVAILABLE."""
+    max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
+    """The largest CheckRequest; a larger one is refused with RESOURCE_EXHAUSTED."""
+    default_deadline: Seconds = 1.0
+    """Seconds for a request whose caller sets no `grpc-timeout`."""
+    drain_delay: float = Field(default=0.0, ge=0)
+    """Seconds between SIGTERM (health: NOT_SERVING) and the closing of the listeners, for Envoys that check health."""
+    drain_timeout: Seconds = 10.0
+    """Seconds that requests under way have after the listeners closed."""
+    reflection: bool = False
+    """Serve gRPC server reflection (extra `reflection`)."""
+
+
+class AdmissionSettings(Section):
+    """What is refused before anybody is asked for a credential."""
+
+    insecure_ambiguous_paths: bool = False
+    """Let through paths that two programs may read differently (encoded slashes, dot segments, backslashes, empty
+    segments, `;` parameters, control characters). Only where Envoy normalises them itself."""
+
+
+class ResponseSettings(Section):
+    """What ztag adds to its answers."""
+
+    identity_headers: bool = True
+    """Tell the upstream who asks: `x-ztag-subject`, `x-ztag-issuer`, `x-ztag-kind`, `x-ztag-decision-id`."""
+    owned_headers: tuple[str, ...] = ()
+    """Further request headers that only the policy may set (`x-user`, `x-role` …): a client's copies are removed.
+    Those that begin with `x-ztag-` always are."""
+    error_response: bool = False
+    """Answer errors with `error_response` (Envoy 1.37 and later) instead of a gRPC status."""
+    max_body_bytes: int = Field(default=4096, ge=0)
+    """Bytes of a denial's body at most."""
+
+
+class Settings(Section):
+    """Everything."""
+
+    listen: ListenSettings = ListenSettings()
+    server: ServerSettings = ServerSettings()
+    admission: AdmissionSettings = AdmissionSettings()
+    authentication: tuple[AuthenticatorSettings, ...] = Field(min_length=1)
+    """The first kind whose credential is present answers."""
+    authorization: tuple[AuthorizerSettings, ...] = Field(min_length=1)
+    """Every one has to allow, in this order."""
+    response: ResponseSettings = ResponseSettings()
+    reporting: tuple[ReporterSettings, ...] = ()
+    """Who is told of decisions; metrics always are."""
