@@ -1,0 +1,43 @@
+"""The documentation tells the truth: links lead somewhere, metrics are all listed, named tests exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ztag_extauthz.meter import METRICS, Metric, Name
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
+TESTS = "\n".join(path.read_text() for path in ROOT.glob("tests/**/test_*.py"))
+
+
+def metric_row(name: Name, metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    shown = f"{name}_total" if metric.kind == "counter" else name
+    return f"| `{shown}` | {metric.kind} | {labels} | {metric.help} |"
+
+
+def metrics_table() -> str:
+    rows = [metric_row(name, metric) for name, metric in METRICS.items()]
+    return "\n".join(["| metric | kind | labels | meaning |", "|---|---|---|---|", *rows])
+
+
+def test_operations_lists_every_metric() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    section = re.search(r"<!-- metrics: begin[^>]*-->\n(.*)\n<!-- metrics: end -->", page, re.DOTALL)
+    assert section is not None
+    assert section[1] == metrics_table()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
+    missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_named_tests_exist(page: Path) -> None:
+    names = re.findall(r"`(test_[a-z0-9_]+)…?`", page.read_text())
+    assert [name for name in names if name not in TESTS] == []
