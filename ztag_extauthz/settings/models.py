@@ -1,4 +1,4 @@
-"""The configuration, version 1: a file and the environment → `Settings`, or every mistake at once."""
+"""The sections of the configuration; those of the stages stand in the files that read them."""
 
 from typing import Literal
 

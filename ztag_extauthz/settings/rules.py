@@ -1,0 +1,126 @@
+"""What one section cannot see: checks between the sections, and the insecure choices in force.
+
+The checks run on whatever sections are right by themselves, so that a mistake in one does not hide those in others.
+"""
+
+from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
+from typing import Any
+
+from msgspec import Struct
+from pydantic import TypeAdapter, ValidationError
+
+from ztag_extauthz.authentication import AuthenticatorSettings
+from ztag_extauthz.section import Section
+from ztag_extauthz.settings.document import Path, spell
+from ztag_extauthz.settings.mistakes import Finding
+from ztag_extauthz.settings.models import ListenSettings, ServerSettings, Settings
+
+UNIX = "unix://"
+
+
+class Sound(Struct, frozen=True):
+    """The sections that are right by themselves; None for those that are not."""
+
+    listen: ListenSettings | None
+    server: ServerSettings | None
+    authentication: Sequence[Any]
+
+
+def sound(value: dict[str, Any]) -> Sound:
+    entries = value.get("authentication")
+    return Sound(
+        _try(ListenSettings, value.get("listen", {})),
+        _try(ServerSettings, value.get("server", {})),
+        [_try(AuthenticatorSettings, entry) for entry in entries] if isinstance(entries, list) else [],
+    )
+
+
+def check(parts: Sound) -> Iterator[Finding]:
+    """Yield what is wrong between the sections."""
+    if parts.listen:
+        yield from _check_addresses(parts.listen, parts.server.workers if parts.server else 1)
+        yield from _check_tls(parts.listen)
+    yield from _check_authentication(parts.authentication)
+
+
+def insecure(settings: Settings) -> tuple[str, ...]:
+    """Return the insecure choices in force, `listen.insecure_plaintext` …; they are named at every start."""
+    return tuple(_insecure(settings, ()))
+
+
+def split_address(address: str) -> tuple[str, int] | None:
+    """Return host and port of `host:port` (`[::1]:9191` for IPv6), or None if it is not of that form."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isascii() or not port.isdecimal() or int(port) > 65535:
+        return None
+    bare = host.removeprefix("[").removesuffix("]")
+    if not bare or (":" in bare) != (host != bare) or "/" in bare:
+        return None
+    return bare, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _try(kind: Any, value: Any) -> Any:
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError:
+        return None
+
+
+def _check_addresses(listen: ListenSettings, workers: int) -> Iterator[Finding]:
+    grpc, admin = split_address(listen.grpc), split_address(listen.admin)
+    if admin is None:
+        yield ("listen", "admin"), "is no address", "write host:port, e.g. 127.0.0.1:9902"
+    if listen.grpc.startswith(UNIX):
+        if not listen.grpc.removeprefix(UNIX).startswith("/"):
+            yield ("listen", "grpc"), "the socket's path is not absolute", "write unix:///run/ztag/ztag.sock"
+        return
+    if grpc is None:
+        yield ("listen", "grpc"), "is no address", "write host:port, e.g. 127.0.0.1:9191, or unix:///path.sock"
+        return
+    if not is_loopback(grpc[0]) and listen.tls is None and not listen.insecure_plaintext:
+        remedy = "add listen.tls, listen on loopback or a UNIX socket, or set listen.insecure_plaintext: true"
+        yield ("listen", "grpc"), "plain text on an address that others can reach", remedy
+    if grpc[1] and grpc[1] + workers - 1 > 65535:
+        yield ("listen", "grpc"), f"{workers} workers need {workers} ports from {grpc[1]} on", "take a lower port"
+    if admin and admin[1] and grpc[1] <= admin[1] < grpc[1] + workers:
+        remedy = "each worker has a port of its own, from that of listen.grpc on"
+        yield ("listen", "admin"), f"port {admin[1]} belongs to a worker", remedy
+
+
+def _check_tls(listen: ListenSettings) -> Iterator[Finding]:
+    if listen.tls and listen.tls.allowed_clients and listen.tls.client_ca is None:
+        remedy = "add listen.tls.client_ca: without it no client shows a certificate"
+        yield ("listen", "tls", "allowed_clients"), "needs client_ca", remedy
+
+
+def _check_authentication(entries: Sequence[Any]) -> Iterator[Finding]:
+    issuers: dict[str, int] = {}
+    for index, entry in enumerate(entries):
+        path: Path = ("authentication", index)
+        if getattr(entry, "kind", "") == "anonymous" and index < len(entries) - 1:
+            yield path, "anonymous answers for everybody, so no later kind would be asked", "move it to the end"
+        issuer = getattr(entry, "issuer", None)
+        if isinstance(issuer, str) and issuer in issuers:
+            yield (*path, "issuer"), f"is the issuer of authentication[{issuers[issuer]}] already", "join the two"
+        elif isinstance(issuer, str):
+            issuers[issuer] = index
+
+
+def _insecure(value: Any, path: Path) -> Iterator[str]:
+    if isinstance(value, Section):
+        for name in type(value).model_fields:
+            chosen = getattr(value, name)
+            if (name.startswith("insecure_") and chosen) or (name == "dry_run" and chosen is True):
+                yield spell((*path, name))
+            yield from _insecure(chosen, (*path, name))
+    elif isinstance(value, tuple):
+        for index, entry in enumerate(value):
+            yield from _insecure(entry, (*path, index))
