@@ -3,6 +3,7 @@
 file, environment ─document, environment─▶ document with origins ─models, rules─▶ Settings | every Mistake
 """
 
+from ztag_extauthz.settings.addresses import endpoints
 from ztag_extauthz.settings.loading import load
 from ztag_extauthz.settings.models import (
     AdmissionSettings,
@@ -21,6 +22,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "TlsSettings",
+    "endpoints",
     "insecure",
     "load",
 ]

@@ -4,7 +4,6 @@ The checks run on whatever sections are right by themselves, so that a mistake i
 """
 
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
 from typing import Any
 
 from msgspec import Struct
@@ -12,11 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from ztag_extauthz.authentication import AuthenticatorSettings
 from ztag_extauthz.section import Section
+from ztag_extauthz.settings.addresses import UNIX, is_loopback, split_address
 from ztag_extauthz.settings.document import Path, spell
 from ztag_extauthz.settings.mistakes import Finding
 from ztag_extauthz.settings.models import ListenSettings, ServerSettings, Settings
-
-UNIX = "unix://"
 
 
 class Sound(Struct, frozen=True):
@@ -47,24 +45,6 @@ def check(parts: Sound) -> Iterator[Finding]:
 def insecure(settings: Settings) -> tuple[str, ...]:
     """Return the insecure choices in force, `listen.insecure_plaintext` …; they are named at every start."""
     return tuple(_insecure(settings, ()))
-
-
-def split_address(address: str) -> tuple[str, int] | None:
-    """Return host and port of `host:port` (`[::1]:9191` for IPv6), or None if it is not of that form."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isascii() or not port.isdecimal() or int(port) > 65535:
-        return None
-    bare = host.removeprefix("[").removesuffix("]")
-    if not bare or (":" in bare) != (host != bare) or "/" in bare:
-        return None
-    return bare, int(port)
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _try(kind: Any, value: Any) -> Any:

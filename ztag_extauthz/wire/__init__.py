@@ -1,0 +1,1 @@
+"""Configuration for the programs that ask ztag, made from ztag's own settings."""
