@@ -14,9 +14,12 @@ class AnonymousSettings(Section):
     """Let requests without any credential go on to the policy, which then decides on `input.identity.kind`."""
 
     kind: Literal["anonymous"]
+    insecure_any_authorization: bool = False
+    """Also take requests with an `authorization` header that no other kind accepts, for a policy that reads it by
+    itself."""
 
     def build(self, resources: Resources) -> "Anonymous":  # noqa: ARG002 - every kind is built alike
-        return Anonymous()
+        return Anonymous(any_authorization=self.insecure_any_authorization)
 
 
 class Anonymous(Authenticator):
@@ -24,5 +27,11 @@ class Anonymous(Authenticator):
 
     kind = "anonymous"
 
-    async def authenticate(self, request: Request, deadline: float) -> Identity:  # noqa: ARG002
+    def __init__(self, *, any_authorization: bool) -> None:
+        self._any_authorization = any_authorization
+
+    async def authenticate(self, request: Request, deadline: float) -> Identity | None:  # noqa: ARG002
+        """Answer for nobody; a header that shows somebody, but of no accepted kind, gets no answer and hence a 401."""
+        if "authorization" in request.headers and not self._any_authorization:
+            return None
         return NOBODY

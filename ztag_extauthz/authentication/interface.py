@@ -1,6 +1,7 @@
 """Who asks?"""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 from ztag_extauthz.component import Component
 from ztag_extauthz.model import Deny, Identity, Request
@@ -20,3 +21,24 @@ class Authenticator(Component, ABC):
     def challenge(self) -> str | None:
         """Return the `WWW-Authenticate` value for a request that shows no credential at all (RFC 9110 11.6.1)."""
         return None
+
+    def joined(self, other: "Authenticator") -> "Authenticator | None":  # noqa: ARG002 - for kinds that can
+        """Return one that does the work of both where they read the same credential, else None.
+
+        A credential then has one reader who knows every issuer, so none falls through to a later kind.
+        """
+        return None
+
+
+def join(authenticators: Iterable[Authenticator]) -> list[Authenticator]:
+    """Join those that read the same credential, each at the place of the first of them."""
+    joined: list[Authenticator] = []
+    for new in authenticators:
+        for place, earlier in enumerate(joined):
+            both = earlier.joined(new)
+            if both is not None:
+                joined[place] = both
+                break
+        else:
+            joined.append(new)
+    return joined

@@ -1,0 +1,62 @@
+"""Bearer tokens in requests, and what to answer about them (RFC 6750)."""
+
+from msgspec import Struct
+
+from ztag_extauthz.model import Deny, Reason, Request
+
+
+class Bearer(Struct, frozen=True):
+    """Where a token stands in a request, and the words that refuse it."""
+
+    header: str
+    """In lower case."""
+    prefix: str
+    """The scheme in lower case with a space behind it, or "" where the bare token is the value."""
+    realm: str
+
+    def token_of(self, request: Request) -> str | Deny | None:
+        """Return the token, a refusal of a header that cannot be read, or None where there is none.
+
+        Another scheme in `authorization` is another kind's credential. Any other header is ours alone: whatever stands
+        in it is a token.
+        """
+        value = request.headers.get(self.header)
+        if value is None:
+            return None
+        if self.header in request.repeated:
+            return self.unreadable("the credential was sent more than once")
+        size = len(self.prefix)
+        if value[:size].lower() == self.prefix:
+            return self._token(value[size:].strip(" "), request.path)
+        if self.header == "authorization" and value.strip().lower() != self.prefix.strip():
+            return None
+        return self.invalid("the bearer token is missing")
+
+    def _token(self, token: str, path: str) -> str | Deny:
+        if "," in token:
+            # Envoy joins repeated fields by a comma, which no token contains (RFC 6750 2.1).
+            return self.unreadable("the credential was sent more than once")
+        if "access_token=" in path and _in_query(path):
+            return self.unreadable("tokens were sent in two places")
+        return token or self.invalid("the bearer token is missing")
+
+    def challenge(self) -> str:
+        """Return the challenge for a request without credentials, which gets no error code (RFC 6750 3.1)."""
+        return f'Bearer realm="{self.realm}"'
+
+    def invalid(self, why: str) -> Deny:
+        """Refuse a token (401). `why` is ASCII without quotes and backslashes and repeats nothing of the token."""
+        return self._refusal(Reason.INVALID_CREDENTIALS, "invalid_token", why)
+
+    def unreadable(self, why: str) -> Deny:
+        """Refuse a request that shows its token in a wrong way (400)."""
+        return self._refusal(Reason.MALFORMED_REQUEST, "invalid_request", why)
+
+    def _refusal(self, reason: Reason, error: str, why: str) -> Deny:
+        value = f'Bearer realm="{self.realm}", error="{error}", error_description="{why}"'
+        return Deny(reason, why, headers=(("www-authenticate", value),))
+
+
+def _in_query(path: str) -> bool:
+    query = path.partition("?")[2].partition("#")[0]
+    return any(parameter.startswith("access_token=") for parameter in query.split("&"))

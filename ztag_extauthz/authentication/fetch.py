@@ -1,0 +1,149 @@
+"""One GET of one small document, from an address that the settings or an issuer's own document name.
+
+Bounded in every way: https (or loopback), no redirect, no proxy, at most `MAX_BYTES`, and no longer than its deadline,
+however slowly the other side drips.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from ipaddress import ip_address
+from socket import SHUT_RDWR
+from threading import Thread, Timer
+from time import monotonic
+from urllib.parse import SplitResult, urlsplit
+
+from msgspec import Struct
+
+MAX_BYTES = 512 * 1024
+_CHUNK = 16 * 1024
+
+
+class FetchError(Exception):
+    """The document cannot be had; the message is for the operator."""
+
+
+class Fetched(Struct, frozen=True):
+    """A document and for how long its server vouches for it."""
+
+    document: bytes
+    max_age: float | None
+    """Seconds, from `cache-control`; None if it does not say."""
+
+
+async def in_daemon(work: Callable[[], Fetched]) -> Fetched:
+    """Run what blocks in a thread that keeps nobody from exiting (those of `asyncio.to_thread` are waited for)."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Fetched] = loop.create_future()
+
+    def run() -> None:
+        result: Fetched | Exception
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - it is raised where it is awaited
+            result = error
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_deliver, future, result)
+
+    Thread(target=run, name="fetch keys", daemon=True).start()
+    return await future
+
+
+def _deliver(future: "asyncio.Future[Fetched]", result: Fetched | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+
+
+def why_not_url(url: str, *, insecure_http: bool) -> str:
+    """Return why nothing may be fetched from there, or ""."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return "is no URL"
+    if parts.scheme not in {"http", "https"} or not host or not url.isascii() or not url.isprintable() or " " in url:
+        return "is no https URL"
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        return "has a user, a password or a fragment"
+    if parts.scheme == "http" and not insecure_http and not _is_loopback(host):
+        return "is not https: whoever sits on the way could put keys of their own there"
+    return ""
+
+
+def fetch(url: str, deadline: float, context: ssl.SSLContext) -> Fetched:
+    """Return what stands at an address. Blocks, until `deadline` (seconds of `time.monotonic`) at most.
+
+    Raises `FetchError`.
+    """
+    parts = urlsplit(url)
+    connection = _connection(parts, max(0.001, deadline - monotonic()), context)
+    try:
+        connection.connect()
+        # The socket's own timeout begins anew with every byte that drips in; this one does not.
+        guard = Timer(max(0.0, deadline - monotonic()), _hang_up, [connection])
+        guard.daemon = True
+        guard.start()
+        try:
+            return _get(connection, parts)
+        finally:
+            guard.cancel()
+    except (OSError, HTTPException, ValueError) as error:
+        late = " in time" if monotonic() >= deadline else ""
+        raise FetchError(f"{parts.netloc} does not answer{late}: {type(error).__name__}") from error
+    finally:
+        connection.close()
+
+
+def _connection(parts: SplitResult, timeout: float, context: ssl.SSLContext) -> HTTPConnection:
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        return HTTPSConnection(host, parts.port, timeout=timeout, context=context)
+    return HTTPConnection(host, parts.port, timeout=timeout)
+
+
+def _get(connection: HTTPConnection, parts: SplitResult) -> Fetched:
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection.request("GET", target, headers={"accept": "application/json", "accept-encoding": "identity"})
+    response = connection.getresponse()
+    if response.status != 200:
+        remedy = "; redirects are not followed" if 300 <= response.status < 400 else ""
+        raise FetchError(f"{parts.netloc} answers {response.status}{remedy}")
+    document = b""
+    while chunk := response.read1(_CHUNK):
+        document += chunk
+        if len(document) > MAX_BYTES:
+            raise FetchError(f"{parts.netloc} sends more than {MAX_BYTES} bytes")
+    if response.length:
+        raise FetchError(f"{parts.netloc} breaks off")
+    return Fetched(document, _max_age(response.headers.get("cache-control", "")))
+
+
+def _hang_up(connection: HTTPConnection) -> None:
+    try:
+        connection.sock.shutdown(SHUT_RDWR)
+    except (OSError, AttributeError):
+        return  # it has just ended by itself
+
+
+def _max_age(cache_control: str) -> float | None:
+    for directive in cache_control.lower().split(","):
+        name, _, value = directive.strip().partition("=")
+        if name in {"no-cache", "no-store"}:
+            return 0.0
+        digits = value.strip('" ')
+        if name == "max-age" and digits.isascii() and digits.isdecimal():
+            return float(digits[:10])
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,60 @@
+"""What a token's claims have to say (RFC 7519 4.1, RFC 8725 3.8 to 3.12)."""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, TypeGuard
+
+from msgspec import Struct
+
+LAST_SECOND = 253_402_300_799
+"""The end of the year 9999. A later `exp` is one in milliseconds, which would make the token eternal."""
+
+
+class Expected(Struct, frozen=True):
+    """What the settings ask of a token of one issuer."""
+
+    audiences: frozenset[str]
+    types: frozenset[str]
+    """In lower case; "" for a token without `typ`."""
+    subject_claim: str
+    clock_skew: float
+    """Seconds by which the issuer's clock may differ from ours."""
+
+
+def why_not(claims: Mapping[str, Any], kind: str, expected: Expected, now: float) -> str:
+    """Return what is wrong with the claims, in words fit for the token's sender, or "" if nothing is.
+
+    `iss` has been compared already: it chose what is `expected`. `kind` is the header's `typ`, `now` in Unix seconds.
+    """
+    if kind not in expected.types:
+        return "the token is of a type that is not accepted here"
+    if not _is_meant_for(claims.get("aud"), expected.audiences):
+        return "the token is for another audience"
+    subject = claims.get(expected.subject_claim)
+    if type(subject) is not str or not subject:
+        return "the token does not say whom it stands for"
+    return _why_not_now(claims, now, expected.clock_skew)
+
+
+def _why_not_now(claims: Mapping[str, Any], now: float, skew: float) -> str:
+    expires, begins, issued = claims.get("exp"), claims.get("nbf", 0), claims.get("iat", 0)
+    if not (_is_date(expires) and _is_date(begins) and _is_date(issued)):
+        return "exp, nbf or iat of the token is missing or no date"
+    if now >= expires + skew:
+        return "the token has expired"
+    if now < begins - skew or now < issued - skew:
+        return "the token is not valid yet"
+    return ""
+
+
+def _is_meant_for(audience: Any, audiences: frozenset[str]) -> bool:
+    if type(audience) is str:
+        return audience in audiences
+    if type(audience) is not list or not all(type(entry) is str for entry in audience):
+        return False
+    return not audiences.isdisjoint(audience)
+
+
+def _is_date(value: Any) -> TypeGuard[float]:
+    """Return whether it is a NumericDate: a JSON number, so neither text nor `true`."""
+    return type(value) in (int, float) and isfinite(value) and 0 <= value <= LAST_SECOND

@@ -1,0 +1,125 @@
+"""Where the keys of an issuer come from, and when they are fetched again.
+
+file        read once, at load; a reload of the settings reads it again
+url         fetched in the background, and once more when a token names a key that is not known
+discovery   the url stands in the issuer's own OpenID configuration
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from pydantic import Field, model_validator
+
+from ztag_extauthz.authentication.fetch import Fetched, FetchError, fetch, why_not_url
+from ztag_extauthz.authentication.key_source import FileKeys, KeySource, RemoteKeys, Schedule
+from ztag_extauthz.component import Resources
+from ztag_extauthz.errors import Mistake, SettingsError
+from ztag_extauthz.section import Seconds, Section
+
+if TYPE_CHECKING:
+    import ssl
+
+    from ztag_extauthz.authentication.jose.key_set import KeySet
+
+WELL_KNOWN = "/.well-known/openid-configuration"
+
+
+class JwksSettings(Section):
+    """Where the issuer's keys come from. With neither `file` nor `url`: OIDC discovery from the issuer."""
+
+    file: str | None = None
+    """A JSON Web Key Set."""
+    url: str | None = None
+    """https address of the key set. Redirects are not followed."""
+    ca: str | None = None
+    """PEM file with the authorities that the key server's certificate is verified against; left out: the system's."""
+    timeout: Seconds = Field(default=5.0, le=60)
+    """Seconds that one fetch may take in all."""
+    refresh: Seconds = 600.0
+    """Seconds between two fetches at most; the server's `cache-control` may ask for less."""
+    cool_down: Seconds = 30.0
+    """Seconds between two fetches at least, whatever tokens or `cache-control` ask for."""
+    max_stale: Seconds = 86400.0
+    """Seconds that the last keys serve while no new ones can be fetched."""
+    insecure_http_keys: bool = False
+    """Fetch keys over plain http. Without it only from loopback."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "JwksSettings":
+        if self.file is not None and self.url is not None:
+            raise ValueError("has a file and a url\nkeep one of the two; with neither, keys are discovered")
+        if self.cool_down > self.refresh:
+            raise ValueError("cool_down is longer than refresh\nlower cool_down or raise refresh")
+        why = "" if self.url is None else why_not_url(self.url, insecure_http=self.insecure_http_keys)
+        if why:
+            raise ValueError(f"url {why}\nwrite an https address, or set insecure_http_keys: true")
+        return self
+
+
+def key_source(settings: JwksSettings, issuer: str, algorithms: Sequence[str], resources: Resources) -> KeySource:
+    """Return the source that the settings ask for. Raises `SettingsError`."""
+    from ztag_extauthz.authentication.jose.key_set import KeySet  # noqa: PLC0415 - loads OpenSSL
+
+    def read(document: bytes) -> KeySet:
+        return KeySet(document, algorithms)
+
+    name = f"keys of {issuer}"
+    if settings.file is not None:
+        return FileKeys(name, _from_file(resources.folder / settings.file, read), resources.clock())
+    schedule = Schedule(settings.refresh, settings.cool_down, settings.max_stale)
+    return RemoteKeys(name, _getter(settings, issuer, resources.folder), read, schedule, resources)
+
+
+def _from_file(path: Path, read: "Callable[[bytes], KeySet]") -> "KeySet":
+    from ztag_extauthz.authentication.jose.key_set import KeySetError  # noqa: PLC0415
+
+    try:
+        return read(path.read_bytes())
+    except OSError as error:
+        mistake = Mistake(str(path), f"cannot be read: {error.strerror}", "jwks.file names a JSON Web Key Set")
+    except KeySetError as error:
+        mistake = Mistake(str(path), str(error), "write the issuer's public keys there, {keys: [...]}, each with a kid")
+    raise SettingsError((mistake,))
+
+
+def _getter(settings: JwksSettings, issuer: str, folder: Path) -> Callable[[], Fetched]:
+    context = _tls(folder / settings.ca if settings.ca else None)
+    url = settings.url
+
+    def get() -> Fetched:
+        deadline = monotonic() + settings.timeout
+        address = url or _discover(issuer, deadline, context, insecure_http=settings.insecure_http_keys)
+        return fetch(address, deadline, context)
+
+    return get
+
+
+def _discover(issuer: str, deadline: float, context: "ssl.SSLContext", *, insecure_http: bool) -> str:
+    """Return the `jwks_uri` of an issuer (OpenID Connect Discovery 4). Raises `FetchError`."""
+    from ztag_extauthz.authentication.jose.text import decode_object  # noqa: PLC0415
+
+    address = issuer.rstrip("/") + WELL_KNOWN
+    try:
+        document = decode_object(fetch(address, deadline, context).document)
+    except ValueError as error:
+        raise FetchError(f"{address}: {error}") from error
+    if document.get("issuer") != issuer:
+        # Otherwise one issuer's host could speak for another (OpenID Connect Discovery 4.3).
+        raise FetchError(f"{address}: its issuer is not the one in the settings, byte for byte")
+    url = document.get("jwks_uri")
+    why = why_not_url(url, insecure_http=insecure_http) if isinstance(url, str) else "is missing"
+    if why or not isinstance(url, str):
+        raise FetchError(f"{address}: its jwks_uri {why}")
+    return url
+
+
+def _tls(ca: Path | None) -> "ssl.SSLContext":
+    import ssl  # noqa: PLC0415
+
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        mistake = Mistake(str(ca), f"cannot be used: {error.strerror or error}", "jwks.ca names a PEM file")
+        raise SettingsError((mistake,)) from error
