@@ -9,7 +9,7 @@ Rules:
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -128,10 +128,19 @@ def is_secret(header: str) -> bool:
 def to_json(record: DecisionRecord) -> bytes:
     """Return one line of ASCII, whatever the texts hold: nothing in it speaks to a terminal or to a log's reader."""
     try:
-        line = msgspec.json.encode(record)
+        line = msgspec.json.encode(record, enc_hook=_plain)
     except UnicodeEncodeError:  # half a surrogate pair
-        return _ascii(msgspec.to_builtins(record))
+        return _ascii(msgspec.to_builtins(record, enc_hook=_plain))
     return line if line.isascii() else _ascii(msgspec.json.decode(line))
+
+
+def _plain(value: object) -> object:
+    """Return a frozen mapping (`model.EMPTY`) or a policy's set as JSON has it."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Set):
+        return sorted(value, key=repr)
+    raise TypeError(type(value).__name__)
 
 
 def to_message(record: DecisionRecord) -> "decision_pb2.Decision":
