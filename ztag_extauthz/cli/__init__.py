@@ -3,10 +3,14 @@
 A command imports what it needs when it runs, so that `ztag --version` and completion stay quick.
 """
 
+import sys
+import traceback
+
 import typer
 
 from ztag_extauthz import __version__
 from ztag_extauthz.cli import check, config, demo, policy, serve, wire
+from ztag_extauthz.cli.common import FAILED
 
 app = typer.Typer(
     help="ztag: an external-authorization server for Envoy and Istio.",
@@ -48,5 +52,9 @@ def _root(
 
 
 def main() -> None:
-    """Run the command that the arguments name."""
-    app()
+    """Run the command that the arguments name. What nobody expected exits with 2, for 1 is an answer (`no`)."""
+    try:
+        app()
+    except Exception:  # noqa: BLE001 - the traceback says what it was
+        traceback.print_exc()
+        sys.exit(FAILED)

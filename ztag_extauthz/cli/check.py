@@ -80,7 +80,7 @@ def _print(found: "Trace", *, show_input: bool) -> None:
         table.add_row(row.stage, row.verdict, row.decided_by, f"{row.microseconds:.1f}" if row.microseconds else "")
     console.print(table)
     console.print("Envoy gets:")
-    console.print_json(json.dumps(found.answer))
+    console.print_json(json.dumps(found.envoy))
     if show_input:
         console.print("The policy saw:")
         console.print_json(json.dumps(found.policy_input))

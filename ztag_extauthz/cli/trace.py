@@ -1,6 +1,7 @@
 """One decision made in this process, with all that is known of its way."""
 
 import asyncio
+import json
 from time import monotonic
 from typing import Any
 
@@ -11,7 +12,8 @@ from ztag_extauthz.authorization import opa_input
 from ztag_extauthz.component import Resources
 from ztag_extauthz.envoy import Encoder, decode
 from ztag_extauthz.envoy.protojson import check_request, check_response
-from ztag_extauthz.model import Allow, Context, Decision, Deny, Failed, Request, Stage
+from ztag_extauthz.model import Allow, Context, Decision, Failed, Request, Stage
+from ztag_extauthz.reporting.record import full, outcome_of, to_json
 from ztag_extauthz.server.core import STATUSES, Status
 from ztag_extauthz.settings import Settings
 from ztag_extauthz.wiring import build
@@ -33,9 +35,9 @@ class Trace(Struct, frozen=True):
     outcome: str
     summary: str
     stages: tuple[Row, ...]
-    identity: dict[str, Any] | None
-    facts: dict[str, Any]
-    answer: dict[str, Any]
+    decision: dict[str, Any]
+    """The record, `proto/ztag/v1/decision.proto`."""
+    envoy: dict[str, Any]
     """The CheckResponse, or `{"grpcStatus": …, "message": …}`."""
     policy_input: dict[str, Any] | None
 
@@ -63,20 +65,14 @@ async def _trace(settings: Settings, resources: Resources, message: bytes, timeo
         decision = await gateway.pipeline.decide(request, deadline)
     finally:
         await gateway.close()
-    verdict = decision.verdict
     return Trace(
-        outcome=_word(verdict),
+        outcome=outcome_of(decision),
         summary=_summary(decision),
         stages=tuple(_rows(decision)),
-        identity=msgspec.to_builtins(decision.identity) if decision.identity else None,
-        facts=dict(decision.facts),
-        answer=_answer(settings, request, decision),
+        decision=json.loads(to_json(full(request, decision))),
+        envoy=_answer(settings, request, decision),
         policy_input=_policy_input(request, decision),
     )
-
-
-def _word(verdict: Allow | Deny | Failed) -> str:
-    return "allow" if isinstance(verdict, Allow) else "deny" if isinstance(verdict, Deny) else "error"
 
 
 def _summary(decision: Decision) -> str:
@@ -98,7 +94,7 @@ def _rows(decision: Decision) -> list[Row]:
         if index < last:
             rows.append(Row(stage, "pass", _passed_by(decision, stage), microseconds))
         elif index == last:
-            rows.append(Row(stage, _word(decision.verdict), decision.decided_by, microseconds))
+            rows.append(Row(stage, outcome_of(decision), decision.decided_by, microseconds))
         else:
             rows.append(Row(stage, "not reached", "", 0.0))
     return rows

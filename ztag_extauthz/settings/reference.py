@@ -34,8 +34,8 @@ authorization:
 
 ## Environment
 
-`ZTAG_` and the path in capitals, joined by `__`, overrides the file; list entries go by their number from 0, and a value
-that is a JSON array or object is read as such. A variable that names no setting is refused like a wrong key.
+`ZTAG_` and the path in capitals, joined by `__`, overrides the file; list entries go by their number from 0, and a
+value that is a JSON array or object is read as such. A variable that names no setting is refused like a wrong key.
 
 | setting | variable |
 |---|---|
@@ -62,11 +62,8 @@ def reference() -> str:
 def _section(path: str, section: type[Section], *, titled: bool) -> Iterator[str]:
     kind = kind_of(section)
     if titled:
-        yield (
-            f"### `{path}`: `kind: {kind}`\n\n{_text(section.__doc__)}\n"
-            if kind
-            else f"### `{path}`\n\n{_text(section.__doc__)}\n"
-        )
+        heading = f"### `{path}`: `kind: {kind}`" if kind else f"### `{path}`"
+        yield f"{heading}\n\n{_text(section.__doc__)}\n"
     rows = [_row(name, field) for name, field in section.model_fields.items() if name != "kind"]
     if rows:
         yield "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows]) + "\n"
@@ -77,9 +74,7 @@ def _section(path: str, section: type[Section], *, titled: bool) -> Iterator[str
 
 def _row(name: str, field: FieldInfo) -> str:
     meaning = _text(field.description) or _text(next((s.__doc__ for s in sections_in(field.annotation)), ""))
-    return f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {meaning}{_bounds(field)} |".replace(
-        "\n", " "
-    )
+    return f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {meaning}{_bounds(field)} |"
 
 
 def _type(annotation: Any) -> str:
