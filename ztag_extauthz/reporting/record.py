@@ -9,7 +9,8 @@ Rules:
 """
 
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +139,7 @@ def _plain(value: object) -> object:
     """Return a frozen mapping (`model.EMPTY`) or a policy's set as JSON has it."""
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, Set):
+    if isinstance(value, AbstractSet):
         return sorted(value, key=repr)
     raise TypeError(type(value).__name__)
 
