@@ -39,7 +39,7 @@ def closed(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     result = {key: closed(value) for key, value in node.items()}
-    if node.get("type") == "object" and "properties" in node:
+    if node.get("type") == "object" and "properties" in node and "allOf" not in node:
         result["additionalProperties"] = False
         result["propertyNames"] = {"enum": sorted(node["properties"])}
     return result
