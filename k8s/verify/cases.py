@@ -18,6 +18,7 @@ ISTIO: Values = {
     "denyByDefault": ["shop"],
 }
 GATEWAY_REF = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "edge"}
+EDGE: Values = {"name": "edge", "namespace": "edge", "targetRefs": [GATEWAY_REF]}
 AMBIENT: Values = {
     "enabled": True,
     "mode": "ambient",
@@ -121,7 +122,7 @@ RIGHT: dict[str, Values] = {
     "istio, gateway": {
         "istio": {
             "enabled": True,
-            "protect": [{"name": "edge", "namespace": "edge", "targetRefs": [GATEWAY_REF]}],
+            "protect": [EDGE],
             "filter": {"includePeerCertificate": True},
         }
     },
@@ -184,7 +185,7 @@ WRONG: dict[str, tuple[Values, str]] = {
     ),
     "ambient by selector": ({"istio": {**ISTIO, "mode": "ambient"}}, "set targetRefs to the Service"),
     "waypoint passed by": (
-        {"istio": {**AMBIENT, "protect": [{key: AMBIENT["protect"][0][key] for key in ("name", "namespace", "targetRefs")}]}},
+        {"istio": {**AMBIENT, "protect": [{**EDGE, "namespace": "shop"}]}},
         "waypoint.workloads",
     ),
     "mesh and tls": ({"istio": ISTIO, "tls": {"mode": "spiffe", **MTLS}}, "set tls.mode: mesh"),

@@ -120,7 +120,11 @@ def test_a_changed_policy_or_configuration_rolls_the_pods() -> None:
 
 
 def test_the_pod_outlives_every_drain_before_it() -> None:
-    values = {"preStopSeconds": 7, "config": {"server": {"drain_delay": 3, "drain_timeout": 40.5}}, "istio": cases.ISTIO}
+    values = {
+        "preStopSeconds": 7,
+        "config": {"server": {"drain_delay": 3, "drain_timeout": 40.5}},
+        "istio": cases.ISTIO,
+    }
     found = pod(values)
     assert found["spec"]["terminationGracePeriodSeconds"] == 7 + 3 + 41 + 5
     assert container(values)["lifecycle"] == {"preStop": {"sleep": {"seconds": 7}}}
