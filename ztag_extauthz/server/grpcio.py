@@ -98,7 +98,7 @@ class _Handlers(grpc.GenericRpcHandler):
             try:
                 if not peers.everybody:
                     peers.admit(_certificate(context))
-                left = context.time_remaining()
+                left: float | None = context.time_remaining()  # None without a deadline, whatever the stubs say
                 deadline = monotonic() + (default if left is None else allowance(left))
                 return await method(message, deadline)
             except RpcError as error:
