@@ -31,6 +31,10 @@ _ADD = HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
 _STATUS_OK = wire.field(1, b"")
 _OK_RESPONSE, _DYNAMIC_METADATA = 3, 4
 _HEADERS, _HEADERS_TO_REMOVE = 2, 5
+_ID = "0" * 36
+"""Stands for a decision's id in what is encoded beforehand; every id is as long."""
+_DECISION_ID = wire.field(_HEADERS, wire.overwriting_header(DECISION_ID, _ID))
+_NO_NAMES: frozenset[str] = frozenset()
 
 
 class Encoder:
@@ -58,10 +62,10 @@ class Encoder:
 
     def _allow(self, request: Request, decision: Decision, allow: Allow) -> bytes:
         set_by_policy = _joined(allow.request_headers)
-        injected, injected_names = self._injected(decision.identity) if self._identity_headers else (b"", frozenset())
+        injected, injected_names = self._tell(decision.identity)
         parts = [injected]
         if self._identity_headers:
-            parts.append(wire.field(_HEADERS, wire.overwriting_header(DECISION_ID, decision.id)))
+            parts.append(_DECISION_ID.replace(_ID.encode(), decision.id.encode()))
         names = injected_names | set_by_policy.keys() if set_by_policy else injected_names
         parts.extend(
             wire.field(_HEADERS, wire.overwriting_header(name, value))
@@ -77,9 +81,16 @@ class Encoder:
             (_STATUS_OK, wire.field(_OK_RESPONSE, b"".join(parts)), _metadata(decision, allow, shadowed=shadowed))
         )
 
-    def _inject(self, identity: Identity | None) -> tuple[bytes, frozenset[str]]:
+    def _tell(self, identity: Identity | None) -> tuple[bytes, frozenset[str]]:
         """Return the encoded headers that say who asks, and the names that must not be removed."""
-        values = (identity.subject, identity.issuer, identity.kind) if identity else ("", "", "")
+        if not self._identity_headers:
+            return b"", _NO_NAMES
+        return (
+            self._injected(identity.subject, identity.issuer, identity.kind) if identity else self._injected("", "", "")
+        )
+
+    @staticmethod
+    def _inject(*values: str) -> tuple[bytes, frozenset[str]]:
         told = {name: visible(value) for name, value in zip(IDENTITY_HEADERS, values, strict=False) if value}
         encoded = (wire.field(_HEADERS, wire.overwriting_header(*pair)) for pair in told.items())
         return b"".join(encoded), frozenset({*told, DECISION_ID})
@@ -181,16 +192,18 @@ def _metadata(decision: Decision, verdict: Allow | Deny | Failed, *, shadowed: s
 
     Nothing of a request decides on a key here (envoy#34691), and the policy's `decision_id` and `ztag` do not count.
     """
-    entries = [wire.struct_entry("decision_id", wire.string_value(decision.id))]
-    own = wire.struct_entry("decision_id", wire.string_value(decision.id))
-    if not isinstance(verdict, Allow):
-        own += wire.struct_entry("reason", wire.string_value(verdict.reason))
-    if shadowed:
-        own += wire.struct_entry("shadowed", wire.string_value(shadowed))
-    entries.append(wire.struct_entry("ztag", wire.struct_value(own)))
-    policys = b""
-    if not isinstance(verdict, Failed) and verdict.metadata:
-        struct = Struct()
-        struct.update({name: value for name, value in verdict.metadata.items() if name not in ("decision_id", "ztag")})
-        policys = struct.SerializeToString()
-    return wire.field(_DYNAMIC_METADATA, policys + b"".join(entries))
+    ours = _own_metadata("" if isinstance(verdict, Allow) else verdict.reason, shadowed)
+    encoded = ours.replace(_ID.encode(), decision.id.encode())
+    if isinstance(verdict, Failed) or not verdict.metadata:
+        return encoded
+    struct = Struct()
+    struct.update({name: value for name, value in verdict.metadata.items() if name not in ("decision_id", "ztag")})
+    return wire.field(_DYNAMIC_METADATA, bytes(struct.SerializeToString())) + encoded
+
+
+@lru_cache(maxsize=128)
+def _own_metadata(reason: str, shadowed: str) -> bytes:
+    own = {"decision_id": _ID, "reason": reason, "shadowed": shadowed}
+    entries = (wire.struct_entry(name, wire.string_value(value)) for name, value in own.items() if value)
+    ztag = wire.struct_entry("ztag", wire.struct_value(b"".join(entries)))
+    return wire.field(_DYNAMIC_METADATA, wire.struct_entry("decision_id", wire.string_value(_ID)) + ztag)
