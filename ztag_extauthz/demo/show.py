@@ -14,7 +14,6 @@ from ztag_extauthz.demo.cases import Case, cases
 from ztag_extauthz.demo.client import Reply, send
 from ztag_extauthz.demo.stack import Plan, Stack, running
 
-
 WIDE = 150
 """Columns where nobody's screen sets a limit."""
 
