@@ -1,4 +1,4 @@
-"""Compare ztag with a real opa-envoy-plugin: `python -m loadtest.contract --opa BINARY`.
+"""Compare ztag with a real opa-envoy-plugin: `python -m loadtest.contract`.
 
 Documents: what a policy sees as `input`, by a policy that answers with it. Answers: what a result turns into, by a
 policy that answers with what the request asks for. Exit code 1 if a difference is not among the explained ones.
@@ -123,15 +123,16 @@ def _headers(options: Any) -> list[tuple[str, str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtest.contract", description=__doc__)
-    parser.add_argument("--opa", type=Path, required=True, help="the built opa-envoy-plugin")
+    parser.add_argument("--opa", type=Path, help="the built opa-envoy-plugin; left out, it is built with Go")
     parser.add_argument("--requests", type=int, default=2000, help="generated requests, beside the fixed ones")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--all", action="store_true", help="print the explained differences, too")
     arguments = parser.parse_args()
     counts: Counter[str] = Counter()
-    with plugin.running(arguments.opa, DOCUMENTS, DECISION) as ask:
+    binary = arguments.opa or plugin.built()
+    with plugin.running(binary, DOCUMENTS, DECISION) as ask:
         _compare(documents(ask, corpus.requests(arguments.seed, arguments.requests)), counts, verbose=arguments.all)
-    with plugin.running(arguments.opa, ANSWERS, DECISION) as ask:
+    with plugin.running(binary, ANSWERS, DECISION) as ask:
         _compare(answers(ask, corpus.results()), counts, verbose=arguments.all)
     for name, count in sorted(counts.items()):
         print(f"{count:6}  {name}")

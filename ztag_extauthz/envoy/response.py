@@ -50,6 +50,7 @@ class Encoder:
         spelled = dict.fromkeys((*IDENTITY_HEADERS, *owned))
         self._always_removed = tuple(dict.fromkeys((*spelled, *(name.replace("-", "_") for name in spelled))))
         self._injected = lru_cache(maxsize=4096)(self._inject)
+        self._removals = lru_cache(maxsize=1024)(self._remove)
 
     def encode(self, request: Request, decision: Decision) -> bytes:
         """Return the encoded `envoy.service.auth.v3.CheckResponse`."""
@@ -66,14 +67,13 @@ class Encoder:
         parts = [injected]
         if self._identity_headers:
             parts.append(_DECISION_ID.replace(_ID.encode(), decision.id.encode()))
-        names = injected_names | set_by_policy.keys() if set_by_policy else injected_names
+        names = injected_names.union(set_by_policy)
         parts.extend(
             wire.field(_HEADERS, wire.overwriting_header(name, value))
             for name, value in set_by_policy.items()
             if name not in injected_names
         )
-        removed = (*self._always_removed, *self._seen(request), *map(str.lower, allow.request_headers_to_remove))
-        parts.append(_removals(tuple(name for name in dict.fromkeys(removed) if name not in names)))
+        parts.append(self._removals(names, (*self._seen(request), *allow.request_headers_to_remove)))
         if allow.response_headers or allow.query_parameters or allow.query_parameters_to_remove:
             parts.append(_rest(allow))
         shadowed = f"{allow.shadowed.reason}" if allow.shadowed else ""
@@ -94,6 +94,11 @@ class Encoder:
         told = {name: visible(value) for name, value in zip(IDENTITY_HEADERS, values, strict=False) if value}
         encoded = (wire.field(_HEADERS, wire.overwriting_header(*pair)) for pair in told.items())
         return b"".join(encoded), frozenset({*told, DECISION_ID})
+
+    def _remove(self, are_set: frozenset[str], further: tuple[str, ...]) -> bytes:
+        """Return the encoded names of what is removed: all that is ours, was seen or is named by the policy."""
+        names = dict.fromkeys((*self._always_removed, *map(str.lower, further)))
+        return b"".join(wire.text_field(_HEADERS_TO_REMOVE, name) for name in names if name not in are_set)
 
     def _seen(self, request: Request) -> list[str]:
         """Return the names that the client sent and only we may set."""
@@ -146,11 +151,6 @@ def _joined(headers: Pairs) -> dict[str, str]:
         name = key.lower()
         joined[name] = f"{joined[name]},{value}" if name in joined else value
     return joined
-
-
-@lru_cache(maxsize=1024)
-def _removals(names: tuple[str, ...]) -> bytes:
-    return b"".join(wire.text_field(_HEADERS_TO_REMOVE, name) for name in names)
 
 
 def _rest(allow: Allow) -> bytes:
