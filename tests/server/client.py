@@ -54,13 +54,20 @@ def channel(address: str, tls: Tls | None = None) -> grpc.Channel:
     return grpc.secure_channel(target, tls.credentials(), options) if tls else grpc.insecure_channel(target, options)
 
 
+def check(opened: grpc.Channel, path: str = CHECK) -> "grpc.UnaryUnaryMultiCallable[bytes, bytes]":
+    return opened.unary_unary(path, bytes, bytes)
+
+
+def watch(opened: grpc.Channel) -> "grpc.UnaryStreamMultiCallable[bytes, bytes]":
+    return opened.unary_stream("/grpc.health.v1.Health/Watch", bytes, bytes)
+
+
 def call(
     address: str, message: bytes, *, tls: Tls | None = None, path: str = CHECK, timeout: float | None = 5
 ) -> bytes:
     """Call a unary method; raises `grpc.RpcError`."""
     with channel(address, tls) as opened:
-        answer: bytes = opened.unary_unary(path, lambda sent: sent, lambda received: received)(message, timeout=timeout)
-        return answer
+        return check(opened, path)(message, timeout=timeout)
 
 
 class Answer(Struct):

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from tests.server.certificates import ENVOY, Authority
-from tests.server.client import RawClient, Tls, call, channel, connect
+from tests.server.client import RawClient, Tls, call, channel, check, connect, watch
 from tests.server.conftest import Served
 from tests.server.parts import running, tls_settings
 from ztag_extauthz.server.framing import frame
@@ -35,7 +35,7 @@ class TestCalls:
 
     def test_answers_many_on_one_connection(self, served: Served) -> None:
         with channel(served.address, served.tls) as opened:
-            method = opened.unary_unary("/envoy.service.auth.v3.Authorization/Check")
+            method = check(opened)
             calls = [method.future(b"%d" % number, timeout=10) for number in range(300)]
             assert [made.result() for made in calls] == [b"answer to %d" % number for number in range(300)]
 
@@ -63,11 +63,11 @@ class TestCalls:
 
     def test_health_watch_tells_every_change_and_ends_with_the_server(self, served: Served) -> None:
         with channel(served.address, served.tls) as opened:
-            watched = opened.unary_stream(HEALTH_WATCH)(b"", timeout=10)
+            watched = watch(opened)(b"", timeout=10)
             assert next(watched) == SERVING
             served.server.do(served.server.health.set, Serving.NOT_SERVING)
             assert next(watched) == NOT_SERVING
-            unknown = opened.unary_stream(HEALTH_WATCH)(b"\x0a\x01x", timeout=10)
+            unknown = watch(opened)(b"\x0a\x01x", timeout=10)
             assert next(unknown) == SERVICE_UNKNOWN
             served.server.do(served.server.health.close)
             with pytest.raises(grpc.RpcError) as caught:
@@ -182,7 +182,7 @@ class TestTls:
 
     def test_never_5_calls_under_way_outlive_the_renewal(self, kind: str, pki: Path) -> None:
         with running(kind, tls=tls_settings(pki)) as server, channel(server.address, Tls(pki / "ca.pem")) as opened:
-            method = opened.unary_unary("/envoy.service.auth.v3.Authorization/Check")
+            method = check(opened)
             waiting = method.future(b"wait", timeout=10)
             until_asked(server.script.allowances)
             server.run(server.engine.renew())
@@ -193,7 +193,7 @@ class TestTls:
 class TestStop:
     def test_never_5_what_is_under_way_is_answered(self, served: Served) -> None:
         with channel(served.address, served.tls) as opened:
-            waiting = opened.unary_unary("/envoy.service.auth.v3.Authorization/Check").future(b"wait", timeout=10)
+            waiting = check(opened).future(b"wait", timeout=10)
             until_asked(served.server.script.allowances)
             stopping = served.server.begin(served.server.engine.stop())
             assert not stopping.done()
@@ -210,7 +210,7 @@ class TestStop:
 
     def test_what_is_not_answered_in_time_is_cancelled(self, kind: str) -> None:
         with running(kind, drain_timeout=0.2) as server, channel(server.address) as opened:
-            waiting = opened.unary_unary("/envoy.service.auth.v3.Authorization/Check").future(b"wait", timeout=10)
+            waiting = check(opened).future(b"wait", timeout=10)
             until_asked(server.script.allowances)
             server.run(server.engine.stop())
             assert isinstance(waiting.exception(), grpc.RpcError)
