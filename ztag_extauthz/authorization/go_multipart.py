@@ -21,7 +21,8 @@ _WORD: Final = r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+"
 _MEDIA_TYPE: Final = re.compile(rf"\s*({_WORD}(?:/{_WORD})?)\s*(?=;|$)")
 _PARAMETER: Final = re.compile(rf'\s*;\s*({_WORD})\s*=\s*({_WORD}|"(?:[^"\\\r\n]|\\[^\r\n])*")')
 _ESCAPED: Final = re.compile(r'\\([()<>@,;:\\"/\[\]?=])')
-_FIELD: Final = re.compile(rb"[^\x00-\x20:\x7f-\xff]+:[^\x00\r\n]*(?:\r?\n[ \t]+[^\x00\r\n]*)*")
+_FIELD: Final = rb"[^\x00-\x20:\x7f-\xff]+:[^\x00\r\n]*\r?\n(?:[ \t]+[^\x00\r\n]*\r?\n)*"
+_HEADERS: Final = re.compile(rb"((?:" + _FIELD + rb")*)\r?\n")
 
 
 def parse(body: bytes, content_type: str) -> dict[str, list[Any]] | None:
@@ -33,8 +34,8 @@ def parse(body: bytes, content_type: str) -> dict[str, list[Any]] | None:
     if not boundary:
         raise ParseError("the multipart boundary is empty")
     values: dict[str, list[Any]] = {}
-    for part in _parts(body, boundary.encode()):
-        _add(values, part)
+    for headers, content in _parts(body, boundary.encode()):
+        _add(values, headers, content)
     return values
 
 
@@ -58,56 +59,50 @@ def media_type(field: str) -> tuple[str, dict[str, str]]:
     return found[1].lower(), parameters
 
 
-def _parts(body: bytes, boundary: bytes) -> Iterator[bytes]:
-    """Yield what stands between the delimiter lines."""
-    delimiter = b"--" + boundary
-    first = re.compile(rb"(?m)^" + re.escape(delimiter) + rb"[ \t]*(\r?\n)").search(body)
-    closing = re.compile(rb"(?m)^" + re.escape(delimiter) + rb"--[ \t]*(?:\r?\n|\Z)").search(body)
-    if closing and (not first or closing.start() < first.start()):
+def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[Message, bytes]]:
+    """Yield the headers and the content of each part; raises `ParseError` where the body does not end as it should."""
+    delimiter = b"--" + re.escape(boundary)
+    first = re.search(rb"(?m)^" + delimiter + rb"[ \t]*(\r?\n)", body)
+    final = re.search(rb"(?m)^" + delimiter + rb"--[ \t]*(?:\r\n|\Z)", body)
+    if final and (not first or final.start() < first.start()):
         return
     if not first:
         raise ParseError("the multipart body has no boundary")
     line_end, position = first[1], first.end()
-    following = re.compile(
-        rb"(?:\A|" + line_end + rb")" + re.escape(delimiter) + rb"(?:(--)[ \t]*(?:" + line_end + rb"|\Z)|[ \t]*"
-        + line_end + rb")"
-    )  # fmt: skip
+    after = re.compile(rb"(--)[ \t]*(?:" + line_end + rb"|\Z)|[ \t]*" + line_end)
+    following = re.compile(line_end + delimiter + rb"(?=[ \t\r\n]|--|\Z)")
+    immediate = re.compile(delimiter + rb"(?=[ \t\r\n]|--|\Z)")  # a part without content
     for _ in range(MAX_PARTS):
-        # A part without headers or content begins with the line end that belongs to the next delimiter.
-        found = following.search(body, max(position - len(line_end), 0))
-        if not found:
+        headers, position = _headers(body, position)
+        found = immediate.match(body, position) or following.search(body, position)
+        ending = after.match(body, found.end()) if found else None
+        if not found or not ending:
             raise ParseError("the multipart body has no end")
-        yield body[position : max(found.start(), position)]
-        if found[1]:
+        yield headers, body[position : found.start()]
+        if ending[1]:
             return
-        position = found.end()
+        position = ending.end()
     raise ParseError("the multipart body has too many parts")
 
 
-def _add(values: dict[str, list[Any]], part: bytes) -> None:
-    header, content = _split(part)
+def _headers(body: bytes, position: int) -> tuple[Message, int]:
+    """Return a part's headers and where its content begins."""
+    found = _HEADERS.match(body, position)
+    if not found or len(found[1]) > MAX_HEADER_BYTES:
+        raise ParseError("a part of the multipart body has malformed headers")
+    return HeaderParser().parsestr(go_url.text(found[1])), found.end()
+
+
+def _add(values: dict[str, list[Any]], headers: Message, content: bytes) -> None:
     try:
-        disposition, parameters = media_type(header.get("content-disposition", ""))
+        disposition, parameters = media_type(headers.get("content-disposition", ""))
     except ParseError:
         return
     name = parameters.get("name", "")
     if disposition != "form-data" or not name:
         return
-    if header.get("content-transfer-encoding", "").lower() == "quoted-printable":
+    if headers.get("content-transfer-encoding", "").lower() == "quoted-printable":
         content = decodestring(content)
     value = go_url.text(content)
-    is_json = "application/json" in header.get("content-type", "")
+    is_json = "application/json" in headers.get("content-type", "")
     values.setdefault(name, []).append(go_json.loads(value) if is_json else value)
-
-
-def _split(part: bytes) -> tuple[Message, bytes]:
-    """Divide a part at the first empty line; raises `ParseError` for headers that are none."""
-    if part.startswith((b"\r\n", b"\n")):
-        return Message(), part.split(b"\n", 1)[1]
-    found = re.compile(rb"\r?\n\r?\n").search(part)
-    if not found or found.start() > MAX_HEADER_BYTES:
-        raise ParseError("a part of the multipart body has no end of its headers")
-    header = part[: found.start()]
-    if not re.fullmatch(rb"(?:" + _FIELD.pattern + rb"(?:\r?\n|\Z))+", header):
-        raise ParseError("a part of the multipart body has a malformed header")
-    return HeaderParser().parsestr(go_url.text(header) + "\n\n"), part[found.end() :]

@@ -110,7 +110,7 @@ def _attacks(issuer: Issuer) -> list[Case]:
             "removed though nobody is known",
             lambda reply: b"root" not in reply.body,
         ),
-        Case("two tokens", _get("/orders", ann, ann), 401, "which of them would count?"),
+        Case("two tokens", _get("/orders", ann, ann), 400, "which of them would count?"),
         Case("ambiguous path /orders;a=1", _get("/orders;a=1", ann), 400, "servers differ on ; parameters"),
         Case("encoded slash %2f", _get("/orders%2f..%2fadmin", ann), 400, "Envoy refuses to guess"),
         Case("dot segments", _get("/orders/../admin/users", ann), 403, "decided on as /admin/users"),

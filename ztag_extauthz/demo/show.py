@@ -14,6 +14,9 @@ from ztag_extauthz.demo.cases import Case, cases
 from ztag_extauthz.demo.client import Reply, send
 from ztag_extauthz.demo.stack import Plan, Stack, running
 
+WIDE = 150
+"""Columns where nobody's screen sets a limit."""
+
 
 class Outcome(Struct, frozen=True):
     """A case and what came of it."""
@@ -30,6 +33,8 @@ class Outcome(Struct, frozen=True):
 def run(*, keep: bool) -> int:
     """Run the demo; return how many answers differ from what was expected. Raises `ProcessError`."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDE)
     with (
         console.status("starting …") as status,
         running(Plan(), lambda what: status.update(f"starting {what} …")) as stack,
@@ -85,7 +90,7 @@ def _show(console: Console, stack: Stack, outcomes: list[Outcome]) -> None:
             f"[bold red]{escape(outcome.case.name)}[/]: {outcome.reply.status}", outcome.reply.body[:2000].decode()
         )
     if differing:
-        console.print(stack.ztag.output()[-4000:], markup=False)
+        console.print("ztag's last words:", stack.ztag.output()[-2000:], markup=False, soft_wrap=True)
     console.print(f"{len(outcomes) - len(differing)} of {len(outcomes)} as expected")
 
 

@@ -11,7 +11,7 @@ from ztag_extauthz.errors import MessageError
 def check_request(text: str) -> bytes:
     """Return an encoded CheckRequest. Raises `MessageError` where the JSON is none."""
     try:
-        return Parse(text, CheckRequest()).SerializeToString()
+        return bytes(Parse(text, CheckRequest()).SerializeToString())
     except ParseError as error:
         raise MessageError(f"no CheckRequest in JSON: {error}") from None
 

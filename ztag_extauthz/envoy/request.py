@@ -44,7 +44,7 @@ def decode(message: bytes) -> Request:
 
 def _http(attributes: AttributeContext) -> Request:
     http = attributes.request.http
-    headers, repeated, defect = _headers(http)
+    headers, repeated, defect, as_sent = _headers(http)
     body = http.body.encode() if http.body else http.raw_body
     return Request(
         id=http.id,
@@ -62,7 +62,7 @@ def _http(attributes: AttributeContext) -> Request:
         context_extensions=_map(attributes.context_extensions),
         is_http=True,
         defect=defect,
-        attributes=partial(to_input, attributes),
+        attributes=partial(to_input, attributes, as_sent),
     )
 
 
@@ -89,22 +89,29 @@ def _connection(attributes: AttributeContext) -> Request:
     )
 
 
-def _headers(http: AttributeContext.HttpRequest) -> tuple[Mapping[str, str], frozenset[str], str]:
-    """Return the header fields by lower-case name, the names that are repeated, and what is wrong with them."""
-    headers: dict[str, str]
-    repeated = _NONE_REPEATED
-    if not http.HasField("header_map") or not http.header_map.headers:
-        if not http.headers:
-            return _NO_HEADERS, repeated, "no headers"
-        headers = dict(http.headers)
-        names = "\n".join(headers)
-        if names != names.lower():
-            headers, repeated = _joined(list(headers.items()))
-    elif http.headers:
-        return dict(http.headers), repeated, "headers and header_map, which may contradict each other"
+def _headers(
+    http: AttributeContext.HttpRequest,
+) -> tuple[Mapping[str, str], frozenset[str], str, dict[str, str] | None]:
+    """Return the header fields by lower-case name, the names that are repeated, and what is wrong with them.
+
+    Last `headers` as it was sent, where that is the same.
+    """
+    listed = http.header_map.headers if http.HasField("header_map") else ()
+    as_sent = None
+    if not http.headers:
+        if not listed:
+            return _NO_HEADERS, _NONE_REPEATED, "no headers", None
+        headers, repeated = _joined([(field.key, _text(field)) for field in listed])
     else:
-        headers, repeated = _joined([(field.key, _text(field)) for field in http.header_map.headers])
-    return headers, repeated, _control_character(headers)
+        headers, repeated = dict(http.headers), _NONE_REPEATED
+        if listed:
+            return headers, repeated, "headers and header_map, which may contradict each other", None
+        names = "\n".join(headers)
+        if names == names.lower():
+            as_sent = headers
+        else:
+            headers, repeated = _joined(list(headers.items()))
+    return headers, repeated, _control_character(headers), as_sent
 
 
 def _joined(fields: list[tuple[str, str]]) -> tuple[dict[str, str], frozenset[str]]:

@@ -31,6 +31,10 @@ _ADD = HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
 _STATUS_OK = wire.field(1, b"")
 _OK_RESPONSE, _DYNAMIC_METADATA = 3, 4
 _HEADERS, _HEADERS_TO_REMOVE = 2, 5
+_ID = "0" * 36
+"""Stands for a decision's id in what is encoded beforehand; every id is as long."""
+_DECISION_ID = wire.field(_HEADERS, wire.overwriting_header(DECISION_ID, _ID))
+_NO_NAMES: frozenset[str] = frozenset()
 
 
 class Encoder:
@@ -46,6 +50,7 @@ class Encoder:
         spelled = dict.fromkeys((*IDENTITY_HEADERS, *owned))
         self._always_removed = tuple(dict.fromkeys((*spelled, *(name.replace("-", "_") for name in spelled))))
         self._injected = lru_cache(maxsize=4096)(self._inject)
+        self._removals = lru_cache(maxsize=1024)(self._remove)
 
     def encode(self, request: Request, decision: Decision) -> bytes:
         """Return the encoded `envoy.service.auth.v3.CheckResponse`."""
@@ -58,18 +63,17 @@ class Encoder:
 
     def _allow(self, request: Request, decision: Decision, allow: Allow) -> bytes:
         set_by_policy = _joined(allow.request_headers)
-        injected, injected_names = self._injected(decision.identity) if self._identity_headers else (b"", frozenset())
+        injected, injected_names = self._tell(decision.identity)
         parts = [injected]
         if self._identity_headers:
-            parts.append(wire.field(_HEADERS, wire.overwriting_header(DECISION_ID, decision.id)))
-        names = injected_names | set_by_policy.keys() if set_by_policy else injected_names
+            parts.append(_DECISION_ID.replace(_ID.encode(), decision.id.encode()))
+        names = injected_names.union(set_by_policy)
         parts.extend(
             wire.field(_HEADERS, wire.overwriting_header(name, value))
             for name, value in set_by_policy.items()
             if name not in injected_names
         )
-        removed = (*self._always_removed, *self._seen(request), *map(str.lower, allow.request_headers_to_remove))
-        parts.append(_removals(tuple(name for name in dict.fromkeys(removed) if name not in names)))
+        parts.append(self._removals(names, (*self._seen(request), *allow.request_headers_to_remove)))
         if allow.response_headers or allow.query_parameters or allow.query_parameters_to_remove:
             parts.append(_rest(allow))
         shadowed = f"{allow.shadowed.reason}" if allow.shadowed else ""
@@ -77,12 +81,24 @@ class Encoder:
             (_STATUS_OK, wire.field(_OK_RESPONSE, b"".join(parts)), _metadata(decision, allow, shadowed=shadowed))
         )
 
-    def _inject(self, identity: Identity | None) -> tuple[bytes, frozenset[str]]:
+    def _tell(self, identity: Identity | None) -> tuple[bytes, frozenset[str]]:
         """Return the encoded headers that say who asks, and the names that must not be removed."""
-        values = (identity.subject, identity.issuer, identity.kind) if identity else ("", "", "")
+        if not self._identity_headers:
+            return b"", _NO_NAMES
+        return (
+            self._injected(identity.subject, identity.issuer, identity.kind) if identity else self._injected("", "", "")
+        )
+
+    @staticmethod
+    def _inject(*values: str) -> tuple[bytes, frozenset[str]]:
         told = {name: visible(value) for name, value in zip(IDENTITY_HEADERS, values, strict=False) if value}
         encoded = (wire.field(_HEADERS, wire.overwriting_header(*pair)) for pair in told.items())
         return b"".join(encoded), frozenset({*told, DECISION_ID})
+
+    def _remove(self, are_set: frozenset[str], further: tuple[str, ...]) -> bytes:
+        """Return the encoded names of what is removed: all that is ours, was seen or is named by the policy."""
+        names = dict.fromkeys((*self._always_removed, *map(str.lower, further)))
+        return b"".join(wire.text_field(_HEADERS_TO_REMOVE, name) for name in names if name not in are_set)
 
     def _seen(self, request: Request) -> list[str]:
         """Return the names that the client sent and only we may set."""
@@ -137,11 +153,6 @@ def _joined(headers: Pairs) -> dict[str, str]:
     return joined
 
 
-@lru_cache(maxsize=1024)
-def _removals(names: tuple[str, ...]) -> bytes:
-    return b"".join(wire.text_field(_HEADERS_TO_REMOVE, name) for name in names)
-
-
 def _rest(allow: Allow) -> bytes:
     """Encode what changes the response and the query.
 
@@ -181,16 +192,18 @@ def _metadata(decision: Decision, verdict: Allow | Deny | Failed, *, shadowed: s
 
     Nothing of a request decides on a key here (envoy#34691), and the policy's `decision_id` and `ztag` do not count.
     """
-    entries = [wire.struct_entry("decision_id", wire.string_value(decision.id))]
-    own = wire.struct_entry("decision_id", wire.string_value(decision.id))
-    if not isinstance(verdict, Allow):
-        own += wire.struct_entry("reason", wire.string_value(verdict.reason))
-    if shadowed:
-        own += wire.struct_entry("shadowed", wire.string_value(shadowed))
-    entries.append(wire.struct_entry("ztag", wire.struct_value(own)))
-    policys = b""
-    if not isinstance(verdict, Failed) and verdict.metadata:
-        struct = Struct()
-        struct.update({name: value for name, value in verdict.metadata.items() if name not in ("decision_id", "ztag")})
-        policys = struct.SerializeToString()
-    return wire.field(_DYNAMIC_METADATA, policys + b"".join(entries))
+    ours = _own_metadata("" if isinstance(verdict, Allow) else verdict.reason, shadowed)
+    encoded = ours.replace(_ID.encode(), decision.id.encode())
+    if isinstance(verdict, Failed) or not verdict.metadata:
+        return encoded
+    struct = Struct()
+    struct.update({name: value for name, value in verdict.metadata.items() if name not in ("decision_id", "ztag")})
+    return wire.field(_DYNAMIC_METADATA, bytes(struct.SerializeToString())) + encoded
+
+
+@lru_cache(maxsize=128)
+def _own_metadata(reason: str, shadowed: str) -> bytes:
+    own = {"decision_id": _ID, "reason": reason, "shadowed": shadowed}
+    entries = (wire.struct_entry(name, wire.string_value(value)) for name, value in own.items() if value)
+    ztag = wire.struct_entry("ztag", wire.struct_value(b"".join(entries)))
+    return wire.field(_DYNAMIC_METADATA, wire.struct_entry("decision_id", wire.string_value(_ID)) + ztag)

@@ -37,7 +37,7 @@ class RpcError(ZtagError):
         self.message = message
 
 
-# UNKNOWN is what opa-envoy-plugin gives for a policy without a usable answer. Any reason that is not listed is INTERNAL.
+# UNKNOWN is what opa-envoy-plugin gives for a policy without a usable answer. A reason that is not listed is INTERNAL.
 STATUSES: Mapping[Reason, Status] = MappingProxyType(
     {
         Reason.EVALUATION: Status.UNKNOWN,

@@ -8,7 +8,6 @@ from pathlib import Path
 from msgspec import Struct
 
 from ztag_extauthz.errors import ZtagError
-from ztag_extauthz.settings import ServerSettings
 from ztag_extauthz.settings.addresses import UNIX, join_address, split_address
 
 _BACKLOG = 4096
@@ -38,9 +37,11 @@ class Bound(Struct, frozen=True):
             Path(self.address.removeprefix(UNIX)).unlink(missing_ok=True)
 
 
-def bind(address: str, server: ServerSettings) -> Bound:
-    """Bind one worker's address. Raises `AddressError`, which names the address and the reason."""
-    handed_over = server.engine == "h2corn"
+def bind(address: str, *, handed_over: bool) -> Bound:
+    """Bind an address: to listen, or where an engine listens for itself, to keep the port for it.
+
+    Raises `AddressError`, which names the address and the reason.
+    """
     try:
         if address.startswith(UNIX):
             return _bind_path(address, handed_over=handed_over)
