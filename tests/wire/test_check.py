@@ -188,7 +188,13 @@ WRONG: dict[str, tuple[list[dict[str, Any]], Level, str]] = {
         "set allowPartialMessage: true",
     ),
     "provider over http": (
-        [{"extensionProviders": [{"name": "z", "envoyExtAuthzHttp": MESH["extensionProviders"][0]["envoyExtAuthzGrpc"]}]}],
+        [
+            {
+                "extensionProviders": [
+                    {"name": "z", "envoyExtAuthzHttp": MESH["extensionProviders"][0]["envoyExtAuthzGrpc"]}
+                ]
+            }
+        ],
         Level.ERROR,
         "use envoyExtAuthzGrpc",
     ),
@@ -224,7 +230,11 @@ WRONG: dict[str, tuple[list[dict[str, Any]], Level, str]] = {
         "{ztag: enforced}",
     ),
     "asks itself, by label": (
-        [MESH, SERVICE, changed(changed(POLICY, "metadata.namespace", "ztag-system"), "spec.selector.matchLabels.app", "ztag")],
+        [
+            MESH,
+            SERVICE,
+            changed(changed(POLICY, "metadata.namespace", "ztag-system"), "spec.selector.matchLabels.app", "ztag"),
+        ],
         Level.ERROR,
         "{ztag: enforced}",
     ),
@@ -361,7 +371,9 @@ def test_what_is_no_yaml_is_refused(tmp_path: Path) -> None:
     (WRONG["fail open"][0], ["--strict"], 1),
     (WRONG["unset timeout"][0], [], 1),
 ])  # fmt: skip
-def test_the_exit_code_is_honest(documents: list[dict[str, Any]], options: list[str], code: int, tmp_path: Path) -> None:
+def test_the_exit_code_is_honest(
+    documents: list[dict[str, Any]], options: list[str], code: int, tmp_path: Path
+) -> None:
     result = CliRunner().invoke(wire.app, ["check", *options, str(written(tmp_path, documents))])
     assert result.exit_code == code, result.output
     assert bool(result.output) is (documents is not RIGHT["istio"])

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ztag_extauthz.errors import Mistake, SettingsError
 from ztag_extauthz.settings import Settings
@@ -29,7 +29,7 @@ class MeshWishes(Struct, frozen=True, kw_only=True):
     provider: str = "ztag"
     namespace: str = "default"
     """The namespace whose workloads are asked about."""
-    selector: Mapping[str, str] = {"ztag": "enforced"}
+    selector: Mapping[str, str] = field(default_factory=lambda: {"ztag": "enforced"})
     mode: Literal["sidecar", "ambient"] = "sidecar"
     waypoint: str = "waypoint"
     """Ambient: the waypoint's Gateway, which is its service account too."""
