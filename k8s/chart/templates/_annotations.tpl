@@ -5,7 +5,7 @@ checksum/policy: {{ toYaml .Values.policy | sha256sum }}
 {{- end }}
 {{- if .Values.istio.enabled }}
 # The sidecar is there before the first check and outlives the last one.
-proxy.istio.io/config: |
+proxy.istio.io/config: |-
   holdApplicationUntilProxyStarts: true
   terminationDrainDuration: {{ include "ztag.grace" . }}s
 {{- end }}
