@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection as Pipe
+from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,7 +32,7 @@ from ztag_extauthz.authentication.jwt import Jwt
 from ztag_extauthz.authentication.token_memory import TokenMemory
 from ztag_extauthz.component import Resources
 from ztag_extauthz.envoy import decode
-from ztag_extauthz.meter import Meter
+from ztag_extauthz.meter import CELLS, Meter
 from ztag_extauthz.model import Allow, Context, Identity
 from ztag_extauthz.server import worker
 from ztag_extauthz.server.engine import Engine, Place
@@ -177,7 +178,7 @@ async def _serve(engine: str, load: Workload, *, constant: bool, pipe: Pipe) -> 
 def _engine(settings: Settings, folder: Path, checker: Checker) -> Engine:
     bound = bind("127.0.0.1:0", handed_over=settings.server.engine == "h2corn")
     place = Place(bound.address, bound.socket, None)
-    return worker.engine(Service(checker, Health()), worker.Assignment(place, settings, folder, []))
+    return worker.engine(Service(checker, Health()), worker.Assignment(place, settings, folder, RawArray("d", CELLS)))
 
 
 class Target:
