@@ -10,7 +10,6 @@ import grpc
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import (
-    ConnectionTerminated,
     DataReceived,
     Event,
     ResponseReceived,
@@ -23,6 +22,7 @@ from msgspec import Struct
 from ztag_extauthz.server.service import CHECK
 
 UNIX = "unix://"
+_GOAWAY = 7
 
 
 class Tls(Struct, frozen=True):
@@ -154,10 +154,14 @@ class RawClient:
         return answer
 
     def goaway(self) -> int:
-        """Read until the server says that it is going away, and return its error code."""
-        for event in self._events():
-            if isinstance(event, ConnectionTerminated):
-                return int(event.error_code or 0)
+        """Read frames until the server says that it is going away, and return its error code."""
+        unread = b""
+        while received := self._socket.recv(65536):
+            unread += received
+            while len(unread) >= 9 and len(unread) >= (end := 9 + int.from_bytes(unread[:3])):
+                if unread[3] == _GOAWAY:
+                    return int.from_bytes(unread[13:17])
+                unread = unread[end:]
         raise ConnectionError("closed without GOAWAY")
 
     def call(self, data: bytes, **request: object) -> Answer:

@@ -63,15 +63,15 @@ class Encoder:
 
     def _allow(self, request: Request, decision: Decision, allow: Allow) -> bytes:
         set_by_policy = _joined(allow.request_headers)
+        if self._identity_headers and set_by_policy:
+            set_by_policy = {name: value for name, value in set_by_policy.items() if name not in IDENTITY_HEADERS}
         injected, injected_names = self._tell(decision.identity)
         parts = [injected]
         if self._identity_headers:
             parts.append(_DECISION_ID.replace(_ID.encode(), decision.id.encode()))
         names = injected_names.union(set_by_policy)
         parts.extend(
-            wire.field(_HEADERS, wire.overwriting_header(name, value))
-            for name, value in set_by_policy.items()
-            if name not in injected_names
+            wire.field(_HEADERS, wire.overwriting_header(name, value)) for name, value in set_by_policy.items()
         )
         parts.append(self._removals(names, (*self._seen(request), *allow.request_headers_to_remove)))
         if allow.response_headers or allow.query_parameters or allow.query_parameters_to_remove:
@@ -118,7 +118,11 @@ class Encoder:
         _fill(
             response.denied_response,
             status,
-            (*deny.headers, *problem.headers(request, status, deny), (DECISION_ID, decision.id)),
+            (
+                *(pair for pair in deny.headers if pair[0].lower() != DECISION_ID),
+                *problem.headers(request, status, deny),
+                (DECISION_ID, decision.id),
+            ),
             problem.cut(problem.body(request, status, decision.id, deny), self._max_body_bytes),
         )
         return bytes(response.SerializeToString()) + _metadata(decision, deny)

@@ -26,6 +26,8 @@ MASK = "[masked]"
 MAX_TEXT = 2048
 """Characters of a text that a caller writes."""
 
+_NONE = 0.0  # msgspec leaves out what is this very object
+
 # The beginning of every JSON object in base64, and what follows in the compact serialization.
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)*")
 _SECRET = re.compile(
@@ -64,9 +66,9 @@ class RefusalRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class TimingsRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
-    admission_us: float = 0.0
-    authentication_us: float = 0.0
-    authorization_us: float = 0.0
+    admission_us: float = _NONE
+    authentication_us: float = _NONE
+    authorization_us: float = _NONE
 
 
 class FieldRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -132,7 +134,9 @@ def to_json(record: DecisionRecord) -> bytes:
         line = msgspec.json.encode(record, enc_hook=_plain)
     except UnicodeEncodeError:  # half a surrogate pair
         return _ascii(msgspec.to_builtins(record, enc_hook=_plain))
-    return line if line.isascii() else _ascii(msgspec.json.decode(line))
+    if not line.isascii():
+        line = _ascii(msgspec.json.decode(line))
+    return line.replace(b"\x7f", b"\\u007f")
 
 
 def _plain(value: object) -> object:
@@ -213,7 +217,11 @@ def _identity(identity: Identity | None) -> IdentityRecord | None:
 
 
 def _timings(timings: Timings) -> TimingsRecord:
-    return TimingsRecord(timings.admission / 1e3, timings.authentication / 1e3, timings.authorization / 1e3)
+    return TimingsRecord(
+        timings.admission / 1e3 or _NONE,
+        timings.authentication / 1e3 or _NONE,
+        timings.authorization / 1e3 or _NONE,
+    )
 
 
 def _answer(verdict: Allow | Deny | Failed) -> AnswerRecord | None:
