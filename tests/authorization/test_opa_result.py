@@ -62,25 +62,30 @@ def test_fields_that_an_answer_does_not_use_are_not_looked_at(value: dict[str, A
     assert isinstance(interpret(value), Allow if value["allowed"] else Deny)
 
 
-NOT_ANSWERS = (
+NOT_ANSWERS: tuple[Any, ...] = (
     UNDEFINED, None, 1, 0, 1.0, "true", "", [], [True], set(), {}, {"allow": True}, {"allowed": None}, {"allowed": 1},
     {"allowed": "true"}, {"allowed": [True]},
 )  # fmt: skip
 WRONG_FIELDS = (
-    {**YES, "headers": None}, {**NO, "headers": None}, {**YES, "headers": "x"}, {**YES, "headers": [1]}, {**YES, "headers": {"x": 1}},
-    {**YES, "headers": {"x": [1]}}, {**YES, "headers": {"x": None}}, {**YES, "headers": {"x": {"y": "z"}}}, {**YES, "headers": {1: "x"}},
+    {**YES, "headers": None}, {**NO, "headers": None}, {**YES, "headers": "x"}, {**YES, "headers": [1]},
+    {**YES, "headers": {"x": 1}},
+    {**YES, "headers": {"x": [1]}}, {**YES, "headers": {"x": None}}, {**YES, "headers": {"x": {"y": "z"}}},
+    {**YES, "headers": {1: "x"}},
     {**YES, "dynamic_metadata": None}, {**NO, "dynamic_metadata": []}, {**YES, "dynamic_metadata": {"n": 10**400}},
     {**YES, "response_headers_to_add": None}, {**YES, "response_headers_to_add": {"x": 1}},
-    {**YES, "request_headers_to_remove": "x"}, {**YES, "request_headers_to_remove": [1]}, {**YES, "request_headers_to_remove": None},
+    {**YES, "request_headers_to_remove": "x"}, {**YES, "request_headers_to_remove": [1]},
+    {**YES, "request_headers_to_remove": None},
     {**YES, "query_parameters_to_set": [{"a": "1"}]}, {**YES, "query_parameters_to_set": {"a": 1}},
     {**YES, "query_parameters_to_set": {"a": [1]}}, {**YES, "query_parameters_to_set": None},
     {**YES, "query_parameters_to_remove": {}}, {**YES, "query_parameters_to_remove": [None]},
     {**NO, "body": 1}, {**NO, "body": None}, {**NO, "http_status": "403"}, {**NO, "http_status": None},
-    {**NO, "http_status": True}, {**NO, "http_status": 403.0}, {**NO, "http_status": 403.5}, {**NO, "http_status": 10**30},
+    {**NO, "http_status": True}, {**NO, "http_status": 403.0}, {**NO, "http_status": 403.5},
+    {**NO, "http_status": 10**30},
     *({**NO, "http_status": status} for status in (-1, 0, 99, 103, 306, 418, 425, 451, 599, 600, 1000)),
 )  # fmt: skip
 CANNOT_BE_SENT = (
-    {"a b": "1"}, {"": "1"}, {"a:b": "1"}, {"a\n": "1"}, {"é": "1"}, {"x": "a\nb"}, {"x": "a\r"}, {"x": "\0"}, {"x": ["a", "\x1b"]},
+    {"a b": "1"}, {"": "1"}, {"a:b": "1"}, {"a\n": "1"}, {"é": "1"}, {"x": "a\nb"}, {"x": "a\r"}, {"x": "\0"},
+    {"x": ["a", "\x1b"]},
 )  # fmt: skip
 
 
