@@ -12,6 +12,7 @@ from typing import Any, Self
 import grpc
 import pytest
 from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 from msgspec import Struct
 
 from tests.server.certificates import Authority
@@ -123,6 +124,10 @@ class TestStart:
             assert (second.line, second.wait()) == ("", 2)
             assert f"cannot listen on {first.addresses[0]}" in second.log
 
+    def test_reflection_where_it_is_asked_for(self, folder: Path, kind: str) -> None:
+        with serving(folder, server={"workers": 1, "engine": kind, "reflection": True}) as ztag:
+            assert services_of(ztag.addresses[0]) >= {"envoy.service.auth.v3.Authorization", "grpc.health.v1.Health"}
+
     def test_insecure_choices_are_named(self, folder: Path) -> None:
         with serving(folder, admission={"insecure_ambiguous_paths": True}) as ztag:
             assert "insecure: admission.insecure_ambiguous_paths" in ztag.log
@@ -175,6 +180,12 @@ class TestDeaths:
     def test_never_5_connections_wait_while_a_worker_is_replaced(self, folder: Path) -> None:
         with serving(folder, server={"workers": 1}) as ztag:
             os.kill(ztag.workers()[0], signal.SIGKILL)
+            assert revision(ztag.check()) == "one"
+
+    def test_a_worker_that_hangs_is_replaced(self, folder: Path) -> None:
+        with serving(folder, server={"workers": 1}) as ztag:
+            os.kill(ztag.workers()[0], signal.SIGSTOP)
+            until(lambda: "worker 0 has hung" in ztag.log)
             assert revision(ztag.check()) == "one"
 
     def test_workers_end_with_their_supervisor(self, ztag: Ztag) -> None:
@@ -291,6 +302,19 @@ class TestDrain:
         assert ztag.wait() == 0
         for opened in idle:
             opened.close()
+
+
+def services_of(address: str) -> set[str]:
+    """Ask for the list of services, as grpcurl does."""
+    asked = ServerReflectionRequest(list_services="*")
+    with channel(address) as opened:
+        method = opened.stream_stream(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            ServerReflectionRequest.SerializeToString,
+            ServerReflectionResponse.FromString,
+        )
+        answer = next(method(iter((asked,)), timeout=5))
+    return {service.name for service in answer.list_services_response.service}
 
 
 def _accepts(ztag: Ztag, tls: Tls) -> bool:
