@@ -24,7 +24,7 @@ def dialogues() -> dict[str, Dialogue]:
             request = ServerReflectionRequest.FromString(message)
         except DecodeError as error:
             raise RpcError(Status.INVALID_ARGUMENT, "no ServerReflectionRequest") from error
-        for response in servicer.ServerReflectionInfo(iter((request,)), None):
+        for response in servicer.ServerReflectionInfo(iter((request,)), None):  # type: ignore[arg-type] # it uses no context
             yield response.SerializeToString()
 
     return {f"/{service}/ServerReflectionInfo": answer for service in _SERVICES}
