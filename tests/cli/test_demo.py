@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ztag_extauthz.demo import cases, show
+from ztag_extauthz.demo.client import Ask
 from ztag_extauthz.demo.processes import Process
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("demo")]
@@ -28,7 +29,7 @@ def test_every_row_is_as_expected(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_row_that_differs_is_counted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def one(_: object) -> list[cases.Case]:
-        return [cases.Case("wrong", cases.Ask(path="/health"), 418, "a teapot is expected")]
+        return [cases.Case("wrong", Ask(path="/health"), 418, "a teapot is expected")]
 
     monkeypatch.setattr(show, "cases", one)
     assert show.run(keep=False) == 1
