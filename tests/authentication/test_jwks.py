@@ -1,5 +1,6 @@
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.authentication.parts import FOREVER, KeyServer, jwk, key_set, resources
+from tests.server.certificates import Authority
 from ztag_extauthz.authentication.jwks import WELL_KNOWN, JwksSettings, key_source
 from ztag_extauthz.authentication.key_source import KeySource
 from ztag_extauthz.errors import SettingsError, UnavailableError
@@ -54,6 +56,35 @@ def test_a_bad_authority_is_a_mistake_of_the_settings(tmp_path: Path) -> None:
 def test_an_address(tmp_path: Path, key_server: KeyServer) -> None:
     key_server.serve("/keys", key_set(jwk("ES256")))
     assert first(source(tmp_path, url=f"{key_server.url}/keys")).knows("ES256")
+
+
+@pytest.fixture
+def tls_server(tmp_path: Path) -> Iterator[KeyServer]:
+    authority = Authority("ours")
+    (tmp_path / "ca.pem").write_bytes(authority.certificate)
+    (tmp_path / "other.pem").write_bytes(Authority("another").certificate)
+    authority.issue("keys", "localhost").write(tmp_path, "server")
+    server = KeyServer()
+    server.speak_tls(tmp_path / "server.pem", tmp_path / "server.key")
+    with server.running():
+        server.serve("/keys", key_set(jwk("ES256")))
+        yield server
+
+
+def test_a_private_authority(tmp_path: Path, tls_server: KeyServer) -> None:
+    assert first(source(tmp_path, url=f"{tls_server.url}/keys", ca="ca.pem")).knows("ES256")
+
+
+@pytest.mark.parametrize("ca", [None, "other.pem"])
+def test_a_key_server_that_nobody_vouches_for(tmp_path: Path, tls_server: KeyServer, ca: str | None) -> None:
+    with pytest.raises(UnavailableError, match="SSLCertVerificationError"):
+        first(source(tmp_path, url=f"{tls_server.url}/keys", ca=ca))
+
+
+def test_a_key_server_of_another_name(tmp_path: Path, tls_server: KeyServer) -> None:
+    url = tls_server.url.replace("localhost", "127.0.0.1")
+    with pytest.raises(UnavailableError, match="SSLCertVerificationError"):
+        first(source(tmp_path, url=f"{url}/keys", ca="ca.pem"))
 
 
 def discovery(server: KeyServer, **document: Any) -> None:

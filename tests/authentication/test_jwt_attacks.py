@@ -149,6 +149,19 @@ def test_never_7_the_settings_choose_the_algorithm(rig: Rig) -> None:
         assert "algorithm" in rig.refusal(token(algorithm)).detail
 
 
+@given(st.integers(0), st.sampled_from("ABab01-_=+/. ,"), st.sampled_from(["replace", "insert", "delete"]))
+def test_s23_any_change_of_a_good_token_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, place: int, letter: str, change: str
+) -> None:
+    rig = Rig(tmp_path_factory.getbasetemp())
+    good = token("ES256")
+    place %= len(good)
+    rest = good[place:] if change == "insert" else good[place + 1 :]
+    changed = good[:place] + ("" if change == "delete" else letter) + rest
+    if changed.strip(" ") != good:
+        assert isinstance(rig.answer(changed), Deny)
+
+
 @given(st.text(max_size=300) | st.lists(st.text(max_size=60), max_size=4).map(".".join))
 def test_s23_whatever_comes_is_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     rig = Rig(tmp_path_factory.getbasetemp())

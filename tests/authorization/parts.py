@@ -8,8 +8,8 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from tests.envoy.checks import ALICE, request, run
 from ztag_extauthz.authorization import opa_input
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
-from ztag_extauthz.authorization.regorus_engine import RegorusEngine
 from ztag_extauthz.authorization.rego import Rego, RegoSettings
+from ztag_extauthz.authorization.regorus_engine import RegorusEngine
 from ztag_extauthz.model import EMPTY, Context, Identity, Verdict
 
 FAR = 1e18

@@ -40,8 +40,13 @@ def test_a_written_document_comes_back(document: Any) -> None:
         "1.",
         "+1",
         "'a'",
-    ]
-    + ["[" * 20_000 + "]" * 20_000, '{"a" 1}', "nul", "1e", '"\\x"', "1e99999999999999999999"],
+        "[" * 20000 + "]" * 20000,
+        '{"a" 1}',
+        "nul",
+        "1e",
+        '"\\x"',
+        "1e99999999999999999999",
+    ],
 )
 def test_what_go_refuses_is_refused(text: str) -> None:
     with pytest.raises(ParseError):

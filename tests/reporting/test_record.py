@@ -76,8 +76,9 @@ def test_only_headers_that_are_asked_for() -> None:
 
 @pytest.mark.parametrize("path", [f"/x/{TOKEN}", f"/x?token={TOKEN}", f"/x#{TOKEN}", f"/x;jwt={TOKEN}/y"])
 def test_never_6_no_token_body_or_query_in_a_record(path: str) -> None:
-    request = asked(path=path)
-    for record in (brief(request, DECISION, ("x-note",)), full(request, DECISION)):
+    headers = {**REQUEST.headers, ":path": path + "?page=2", "referer": "https://a.example/?page=2"}
+    request = asked(path=path, headers=headers)
+    for record in (brief(request, DECISION, ("x-note", "referer")), full(request, DECISION)):
         text = to_json(record).decode()
         for secret in (TOKEN, TOKEN.split(".")[2], "c00kie", "k3y", "b0dy", "page=2"):
             assert secret not in text

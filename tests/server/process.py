@@ -30,7 +30,7 @@ class Ztag:
         self._stderr = config.with_suffix(".log")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ZTAG_")}
         with self._stderr.open("wb") as stderr:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
                 [sys.executable, "-m", "ztag_extauthz", "serve", "--config", str(config)],
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -53,7 +53,7 @@ class Ztag:
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
         asked = urllib.request.Request(f"http://{self._admin}{path}", headers=dict(headers or {}))
         try:
-            with urllib.request.urlopen(asked, timeout=10) as answer:
+            with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - http, as written above
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -108,24 +108,22 @@ def serving(folder: Path, **sections: Any) -> Iterator[Ztag]:
 
 def write_config(folder: Path, **sections: Any) -> Path:
     config = folder / "ztag.yaml"
-    document = {
+    document: dict[str, Any] = {
         "listen": {"grpc": "127.0.0.1:0", "admin": "127.0.0.1:0"},
         "server": {"workers": 2, "drain_timeout": 5.0},
         "authentication": [{"kind": "anonymous"}],
         "authorization": [{"kind": "rego", "policies": ["policy.rego"]}],
     }
     for name, section in sections.items():
-        document[name] = {**document[name], **section} if isinstance(section, dict) else section  # type: ignore[dict-item]
+        document[name] = {**document.get(name, {}), **section} if isinstance(section, dict) else section
     replace(config, yaml.safe_dump(document))
     return config
 
 
 def write_policy(folder: Path, revision: str) -> None:
     """Allow everything, and say which revision did."""
-    replace(
-        folder / "policy.rego",
-        f'package envoy.authz\nimport rego.v1\nresult := {{"allowed": true, "headers": {{"x-revision": "{revision}"}}}}\n',
-    )
+    result = f'{{"allowed": true, "headers": {{"x-revision": "{revision}"}}}}'
+    replace(folder / "policy.rego", f"package envoy.authz\nimport rego.v1\nresult := {result}\n")
 
 
 def replace(path: Path, text: str) -> None:
@@ -137,7 +135,7 @@ def replace(path: Path, text: str) -> None:
 def revision(response: CheckResponse) -> str:
     headers = {option.header.key: option.header.value for option in response.ok_response.headers}
     assert response.status.code == 0
-    return headers["x-revision"]
+    return str(headers["x-revision"])
 
 
 def request(path: str) -> bytes:
@@ -145,7 +143,7 @@ def request(path: str) -> bytes:
     http = message.attributes.request.http
     http.method, http.path, http.host, http.scheme = "GET", path, "example.com", "http"
     http.headers[":method"] = "GET"
-    return message.SerializeToString()
+    return bytes(message.SerializeToString())
 
 
 def until(condition: Callable[[], bool]) -> None:

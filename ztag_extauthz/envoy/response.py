@@ -17,7 +17,8 @@ from google.protobuf.wrappers_pb2 import BoolValue
 
 from ztag_extauthz.envoy import problem, wire
 from ztag_extauthz.envoy.problem import ANSWERS
-from ztag_extauthz.fields import visible
+from ztag_extauthz.errors import EvaluationError
+from ztag_extauthz.fields import PSEUDO, is_name, is_value, visible
 from ztag_extauthz.model import Allow, Decision, Deny, Failed, Identity, Pairs, Request
 from ztag_extauthz.settings import ResponseSettings
 
@@ -53,7 +54,10 @@ class Encoder:
         self._removals = lru_cache(maxsize=1024)(self._remove)
 
     def encode(self, request: Request, decision: Decision) -> bytes:
-        """Return the encoded `envoy.service.auth.v3.CheckResponse`."""
+        """Return the encoded `envoy.service.auth.v3.CheckResponse`.
+
+        Raises `EvaluationError` for an allow with a header that cannot be sent as it is; a refusal goes without it.
+        """
         verdict = decision.verdict
         if isinstance(verdict, Allow):
             return self._allow(request, decision, verdict)
@@ -153,6 +157,8 @@ def _joined(headers: Pairs) -> dict[str, str]:
     joined: dict[str, str] = {}
     for key, value in headers:
         name = key.lower()
+        if not (is_name(name) or name in PSEUDO) or not is_value(value):
+            raise EvaluationError("a request header cannot be sent as it is")
         joined[name] = f"{joined[name]},{value}" if name in joined else value
     return joined
 
@@ -164,6 +170,8 @@ def _rest(allow: Allow) -> bytes:
     """
     ok = OkHttpResponse()
     for name, value in allow.response_headers:
+        if not is_name(name) or not is_value(value):
+            raise EvaluationError("a response header cannot be sent as it is")
         option = ok.response_headers_to_add.add(header=HeaderValue(key=name.lower(), value=value), append_action=_ADD)
         option.append.CopyFrom(BoolValue(value=True))
     for name, value in allow.query_parameters:
@@ -183,6 +191,8 @@ def _fill(response: DeniedHttpResponse, status: int, headers: Pairs, body: str) 
     seen = set()
     for key, value in headers:
         name = key.lower()
+        if not is_name(name) or not is_value(value):
+            continue  # an error instead could let the request pass, where errors do
         if name in seen:
             response.headers.add(header=HeaderValue(key=name, value=value), append_action=_ADD)
             continue

@@ -108,13 +108,13 @@ class DecisionRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 def brief(request: Request, decision: Decision, headers: Sequence[str] = ()) -> DecisionRecord:
     """Return what a log may hold: of the request's headers only those named, of the identity no claims."""
-    shown = {name: _clean(request.headers[name]) for name in headers if name in request.headers}
+    shown = {name: _header(name, request.headers[name]) for name in headers if name in request.headers}
     return _record(decision, _request(request, shown), _identity(decision.identity))
 
 
 def full(request: Request, decision: Decision) -> DecisionRecord:
     """Return all that is known, for whoever asked about this one request (`ztag check`)."""
-    shown = {name: MASK if is_secret(name) else _clean(value) for name, value in request.headers.items()}
+    shown = {name: _header(name, value) for name, value in request.headers.items()}
     identity = decision.identity
     known = _identity(identity)
     if known is not None and identity is not None:
@@ -245,7 +245,15 @@ def _answer(verdict: Allow | Deny | Failed) -> AnswerRecord | None:
 
 
 def _fields(pairs: Pairs) -> tuple[FieldRecord, ...]:
-    return tuple(FieldRecord(name, MASK if is_secret(name.lower()) else _clean(value)) for name, value in pairs)
+    return tuple(FieldRecord(name, _header(name.lower(), value)) for name, value in pairs)
+
+
+def _header(name: str, value: str) -> str:
+    if is_secret(name):
+        return MASK
+    # `:path`, `referer`, `location` and their like hold queries, too.
+    address, mark, _ = value.partition("?")
+    return _clean(address) + (f"?{MASK}" if mark else "")
 
 
 def _clean(text: str) -> str:
