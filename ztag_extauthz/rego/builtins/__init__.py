@@ -1,1 +1,1 @@
-"""OPA's built-in functions, one file a family."""
+"""OPA's built-in functions, one file a family. Importing this package registers all of them."""

@@ -157,7 +157,7 @@ def text(value: BigFloat) -> str:
 
 def _general(digits: str, point: int) -> str:
     exponent = point - 1
-    if exponent < -4 or exponent >= max(len(digits) if len(digits) < point else 0, 6):  # noqa: PLR2004
+    if not -4 <= exponent < 6:
         tail = f".{digits[1:]}" if len(digits) > 1 else ""
         return f"{digits[0]}{tail}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
     if point <= 0:
