@@ -11,6 +11,8 @@ from ztag_extauthz.rego.values import Number, Value, key, ordered_forms, unkey
 
 _PLAIN_INTEGER: Final = re.compile(r"-?[1-9][0-9]*|0")
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+# Python's stand-ins for bytes that are no UTF-8; Go writes U+FFFD for them.
+_NO_CHARACTER: Final = re.compile(r"[\ud800-\udfff]")
 _HTML: Final = str.maketrans(
     {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 )
@@ -87,6 +89,8 @@ def _write(value: Value, parts: list[str], *, escape_html: bool) -> None:
 
 def _quote(text: str, *, escape_html: bool) -> str:
     quoted = encode_basestring(text)
+    if not quoted.isascii():
+        quoted = _NO_CHARACTER.sub(r"\\ufffd", quoted)
     return quoted.translate(_HTML) if escape_html else quoted
 
 
