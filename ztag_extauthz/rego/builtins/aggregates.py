@@ -10,6 +10,7 @@ from ztag_extauthz.rego.builtins.interface import builtin, check_size, element_e
 from ztag_extauthz.rego.builtins.numbers import MAX_BITS, from_float, to_float, whole
 from ztag_extauthz.rego.values import UNDEFINED, Number, Value, compare, is_number, members, ordered
 
+_PRODUCT: Final = 53
 _ZERO: Final = BigFloat(False, 0, 0)  # noqa: FBT003
 
 
@@ -61,7 +62,7 @@ def total(collection: Value) -> Value:
 
 @builtin("product")
 def product(collection: Value) -> Value:
-    return _accumulate(collection, 1, int.__mul__, bigfloat.multiply)
+    return _accumulate(collection, 1, int.__mul__, lambda left, right: bigfloat.multiply(left, right, _PRODUCT))
 
 
 @builtin("max")

@@ -4,7 +4,8 @@ OPA keeps a number as the text it was written as, and adds, multiplies and divid
 integer as a 64-bit float, rounded to nearest even. That is why `0.1 + 0.2 == 0.3` holds there: the sum is
 printed with the fewest digits that read back as the same float.
 
-Rule 1: a `BigFloat` is `(-1)**negative * mantissa * 2**exponent`, its mantissa 0 or exactly 64 bits wide.
+Rule 1: a `BigFloat` is `(-1)**negative * mantissa * 2**exponent`, its mantissa 0 or as wide as its precision,
+        64 bits everywhere but in `product`, which OPA begins with a 1 of 53 bits.
 Rule 2: text is read and written as Go does it, with Go's own rounding errors for far exponents.
 """
 
@@ -126,10 +127,12 @@ def subtract(left: BigFloat, right: BigFloat) -> BigFloat:
     return add(left, negated(right))
 
 
-def multiply(left: BigFloat, right: BigFloat) -> BigFloat:
-    return _make(
-        left.mantissa * right.mantissa, left.exponent + right.exponent, negative=left.negative != right.negative
-    )
+def multiply(left: BigFloat, right: BigFloat, precision: int = PRECISION) -> BigFloat:
+    product = left.mantissa * right.mantissa
+    negative = left.negative != right.negative
+    if not product:
+        return BigFloat(negative, 0, 0)
+    return BigFloat(negative, *_rounded(product, left.exponent + right.exponent, precision))
 
 
 def divide(left: BigFloat, right: BigFloat) -> BigFloat:

@@ -57,8 +57,8 @@ def print_argument(value: Argument, verb: str, flags: Flags) -> str:
     kind = go_type(value)
     if verb == "T":
         return _string(kind, "s", flags)
-    if verb == "p" and kind == "*big.Int":
-        raise EvaluationError("eval_unsupported_error", "sprintf: %p of a big integer prints an address")
+    if verb in "pw" and kind == "*big.Int":
+        raise EvaluationError("eval_unsupported_error", f"sprintf: %{verb} of a big integer shows Go's memory")
     printed = _PRINTERS[kind](value, verb, flags)
     return f"%!{verb}({kind}={print_argument(value, 'v', flags)})" if printed is None else printed
 
@@ -106,8 +106,6 @@ def _unicode(value: int, flags: Flags) -> str:
 
 
 def _big(value: int, verb: str, flags: Flags) -> str | None:
-    if verb == "w":
-        return None
     if verb not in _BIG_RADIX:
         return f"%!{verb}(big.Int={value})"
     digits = format(abs(value), _BIG_RADIX[verb])
