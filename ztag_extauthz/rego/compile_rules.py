@@ -1,0 +1,180 @@
+"""Definitions to functions, and the definitions of a rule to one function that gives its value once."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ztag_extauthz.rego.compile_steps import StepCompiler
+from ztag_extauthz.rego.compile_terms import fold
+from ztag_extauthz.rego.emit import Writer
+from ztag_extauthz.rego.ir import Definition, Local, Term, walk
+from ztag_extauthz.rego.tree import Group
+
+if TYPE_CHECKING:
+    from ztag_extauthz.rego.compile_policy import PolicyCompiler
+
+
+class RuleCompiler:
+    def __init__(self, policy: "PolicyCompiler", group: Group) -> None:
+        self.policy = policy
+        self.group = group
+        self.arguments = [f"a{index}" for index in range(group.arity)] if group.kind == "function" else []
+
+    def compile(self, name: str) -> None:
+        if self.group.kind in ("complete", "function"):
+            self._single(name)
+        else:
+            self._collection(name)
+
+    # -- rules with one value, and functions
+
+    def _single(self, name: str) -> None:
+        group = self.group
+        writer = Writer(self.policy.unit, name, ["s", *self.arguments], "")
+        if group.kind == "complete":
+            self._recall(writer)
+        bodies = [self._chain(definition) for definition in group.definitions]
+        call = ", ".join(["s", *self.arguments])
+        if not bodies:
+            writer.line("v = U")
+        first_counts = self._same_constant()
+        for index, body in enumerate(bodies):
+            if index == 0:
+                writer.line(f"v = {body}({call})")
+            elif first_counts:
+                writer.line(f"if v is U: v = {body}({call})")
+            else:
+                self._compare(writer, f"{body}({call})", group.definitions[index])
+        if group.default is not None:
+            self._default(writer)
+        if group.kind == "complete":
+            writer.line(f"s.memo[{group.number}] = v")
+        writer.finish("return v")
+
+    def _recall(self, writer: Writer) -> None:
+        writer.line(f"v = s.memo.get({self.group.number}, P)")
+        writer.line("if v is not P: return v")
+
+    def _compare(self, writer: Writer, call: str, definition: Definition) -> None:
+        writer.line(f"w = {call}")
+        with writer.block("if w is not U:"):
+            writer.line("if v is U: v = w")
+            place = self.policy.unit.constant(definition.place)
+            function = self.group.kind == "function"
+            writer.line(f"elif not equal(v, w): raise conflict({place}, function={function})")
+
+    def _same_constant(self) -> bool:
+        """Tell whether all definitions give one and the same constant, so that the first that holds settles it."""
+        values = set()
+        for definition in self.group.definitions:
+            constant = fold(definition.value) if definition.value is not None else None
+            if constant is None or definition.otherwise is not None:
+                return False
+            values.add(self.policy.unit.constant(constant.value))
+        return len(values) == 1
+
+    def _default(self, writer: Writer) -> None:
+        default = self.group.default
+        if default is None or default.value is None:
+            return
+        self.policy.enter(default)
+        constant = fold(default.value)
+        if constant is not None:
+            writer.line(f"if v is U: v = {self.policy.unit.constant(constant.value)}")
+        else:
+            body = self._body(default)
+            given = ", ".join(["s", *self.arguments])
+            writer.line(f"if v is U: v = {body}({given})")
+
+    def _chain(self, definition: Definition) -> str:
+        """Write a definition with its `else`s; give the name of the function."""
+        if definition.otherwise is None:
+            return self._body(definition)
+        links = []
+        link: Definition | None = definition
+        while link is not None:
+            links.append(self._body(link))
+            link = link.otherwise
+        writer = Writer(self.policy.unit, self.policy.unit.fresh("chain_"), ["s", *self.arguments], "")
+        call = ", ".join(["s", *self.arguments])
+        for body in links[:-1]:
+            writer.line(f"v = {body}({call})")
+            writer.line("if v is not U: return v")
+        writer.finish(f"return {links[-1]}({call})")
+        return writer.name
+
+    def _body(self, definition: Definition) -> str:
+        """Write one body as a function that gives the head's value."""
+        self.policy.enter(definition)
+        unit = self.policy.unit
+        writer = Writer(unit, unit.fresh("body_"), ["s", *self.arguments], "return U")
+        compiler = StepCompiler(self.policy, writer)
+        for pattern, name in zip(definition.arguments or (), self.arguments, strict=True):
+            compiler.match(pattern, name)
+        compiler.steps(definition.body)
+        if definition.value is None:
+            raise AssertionError(definition)
+        value = compiler.value(definition.value)
+        if writer.blocks == 0 or fold(definition.value) is not None:
+            writer.line(f"return {value}")
+            writer.finish("return U" if writer.blocks else "")
+            return writer.name
+        writer.first("r = U")
+        place = unit.constant(definition.place)
+        function = self.group.kind == "function"
+        writer.line(f"if r is U: r = {value}")
+        writer.line(f"elif not equal(r, {value}): raise conflict({place}, function={function})")
+        writer.finish("return r")
+        return writer.name
+
+    # -- sets and objects
+
+    def _collection(self, name: str) -> None:
+        group = self.group
+        writer = Writer(self.policy.unit, name, ["s"], "")
+        self._recall(writer)
+        nested = any(len(definition.keys) > 1 or definition.member is not None for definition in group.definitions)
+        branch = group.kind == "object" and nested
+        place = self.policy.unit.constant(group.name)
+        writer.line("out = set()" if group.kind == "set" else f"out = Branch({place})" if branch else "out = {}")
+        for definition in group.definitions:
+            writer.line(f"{self._adder(definition, branch=branch)}(s, out)")
+        writer.line("v = frozenset(out)" if group.kind == "set" else "v = out.value()" if branch else "v = out")
+        writer.line(f"s.memo[{group.number}] = v")
+        writer.finish("return v")
+
+    def _adder(self, definition: Definition, *, branch: bool) -> str:
+        """Write one body as a function that adds what it gives to the collection."""
+        self.policy.enter(definition)
+        unit = self.policy.unit
+        writer = Writer(unit, unit.fresh("add_"), ["s", "out"], "return")
+        compiler = StepCompiler(self.policy, writer)
+        compiler.steps(definition.body)
+        place = unit.constant(definition.place)
+        if self.group.kind == "set" and definition.member is not None:
+            writer.line(f"out.add({compiler.form(definition.member)})")
+        elif branch:
+            keys = ", ".join(map(compiler.value, definition.keys))
+            method, term = ("put", definition.value) if definition.member is None else ("add", definition.member)
+            writer.line(f"out.{method}(({keys},), {compiler.value(_given(term))}, {place})")
+        else:
+            wanted = compiler.value(definition.keys[0])
+            writer.line(f"put(out, {wanted}, {compiler.value(_given(definition.value))}, {place})")
+        writer.finish("")
+        return writer.name
+
+
+def _given(term: Term | None) -> Term:
+    if term is None:
+        raise AssertionError
+    return term
+
+
+def occurrences(definition: Definition) -> Counter[int]:
+    """Count how often each local stands in a definition."""
+    counts: Counter[int] = Counter()
+    heads = (*definition.keys, *(definition.arguments or ()), definition.member, definition.value)
+    nodes: Sequence[object] = [*definition.body, *(head for head in heads if head is not None)]
+    for node in nodes:
+        counts.update(part.number for part in walk(node) if isinstance(part, Local))
+    return counts

@@ -1,0 +1,140 @@
+"""Python source as it is being written: functions, fresh names, and the table of constants.
+
+Nothing of a policy's text reaches the source: constants stand in the table, all names are made here.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from ztag_extauthz.rego.ir import Local
+from ztag_extauthz.rego.values import Key, Value, key
+
+MAX_BLOCKS: Final = 16
+"""Python nests at most 20 loops and try statements in one function."""
+
+_INLINE: Final = {True: "True", False: "False", None: "None"}
+
+
+class Unit:
+    """The source of one policy, and the objects that its global names stand for."""
+
+    def __init__(self) -> None:
+        self.functions: list[str] = []
+        self.table: dict[str, Any] = {}
+        self.data_paths: dict[str, tuple[Value, ...]] = {}
+        self._constants: dict[Any, str] = {}
+        self._count = 0
+
+    def fresh(self, prefix: str) -> str:
+        self._count += 1
+        return f"{prefix}{self._count}"
+
+    def name(self, prefix: str, thing: Any) -> str:
+        """Give a new global name that stands for an object."""
+        name = self.fresh(prefix)
+        self.table[name] = thing
+        return name
+
+    def constant(self, value: Value) -> str:
+        """Give an expression for a constant."""
+        kind = value.__class__
+        if kind is bool or value is None:
+            return _INLINE[value]
+        if kind is int and 0 <= value < 1_000_000:
+            return int.__repr__(value)
+        # Equal numbers may be written differently, and Python takes 1 and True for one key.
+        own = (kind, getattr(value, "text", None), key(value))
+        if own not in self._constants:
+            self._constants[own] = self.name("c", value)
+        return self._constants[own]
+
+    def form(self, value: Value) -> str:
+        """Give an expression for the key form of a constant."""
+        form = key(value)
+        return self.name("k", form) if form.__class__ is Key else self.constant(value)
+
+    def data(self, path: tuple[Value, ...]) -> str:
+        """Give the name that stands for what the base documents hold at a path, or UNDEFINED."""
+        for name, known in self.data_paths.items():
+            if known == path:
+                return name
+        name = self.fresh("d")
+        self.data_paths[name] = path
+        return name
+
+
+class Writer:
+    """Writes one function. `fail` is the statement that gives up on what is being tried."""
+
+    def __init__(self, unit: Unit, name: str, parameters: Sequence[str], fail: str) -> None:
+        self.unit = unit
+        self.name = name
+        self.bound: dict[int, str] = {}
+        self.state = "s"
+        self.fail = fail
+        self.blocks = 0
+        self._parameters = ", ".join(parameters)
+        self._first: list[str] = []
+        self._lines: list[str] = []
+        self._indent = 1
+        self._count = 0
+
+    def fresh(self) -> str:
+        self._count += 1
+        return f"v{self._count}"
+
+    def first(self, text: str) -> None:
+        """Write a line that stands before all others."""
+        self._first.append("    " + text)
+
+    def line(self, text: str) -> None:
+        self._lines.append("    " * self._indent + text)
+
+    def require(self, condition: str) -> None:
+        self.line(f"if not ({condition}): {self.fail}")
+
+    def refuse(self, condition: str) -> None:
+        self.line(f"if {condition}: {self.fail}")
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        self.line(head)
+        self._indent += 1
+        yield
+        self._indent -= 1
+
+    def loop(self, targets: str, iterable: str) -> None:
+        """Open a loop that reaches to the end of the function; in it giving up means to go on."""
+        self.line(f"for {targets} in {iterable}:")
+        self._indent += 1
+        self.blocks += 1
+        self.fail = "continue"
+
+    def make_room(self) -> None:
+        """If the loops are too many for Python, make those so far a generator, and one loop over it."""
+        if self.blocks < MAX_BLOCKS:
+            return
+        found = ", ".join(f"v{index + 1}" for index in range(self._count))
+        self.line(f"yield ({found},)")
+        part = self.unit.fresh("part_")
+        self._add(part, [])
+        self._lines, self._indent, self.blocks = [], 1, 0
+        self.loop(f"({found},)", f"{part}({self._parameters})")
+
+    def _add(self, name: str, first: list[str]) -> None:
+        head = f"def {name}({self._parameters}):"
+        self.unit.functions.append("\n".join([head, *first, *(self._lines or ["    pass"])]))
+
+    def bind(self, local: Local, name: str) -> None:
+        self.bound[local.number] = name
+
+    def is_bound(self, local: Local) -> bool:
+        return local.number in self.bound
+
+    def finish(self, last: str) -> None:
+        """Close all loops, end with a statement, and add the function to the unit."""
+        self._indent = 1
+        if last:
+            self.line(last)
+        self._add(self.name, self._first)
