@@ -11,6 +11,7 @@ from ztag_extauthz.rego.builtins.golang.regexps import (
     expand,
     find_all,
     quote_meta,
+    refuse_inner_boundary,
     split,
     template,
 )
@@ -42,7 +43,13 @@ def _matcher(pattern: str) -> Callable[[str], bool]:
     if fast is not None:
         return fast
     search = _compile(pattern).search
-    return lambda text: search(to_bytes(readable(text))) is not None
+    return lambda text: search(_data(pattern, text)) is not None
+
+
+def _data(pattern: str, text: str) -> bytes:
+    data = to_bytes(readable(text))
+    refuse_inner_boundary(pattern, data)
+    return data
 
 
 def _specialise(arguments: Sequence[Value]) -> Callable[..., Any] | None:
@@ -74,13 +81,15 @@ def is_valid(pattern: Value) -> Value:
 
 @builtin("regex.split")
 def split_text(pattern: Value, text: Value) -> Value:
-    pattern, data = string(pattern, 1), to_bytes(string(text, 2))
+    pattern = string(pattern, 1)
+    data = _data(pattern, string(text, 2))
     return [to_text(piece) for piece in split(_compile(pattern), pattern, data)]
 
 
 @builtin("regex.find_n", context=True)
 def find(context: Context, pattern: Value, text: Value, limit: Value) -> Value:
-    pattern, data, count = string(pattern, 1), to_bytes(string(text, 2)), integer(limit, 3)
+    pattern, count = string(pattern, 1), integer(limit, 3)
+    data = _data(pattern, string(text, 2))
     found = []
     for places in find_all(_compile(pattern), data, count):
         context.check()
@@ -90,7 +99,8 @@ def find(context: Context, pattern: Value, text: Value, limit: Value) -> Value:
 
 @builtin("regex.find_all_string_submatch_n", context=True)
 def find_groups(context: Context, pattern: Value, text: Value, limit: Value) -> Value:
-    pattern, data, count = string(pattern, 1), to_bytes(string(text, 2)), integer(limit, 3)
+    pattern, count = string(pattern, 1), integer(limit, 3)
+    data = _data(pattern, string(text, 2))
     found, size = [], 0
     for places in find_all(_compile(pattern), data, count):
         context.check()
@@ -103,7 +113,8 @@ def find_groups(context: Context, pattern: Value, text: Value, limit: Value) -> 
 
 @builtin("regex.replace", context=True)
 def replace(context: Context, text: Value, pattern: Value, replacement: Value) -> Value:
-    data, pattern, replacement = to_bytes(string(text, 1)), string(pattern, 2), string(replacement, 3)
+    text, pattern, replacement = string(text, 1), string(pattern, 2), string(replacement, 3)
+    data = _data(pattern, text)
     regex = _compile(pattern)
     parts = template(replacement, regex)
     pieces, size, last = [], len(data), 0
@@ -127,7 +138,7 @@ def template_match(pattern: Value, text: Value, start: Value, end: Value) -> Val
             raise BuiltinError(
                 f"{name} delimiter has to be exactly one character long but is {len(to_bytes(start))} long"
             )
-    return _compile(_from_template(pattern, start, end)).search(to_bytes(readable(text))) is not None
+    return _compile(_from_template(pattern, start, end)).search(_data(pattern, text)) is not None
 
 
 def _from_template(pattern: str, start: str, end: str) -> str:

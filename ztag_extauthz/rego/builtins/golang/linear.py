@@ -128,13 +128,12 @@ class _Reader:
         start = self.place
         negated = self.text[start : start + 1] == "^"
         self.place += negated
-        members: set[str] = set()
+        members: frozenset[str] = frozenset()
         while (character := self._next()) != "]":
             members |= self._members(character)
         if not members:
             raise _Unsuitable
-        source = "[" + self.text[start : self.place]
-        return _Atom(source, (_ASCII - members) | {_OTHER} if negated else frozenset(members))
+        return _Atom(_class_source(members, negated=negated), (_ASCII - members) | {_OTHER} if negated else members)
 
     def _members(self, character: str) -> frozenset[str]:
         if character == "\\":
@@ -163,6 +162,15 @@ class _Reader:
             raise _Unsuitable
         self.place = end + 1
         return _Atom(f"(?:{'|'.join(map(re.escape, words))})", frozenset(firsts), single=False)
+
+
+def _class_source(members: frozenset[str], *, negated: bool) -> str:
+    """Write a class as ranges, by codes, so that nothing in it has a second meaning."""
+    codes = sorted(map(ord, members))
+    starts = [code for code in codes if code - 1 not in codes]
+    ends = [code for code in codes if code + 1 not in codes]
+    ranges = "".join(f"\\x{start:02x}-\\x{end:02x}" for start, end in zip(starts, ends, strict=True))
+    return f"[{'^' if negated else ''}{ranges}]"
 
 
 def _plain_word(word: str) -> bool:

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import re2
 
+from ztag_extauthz.rego.errors import EvaluationError
+
 # RE2 knows a class for any byte, Go does not.
 _ANY_BYTE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\C")
 _MAX_MEMORY: Final = 64 << 20
@@ -38,6 +40,12 @@ def compiled(pattern: str) -> Any:
         reason = error.args[0] if error.args else "cannot be compiled"
         text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         raise RegexError(f"error parsing regexp: {text}") from None
+
+
+def refuse_inner_boundary(pattern: str, data: bytes) -> None:
+    """Refuse `\\B` in a text that is not ASCII: RE2 finds it between the bytes of one character, Go does not."""
+    if "\\B" in pattern and not data.isascii():
+        raise EvaluationError("eval_unsupported_error", "\\\\B in a regular expression is for ASCII texts only")
 
 
 def find_all(regex: Any, data: bytes, limit: int = -1) -> Iterator[Match]:
