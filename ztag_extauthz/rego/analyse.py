@@ -78,8 +78,10 @@ def _raise(mistakes: Mistakes) -> None:
 
 
 def _ordered(rule: Rule, module: Module, names: Names, mistakes: Mistakes, modules: list[Module]) -> Definition:
+    known = len(mistakes.found)
     definition = lower_rule(rule, module, names, mistakes, _annotations(rule, module, modules))
-    return _order(definition, module, mistakes)
+    # A step that could not be made binds nothing: what is unsafe then is no mistake of its own.
+    return _order(definition, module, mistakes if len(mistakes.found) == known else Mistakes())
 
 
 def _order(definition: Definition, module: Module, mistakes: Mistakes) -> Definition:
@@ -106,8 +108,7 @@ def _overrides(definition: Definition | None) -> list[Override]:
 
 def _annotations(rule: Rule, module: Module, modules: list[Module]) -> list[Value]:
     """Give the annotations that concern a rule, its own first, then those of its packages."""
-    path = ["data", *module.package]
-    own = [*path, *(str(getattr(part, "value", "")) for part in rule.ref)]
+    own = [*module.package, *(str(getattr(part, "value", "")) for part in rule.ref)]
     chain: list[Value] = []
     first: Value = {"path": own}
     if rule.annotations:
@@ -118,5 +119,5 @@ def _annotations(rule: Rule, module: Module, modules: list[Module]) -> list[Valu
             if other.package == module.package or (
                 note.get("scope") == "subpackages" and module.package[: len(other.package)] == other.package
             ):
-                chain.append({"path": ["data", *other.package], "annotations": note})
+                chain.append({"path": list(other.package), "annotations": note})
     return chain

@@ -1,5 +1,6 @@
 """`# METADATA` comments: YAML in the comment lines above a package or a rule."""
 
+import re
 from dataclasses import dataclass
 
 import yaml
@@ -8,6 +9,7 @@ from ztag_extauthz.rego.documents import from_python
 from ztag_extauthz.rego.lexer import Comment
 from ztag_extauthz.rego.values import Value
 
+_AUTHOR = re.compile(r"([^<]*)<([^>]+)>")
 _SCOPES = ("rule", "document", "package", "subpackages")
 
 
@@ -57,4 +59,17 @@ def _read(text: str) -> Value:
     scope = value.get("scope", "rule")
     if scope not in _SCOPES:
         raise ValueError(f"invalid scope '{scope}'")
+    if "authors" in value:
+        value = {**value, "authors": [_author(author) for author in value["authors"]]}
     return value
+
+
+def _author(author: Value) -> Value:
+    """Give an author as an object; `Name <address>` is short for one."""
+    if not isinstance(author, str):
+        return author
+    match = _AUTHOR.fullmatch(author.strip())
+    if match is None:
+        return {"name": author.strip()}
+    name = {"name": match[1].strip()} if match[1].strip() else {}
+    return {**name, "email": match[2]}

@@ -33,7 +33,7 @@ class CallCompiler(UnifyCompiler):
         name = self.w.fresh()
         target = self.unit.constant(str(step.function))
         with self.w.block(f"if {target} in {self.w.state}.mocks:"):
-            given = ", ".join([self.w.state, *arguments])
+            given = ", ".join([f"{self.w.state}.unmocked()", *arguments])
             self.w.line(f"{name} = {self.w.state}.mocks[{target}]({given})")
         with self.w.block("else:"):
             value, _ = self._plain(step, arguments)
@@ -76,9 +76,24 @@ class CallCompiler(UnifyCompiler):
         left, right = arguments
         operator = _COMPARISONS[step.function.path[0]]
         name = self.w.fresh()
-        self.w.line(f"if {left}.__class__ is {right}.__class__ is int: {name} = {left} {operator} {right}")
-        self.w.line(f"else: {name} = compare({left}, {right}) {operator} 0")
+        integers = self._integers(step, arguments)
+        if integers:
+            self.w.line(f"if {integers}: {name} = {left} {operator} {right}")
+            self.w.line(f"else: {name} = compare({left}, {right}) {operator} 0")
+        else:
+            self.w.line(f"{name} = compare({left}, {right}) {operator} 0")
         return name, True
+
+    def _integers(self, step: Invoke, arguments: Sequence[str]) -> str:
+        """Give the condition that all arguments are integers, nothing if they are not or all are constants."""
+        conditions = []
+        for term, name in zip(step.arguments, arguments, strict=True):
+            constant = fold(term)
+            if constant is None:
+                conditions.append(f"{name}.__class__ is int")
+            elif constant.value.__class__ is not int:
+                return ""
+        return " and ".join(conditions)
 
     def _equal(self, step: Invoke, arguments: Sequence[str]) -> tuple[str, bool]:
         condition = self.equality(arguments[0], arguments[1], *step.arguments)
@@ -88,7 +103,10 @@ class CallCompiler(UnifyCompiler):
         left, right = arguments
         name = self.w.fresh()
         operator = _INTEGER_OPERATORS[step.function.path[0]]
-        self.w.line(f"if {left}.__class__ is {right}.__class__ is int: {name} = {left} {operator} {right}")
+        integers = self._integers(step, arguments)
+        if not integers:
+            return self._builtin(step, arguments)
+        self.w.line(f"if {integers}: {name} = {left} {operator} {right}")
         with self.w.block("else:"):
             self._guarded(step, name, self._call(step, arguments))
         return name, False

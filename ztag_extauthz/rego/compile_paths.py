@@ -72,7 +72,7 @@ class PathCompiler(TermCompiler):
 
     def _base(self, path: tuple[Value, ...]) -> str:
         if self.policy.is_patched(path):
-            return self._named(f"lookup({self.w.state}.data, {self.unit.constant(list(path))})")
+            return self._named(f"lookup_base({self.w.state}.data, {self.unit.constant(list(path))})")
         return self.unit.data(path)
 
     def _patched(

@@ -22,7 +22,7 @@ class PolicyCompiler:
         self.tree = tree
         self.unit = Unit()
         self.trees: dict[tuple[str, ...], str] = {}
-        self.tree_rules: list[tuple[TreeNode, str]] = []
+        self.tree_rules: list[tuple[TreeNode, str, str]] = []
         self._rules: dict[int, str] = {}
         self._waiting: list[Group] = []
         self._builtins: dict[str, str] = {}
@@ -66,9 +66,10 @@ class PolicyCompiler:
     def _tree_node(self, node: Node) -> TreeNode:
         made = TreeNode(node.path, node.package)
         if node.group is not None and node.group.kind != "function":
-            self.tree_rules.append((made, self.rule_function(node.group)))
+            fill = RuleCompiler(self, node.group).fill() if node.children else ""
+            self.tree_rules.append((made, self.rule_function(node.group), fill))
         for name, child in node.children.items():
-            if child.package or any(group.kind != "function" for group in child.groups()):
+            if child.group is None or child.group.kind != "function":
                 made.children[name] = self._tree_node(child)
         return made
 

@@ -143,6 +143,14 @@ class RuleCompiler:
         writer.line(f"s.memo[{group.number}] = v")
         writer.finish("return v")
 
+    def fill(self) -> str:
+        """Write a function that adds what all definitions give to an object in the making."""
+        writer = Writer(self.policy.unit, self.policy.unit.fresh("fill_"), ["s", "out"], "")
+        for definition in self.group.definitions:
+            writer.line(f"{self._adder(definition, branch=True)}(s, out)")
+        writer.finish("")
+        return writer.name
+
     def _adder(self, definition: Definition, *, branch: bool) -> str:
         """Write one body as a function that adds what it gives to the collection."""
         self.policy.enter(definition)

@@ -42,7 +42,7 @@ class Unit:
         if kind is bool or value is None:
             return _INLINE[value]
         if kind is int and 0 <= value < 1_000_000:
-            return int.__repr__(value)
+            return f"({int.__repr__(value)})"
         # Equal numbers may be written differently, and Python takes 1 and True for one key.
         own = (kind, getattr(value, "text", None), key(value))
         if own not in self._constants:

@@ -6,6 +6,7 @@ from typing import Any
 from ztag_extauthz.rego.analyse import Analysis, analyse, analyse_query
 from ztag_extauthz.rego.builtins.interface import Context
 from ztag_extauthz.rego.compile_policy import PolicyCompiler
+from ztag_extauthz.rego.conflicts import check_conflicts
 from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.errors import EvaluationError, LimitError, Mistake, PolicyError
 from ztag_extauthz.rego.link import Linked
@@ -38,6 +39,8 @@ class Policy:
     def __init__(
         self, analysis: Analysis, data: Value, entry_points: Sequence[str], queries: Sequence[str]
     ) -> None:
+        check_conflicts(analysis.tree, data)
+        self._tree = analysis.tree
         read = {text: analyse_query(text, analysis) for text in queries}
         overrides = [*analysis.overrides, *(item for _, _, items in read.values() for item in items)]
         compiler = PolicyCompiler(analysis.tree, overrides)
@@ -63,6 +66,7 @@ class Policy:
 
     def relink(self, data: Value) -> None:
         """Exchange the base documents. Not while evaluations are under way in other threads."""
+        check_conflicts(self._tree, data)
         self._linked.relink(data)
 
     def source(self) -> str:

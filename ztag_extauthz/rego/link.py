@@ -16,6 +16,7 @@ from ztag_extauthz.rego.runtime import (
     is_collection,
     items,
     lookup,
+    lookup_base,
     make_object,
     ordered_elements,
     ordered_items,
@@ -53,7 +54,7 @@ _NAMES: Final[dict[str, Any]] = {
         function.__name__: function
         for function in (
             builtin_mock, compare, conflict, constantly, elements, equal, get, is_collection, items, key, lookup,
-            make_object, ordered_elements, ordered_items, put, tree_get, tree_value,
+            lookup_base, make_object, ordered_elements, ordered_items, put, tree_get, tree_value,
         )
     },
     # These are written by the compiler alone, and cannot be reached from a policy.
@@ -70,8 +71,9 @@ class Linked:
         self._names = dict(_NAMES) | compiler.unit.table
         self.source = "\n\n\n".join(compiler.unit.functions) + "\n"
         exec(compile(self.source, "<policy>", "exec", dont_inherit=True, optimize=1), self._names)  # noqa: S102
-        for node, name in compiler.tree_rules:
+        for node, name, fill in compiler.tree_rules:
             node.rule = self._names[name]
+            node.fill = self._names[fill] if fill else None
         self.data = data
         self.relink(data)
 
@@ -79,7 +81,7 @@ class Linked:
         """Let the functions refer to other base documents."""
         self.data = data
         for name, path in self._compiler.unit.data_paths.items():
-            self._names[name] = lookup(data, path)
+            self._names[name] = lookup_base(data, path)
 
     def function(self, name: str) -> Callable[..., Value]:
         return self._names[name]  # type: ignore[no-any-return]

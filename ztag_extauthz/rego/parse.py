@@ -47,7 +47,11 @@ class ModuleParser(BodyParser):
                 imports.append(self._import())
             elif not self._accept(";"):
                 rules.extend(self._rules())
-        own = tuple(note.value for note in self._annotations if note.scope in ("package", "subpackages"))
+        own = tuple(
+            {"scope": "package", **note.value}
+            for note in self._annotations
+            if note.scope in ("package", "subpackages") or (note.scope is None and note.end == start[0] - 1)
+        )
         return Module(self._file, package, tuple(imports), tuple(rules), self._lines, start, own)
 
     def _read_annotations(self) -> list[Annotation]:

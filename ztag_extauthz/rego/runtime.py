@@ -1,5 +1,6 @@
 """What compiled policies call: the state of one evaluation, look-ups, iteration, and building with conflict checks."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from time import perf_counter
@@ -14,6 +15,7 @@ from ztag_extauthz.rego.values import (
     Number,
     Value,
     equal,
+    is_number,
     key,
     ordered_forms,
     unkey,
@@ -21,6 +23,8 @@ from ztag_extauthz.rego.values import (
 
 CHECK_EVERY: Final = 2_000
 """So many elements are visited between two looks at the clock."""
+
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,17}")
 
 PENDING: Final = object()
 """Stands in the memo for what has not been asked for."""
@@ -74,6 +78,12 @@ class State:
     def with_function(self, name: str, replacement: Callable[..., Value]) -> "State":
         self.mocks = {**self.mocks, name: replacement}
         return self
+
+    def unmocked(self) -> "State":
+        """Make a state for a call that has been replaced: within it nothing is."""
+        other = self.child()
+        other.mocks = {}
+        return other
 
     def patched(self, path: tuple[str, ...]) -> Value:
         """Give what `with` has put at a path or above it, or PENDING if nothing."""
@@ -129,6 +139,23 @@ def get(value: Value, wanted: Value) -> Value:
 def lookup(value: Value, path: Iterable[Value]) -> Value:
     for part in path:
         value = get(value, part)
+        if value is UNDEFINED:
+            return UNDEFINED
+    return value
+
+
+def get_base(value: Value, wanted: Value) -> Value:
+    """Look into a base document: OPA's paths into its store are text, so `2` finds the name "2" and the reverse."""
+    if value.__class__ is dict and is_number(wanted):
+        wanted = wanted.text if wanted.__class__ is Number else str(wanted)
+    elif value.__class__ is list and wanted.__class__ is str and _INDEX.fullmatch(wanted):
+        wanted = int(wanted)
+    return get(value, wanted)
+
+
+def lookup_base(value: Value, path: Iterable[Value]) -> Value:
+    for part in path:
+        value = get_base(value, part)
         if value is UNDEFINED:
             return UNDEFINED
     return value
@@ -227,7 +254,7 @@ class Branch:
         self.members: dict[KeyForm, Any] = {}
         self.place = place
 
-    def _descend(self, path: Sequence[Value], place: str) -> "Branch":
+    def descend(self, path: Sequence[Value], place: str) -> "Branch":
         node = self
         for part in path:
             below = node.members.setdefault(key(part), Branch(place))
@@ -237,14 +264,14 @@ class Branch:
         return node
 
     def put(self, path: Sequence[Value], value: Value, place: str) -> None:
-        node, form = self._descend(path[:-1], place), key(path[-1])
+        node, form = self.descend(path[:-1], place), key(path[-1])
         if form not in node.members:
             node.members[form] = value
         elif node.members[form].__class__ in (Branch, set) or not equal(node.members[form], value):
             raise EvaluationError("eval_conflict_error", _OBJECT_CONFLICT, place)
 
     def add(self, path: Sequence[Value], member: Value, place: str) -> None:
-        found = self._descend(path[:-1], place).members.setdefault(key(path[-1]), set())
+        found = self.descend(path[:-1], place).members.setdefault(key(path[-1]), set())
         if found.__class__ is not set:
             raise EvaluationError("eval_conflict_error", _OBJECT_CONFLICT, place)
         found.add(key(member))

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ztag_extauthz.rego.errors import EvaluationError
-from ztag_extauthz.rego.runtime import PENDING, State, get, lookup
-from ztag_extauthz.rego.values import UNDEFINED, Value, equal, key
+from ztag_extauthz.rego.runtime import PENDING, Branch, State, get, get_base, lookup
+from ztag_extauthz.rego.values import UNDEFINED, Value, unkey
 
 
 @dataclass(slots=True)
@@ -13,6 +12,7 @@ class TreeNode:
     path: tuple[str, ...]
     package: bool
     rule: Callable[[State], Value] | None = None  # None too for functions, which are no part of documents
+    fill: Callable[[State, Branch], None] | None = None  # of a rule that others add to: `p[x] := …`, `p.a := …`
     children: dict[str, "TreeNode"] = field(default_factory=dict)
 
 
@@ -22,17 +22,16 @@ def tree_value(node: TreeNode, state: State) -> Value:
         patch = state.patched(node.path)
         if patch is not PENDING:
             return patch
-    if not node.children:
-        return node.rule(state) if node.rule is not None else UNDEFINED
+    if node.fill is not None:
+        return _filled(node, state)
+    if node.rule is not None:
+        return node.rule(state)
     made = _base(node, state)
     for name, child in node.children.items():
         value = tree_value(child, state)
         if value is not UNDEFINED:
             made[name] = value
-    own = node.rule(state) if node.rule is not None else UNDEFINED
-    if own is not UNDEFINED:
-        made = _merge(made, own, node.path)
-    return made if made or node.package or node.rule is not None else UNDEFINED
+    return made
 
 
 def _base(node: TreeNode, state: State) -> dict[object, Value]:
@@ -40,19 +39,28 @@ def _base(node: TreeNode, state: State) -> dict[object, Value]:
     return dict(base) if base.__class__ is dict else {}
 
 
-def _merge(ours: dict[object, Value], theirs: Value, path: tuple[str, ...]) -> dict[object, Value]:
-    """Put two objects together; where both have a value that is no object, these have to be one."""
-    merged = dict(ours)
-    for form, value in theirs.items():
-        known = merged.get(form, UNDEFINED)
-        if known is UNDEFINED:
-            merged[form] = value
-        elif known.__class__ is dict and value.__class__ is dict:
-            merged[form] = _merge(known, value, path)
-        elif not equal(known, value):
-            message = "object keys must be unique"
-            raise EvaluationError("eval_conflict_error", message, ".".join(("data", *path)))
-    return merged
+def _filled(node: TreeNode, state: State) -> Value:
+    """Give the document of a rule with a variable in its head, together with the rules that lie below it."""
+    if node.path not in state.memo:
+        branch = Branch(".".join(("data", *node.path)))
+        _fill(node, state, branch)
+        state.memo[node.path] = branch.value()
+    return state.memo[node.path]
+
+
+def _fill(node: TreeNode, state: State, branch: Branch) -> None:
+    if node.fill is not None:
+        node.fill(state, branch)
+    for name, child in node.children.items():
+        if child.rule is None or child.fill is not None:
+            _fill(child, state, branch.descend((name,), branch.place))
+            continue
+        value = child.rule(state)
+        if value.__class__ is frozenset:
+            for member in value:
+                branch.add((name,), unkey(member), branch.place)
+        elif value is not UNDEFINED:
+            branch.put((name,), value, branch.place)
 
 
 def tree_get(node: TreeNode, state: State, wanted: Value) -> Value:
@@ -62,11 +70,9 @@ def tree_get(node: TreeNode, state: State, wanted: Value) -> Value:
         if patch is not PENDING:
             return get(patch, wanted)
     child = node.children.get(wanted) if wanted.__class__ is str else None
-    if child is None or (child.rule is None and not child.children):
-        if child is not None and not child.package:
-            return UNDEFINED
-        return lookup(state.data, (*node.path, wanted))
+    if child is None:
+        return get_base(lookup(state.data, node.path), wanted)
     return tree_value(child, state)
 
 
-__all__ = ["TreeNode", "key", "tree_get", "tree_value"]
+__all__ = ["TreeNode", "tree_get", "tree_value"]
