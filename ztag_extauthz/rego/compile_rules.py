@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from ztag_extauthz.rego.compile_steps import StepCompiler
 from ztag_extauthz.rego.compile_terms import fold
 from ztag_extauthz.rego.emit import Writer
-from ztag_extauthz.rego.ir import Definition, Local, Term, walk
+from ztag_extauthz.rego.index import Index, Subject, Test, choose, without
+from ztag_extauthz.rego.ir import Const, Definition, Local, Path, Term, walk
 from ztag_extauthz.rego.tree import Group
 
 if TYPE_CHECKING:
@@ -33,33 +34,79 @@ class RuleCompiler:
         writer = Writer(self.policy.unit, name, ["s", *self.arguments], "")
         if group.kind == "complete":
             self._recall(writer)
-        bodies = [self._chain(definition) for definition in group.definitions]
-        call = ", ".join(["s", *self.arguments])
-        if not bodies:
-            writer.line("v = U")
-        first_counts = self._same_constant()
-        for index, body in enumerate(bodies):
-            if index == 0:
-                writer.line(f"v = {body}({call})")
-            elif first_counts:
-                writer.line(f"if v is U: v = {body}({call})")
-            else:
-                self._compare(writer, f"{body}({call})", group.definitions[index])
+        subject, tests = choose(group.definitions)
+        definitions = [
+            without(definition, test) if test is not None else definition
+            for definition, test in zip(group.definitions, tests, strict=True)
+        ]
+        bodies = [self._chain(definition) for definition in definitions]
+        if subject is None:
+            self._try_all(writer, bodies)
+        else:
+            self._try_found(writer, subject, tests, bodies)
         if group.default is not None:
             self._default(writer)
         if group.kind == "complete":
             writer.line(f"s.memo[{group.number}] = v")
-        writer.finish("return v")
+        writer.finish("return v", shared=False)
+
+    def _try_all(self, writer: Writer, bodies: Sequence[str]) -> None:
+        call = ", ".join(["s", *self.arguments])
+        if not bodies:
+            writer.line("v = U")
+        same = self._same_constant()
+        for index, body in enumerate(bodies):
+            if index == 0:
+                writer.line(f"v = {body}({call})")
+            elif same:
+                writer.line(f"if v is U: v = {body}({call})")
+            else:
+                writer.line(f"w = {body}({call})")
+                self._compare(writer, self.group.definitions[index].place)
+
+    def _try_found(
+        self, writer: Writer, subject: Subject, tests: Sequence[Test | None], bodies: Sequence[str]
+    ) -> None:
+        """Try only the definitions that the index finds."""
+        found = self._find(writer, subject, tests, bodies)
+        call = ", ".join(["s", *self.arguments])
+        writer.line("v = U")
+        with writer.block(f"for body in {found}:"):
+            if self._same_constant():
+                writer.line(f"v = body({call})")
+                writer.line("if v is not U: break")
+            else:
+                writer.line(f"w = body({call})")
+                self._compare(writer, self.group.name)
+
+    def _find(
+        self, writer: Writer, subject: Subject, tests: Sequence[Test | None], functions: Sequence[str]
+    ) -> str:
+        """Write the look-up in an index, and give the expression for what it finds."""
+        index = Index()
+        for test, function in zip(tests, functions, strict=True):
+            if test is None:
+                index.others.append(function)
+            elif test.prefix:
+                index.prefixes[test.prefix].append(function)
+            else:
+                for form in test.forms:
+                    index.exact[form].append(function)
+        if subject[0] == "argument":
+            value = self.arguments[subject[1]]
+        else:
+            path = Path("input", tuple(map(Const, subject[1:])))
+            value, _ = StepCompiler(self.policy, writer).maybe(path)
+        return f"{self.policy.unit.index(index)}.find({value})"
 
     def _recall(self, writer: Writer) -> None:
         writer.line(f"v = s.memo.get({self.group.number}, P)")
         writer.line("if v is not P: return v")
 
-    def _compare(self, writer: Writer, call: str, definition: Definition) -> None:
-        writer.line(f"w = {call}")
+    def _compare(self, writer: Writer, where: str) -> None:
         with writer.block("if w is not U:"):
             writer.line("if v is U: v = w")
-            place = self.policy.unit.constant(definition.place)
+            place = self.policy.unit.constant(where)
             function = self.group.kind == "function"
             writer.line(f"elif not equal(v, w): raise conflict({place}, function={function})")
 
@@ -137,11 +184,17 @@ class RuleCompiler:
         branch = group.kind == "object" and nested
         place = self.policy.unit.constant(group.name)
         writer.line("out = set()" if group.kind == "set" else f"out = Branch({place})" if branch else "out = {}")
-        for definition in group.definitions:
-            writer.line(f"{self._adder(definition, branch=branch)}(s, out)")
+        subject, tests = choose(group.definitions)
+        adders = [self._adder(definition, branch=branch) for definition in group.definitions]
+        if subject is None:
+            for adder in adders:
+                writer.line(f"{adder}(s, out)")
+        else:
+            with writer.block(f"for add in {self._find(writer, subject, tests, adders)}:"):
+                writer.line("add(s, out)")
         writer.line("v = frozenset(out)" if group.kind == "set" else "v = out.value()" if branch else "v = out")
         writer.line(f"s.memo[{group.number}] = v")
-        writer.finish("return v")
+        writer.finish("return v", shared=False)
 
     def fill(self) -> str:
         """Write a function that adds what all definitions give to an object in the making."""

@@ -5,10 +5,13 @@ Nothing of a policy's text reaches the source: constants stand in the table, all
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ztag_extauthz.rego.ir import Local
 from ztag_extauthz.rego.values import Key, Value, key
+
+if TYPE_CHECKING:
+    from ztag_extauthz.rego.index import Index
 
 MAX_BLOCKS: Final = 16
 """Python nests at most 20 loops and try statements in one function."""
@@ -24,7 +27,22 @@ class Unit:
         self.table: dict[str, Any] = {}
         self.data_paths: dict[str, tuple[Value, ...]] = {}
         self._constants: dict[Any, str] = {}
+        self.indexes: list[Index] = []
+        self._written: dict[str, str] = {}
         self._count = 0
+
+    def add(self, name: str, parameters: str, lines: Sequence[str], *, shared: bool = True) -> str:
+        """Add a function, or give the name of one that was added before and is the same."""
+        text = "\n".join([f"({parameters}):", *(lines or ["    pass"])])
+        if not shared or text not in self._written:
+            self._written[text] = name
+            self.functions.append(f"def {name}{text}")
+        return self._written[text]
+
+    def index(self, index: "Index") -> str:
+        """Give the name of an index, whose functions are filled in when the policy is linked."""
+        self.indexes.append(index)
+        return self.name("x", index)
 
     def fresh(self, prefix: str) -> str:
         self._count += 1
@@ -117,14 +135,9 @@ class Writer:
             return
         found = ", ".join(f"v{index + 1}" for index in range(self._count))
         self.line(f"yield ({found},)")
-        part = self.unit.fresh("part_")
-        self._add(part, [])
+        part = self.unit.add(self.unit.fresh("part_"), self._parameters, self._lines)
         self._lines, self._indent, self.blocks = [], 1, 0
         self.loop(f"({found},)", f"{part}({self._parameters})")
-
-    def _add(self, name: str, first: list[str]) -> None:
-        head = f"def {name}({self._parameters}):"
-        self.unit.functions.append("\n".join([head, *first, *(self._lines or ["    pass"])]))
 
     def bind(self, local: Local, name: str) -> None:
         self.bound[local.number] = name
@@ -132,9 +145,9 @@ class Writer:
     def is_bound(self, local: Local) -> bool:
         return local.number in self.bound
 
-    def finish(self, last: str) -> None:
-        """Close all loops, end with a statement, and add the function to the unit."""
+    def finish(self, last: str, *, shared: bool = True) -> None:
+        """Close all loops, end with a statement, and add the function to the unit; unless shared under its name."""
         self._indent = 1
         if last:
             self.line(last)
-        self._add(self.name, self._first)
+        self.name = self.unit.add(self.name, self._parameters, [*self._first, *self._lines], shared=shared)

@@ -4,8 +4,8 @@ A step is one simple thing: a unification, one call with simple operands, a test
 is settled by `safety.py`, which also puts them in order.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ztag_extauthz.rego.nodes import Position
@@ -156,40 +156,63 @@ class Definition:
         return f"{self.file}:{self.position[0]}"
 
 
-def parts(node: Any) -> Iterator[Any]:
+def _pairs(node: ObjectTerm) -> Sequence[Any]:
+    return [term for pair in node.pairs for term in pair]
+
+
+def _given(*nodes: Any) -> Sequence[Any]:
+    return [node for node in nodes if node is not None]
+
+
+# Written out, not found by looking at the fields: loading a policy of 10,000 rules asks a million times.
+_BELOW: dict[type, Callable[[Any], Sequence[Any]]] = {
+    Const: lambda _: (),
+    Local: lambda _: (),
+    Function: lambda _: (),
+    Path: lambda node: (node.root, *node.path) if node.root.__class__ is Local else node.path,
+    ListTerm: lambda node: node.items,
+    SetTerm: lambda node: node.items,
+    ObjectTerm: _pairs,
+    Comp: lambda node: (*_given(node.key), node.value, *node.body),
+    Override: lambda node: (node.target, node.value),
+    Unify: lambda node: (node.left, node.right, *node.overrides),
+    Invoke: lambda node: (*node.arguments, *_given(node.output), *node.overrides),
+    Check: lambda node: (node.term, *node.overrides),
+    Negation: lambda node: (node.step, *node.overrides),
+    ForAll: lambda node: (*_given(node.key), node.value, node.domain, *node.body, *node.overrides),
+}
+
+
+def parts(node: Any) -> Sequence[Any]:
     """Give the terms, steps and overrides directly below one."""
-    for part in fields(node):
-        yield from _members(getattr(node, part.name))
-
-
-_NODES = (
-    Const, Local, Path, ListTerm, SetTerm, ObjectTerm, Comp, Unify, Invoke, Check, Negation, ForAll, Override
-)  # fmt: skip
-
-
-def _members(value: Any) -> Iterator[Any]:
-    if isinstance(value, tuple):
-        for item in value:
-            yield from _members(item)
-    elif isinstance(value, _NODES):
-        yield value
+    return _BELOW[node.__class__](node)
 
 
 def walk(node: Any) -> Iterator[Any]:
     """Give a node and all below it."""
-    yield node
-    for part in parts(node):
-        yield from walk(part)
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(_BELOW[node.__class__](node))
 
 
 def locals_of(node: Any, *, closures: bool = True) -> set[int]:
     """Give the numbers of the locals in a node, on request without those inside comprehensions and bodies."""
-    if isinstance(node, Local):
-        return {node.number}
-    if isinstance(node, Comp) and not closures:
-        return set()
     found: set[int] = set()
-    below = (node.domain, *node.overrides) if isinstance(node, ForAll) and not closures else parts(node)
-    for part in below:
-        found |= locals_of(part, closures=closures)
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        kind = node.__class__
+        if kind is Local:
+            found.add(node.number)
+        elif closures or (kind is not Comp and kind is not ForAll):
+            waiting.extend(_BELOW[kind](node))
+        elif kind is ForAll:
+            waiting.extend((node.domain, *node.overrides))
     return found
+
+
+def has_closure(node: Any) -> bool:
+    """Tell whether a node holds a body of its own."""
+    return any(part.__class__ is Comp or part.__class__ is ForAll for part in walk(node))

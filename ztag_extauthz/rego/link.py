@@ -74,6 +74,8 @@ class Linked:
         for node, name, fill in compiler.tree_rules:
             node.rule = self._names[name]
             node.fill = self._names[fill] if fill else None
+        for index in compiler.unit.indexes:
+            index.link(self.function)
         self.data = data
         self.relink(data)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from ztag_extauthz.rego.builtins.interface import REGISTRY
 from ztag_extauthz.rego.builtins.signatures import SIGNATURES
@@ -54,6 +55,7 @@ class Names:
         return names
 
 
+@cache
 def builtin_arity(name: str) -> int | None:
     """Give the number of arguments of a built-in, or None if there is no such one."""
     known = REGISTRY.get(name)

@@ -10,7 +10,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any
 
 from ztag_extauthz.rego.bindings import outputs
-from ztag_extauthz.rego.ir import Comp, Definition, ForAll, Step, Steps, locals_of, parts
+from ztag_extauthz.rego.ir import Comp, Definition, ForAll, Step, Steps, has_closure, locals_of, parts
 from ztag_extauthz.rego.nodes import Position
 
 
@@ -89,6 +89,8 @@ def _order(steps: Steps, bound: set[int]) -> tuple[list[Step], list[tuple[Step, 
 
 def _closure_locals(step: Any) -> set[int]:
     """Give the locals inside the comprehensions and bodies of a step."""
+    if not has_closure(step):
+        return set()
     if isinstance(step, Comp):
         return locals_of(step)
     found = set().union(*map(locals_of, step.body)) if isinstance(step, ForAll) else set()
@@ -99,6 +101,8 @@ def _closure_locals(step: Any) -> set[int]:
 
 def _close(node: Any, bound: set[int], unsafe: Unsafe, position: Position) -> Any:
     """Put the bodies within a node in order."""
+    if not has_closure(node):
+        return node
     if isinstance(node, Comp):
         body = order_steps(node.body, bound, unsafe)
         known = bound.union(*(locals_of(step, closures=False) for step in body))
@@ -109,8 +113,6 @@ def _close(node: Any, bound: set[int], unsafe: Unsafe, position: Position) -> An
     if isinstance(node, ForAll):
         own = {local.number for local in (node.key, node.value) if local is not None}
         return replace(node, body=order_steps(node.body, bound | own, unsafe))
-    if not _closure_locals(node) and not any(isinstance(part, Comp) for part in parts(node)):
-        return node
     return _rebuild(node, bound, unsafe, position)
 
 
