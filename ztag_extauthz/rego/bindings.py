@@ -27,8 +27,10 @@ def outputs(step: Step, bound: set[int]) -> set[int]:
         return _call_outputs(step, bound) - bound
     if isinstance(step, Unify):
         known = bound | looked_up(step.left, bound) | looked_up(step.right, bound)
+        if step.operator == "==":
+            return known - bound
         # What stands left of `:=` is bound by it, and never binds what stands right of it.
-        basis = known - locals_of(step.left, closures=False) if step.assignment else known
+        basis = known - locals_of(step.left, closures=False) if step.operator == ":=" else known
         return (known | _Unifier(basis).run(step.left, step.right)) - bound
     return set()
 

@@ -14,7 +14,11 @@ class PathCompiler(TermCompiler):
         start, certain, rest = self.start(term)
         if not rest:
             return start, certain
-        return self._follow(start, certain, rest), False
+        return self._follow(start, rest, base=self.is_base(term)), False
+
+    def is_base(self, path: Path) -> bool:
+        """Tell whether a reference leads into base documents."""
+        return path.root == "data" and self._descend(path.path)[0] is None
 
     def start(self, term: Path) -> tuple[str, bool, Sequence[Term]]:
         """Write the first part of a reference; give its value, whether it is defined, and what is left to follow."""
@@ -94,26 +98,28 @@ class PathCompiler(TermCompiler):
 
     # -- following
 
-    def _follow(self, start: str, certain: bool, rest: Sequence[Term]) -> str:  # noqa: FBT001
+    def _follow(self, start: str, rest: Sequence[Term], *, base: bool) -> str:
         """Write the look-up of known terms one after the other; undefined is `U`."""
         name = self.w.fresh()
         keys = [part.value for part in rest if isinstance(part, Const)]
         if len(keys) == len(rest) and all(wanted.__class__ is str for wanted in keys):
-            self._strings(name, start, keys)
+            self._strings(name, start, keys, base=base)
             return name
+        suffix = "_base" if base else ""
         if len(rest) == 1:
-            self.w.line(f"{name} = get({start}, {self.value(rest[0])})")
+            self.w.line(f"{name} = get{suffix}({start}, {self.value(rest[0])})")
         else:
             following = ", ".join(map(self.value, rest))
-            self.w.line(f"{name} = lookup({start}, ({following}))")
+            self.w.line(f"{name} = lookup{suffix}({start}, ({following}))")
         return name
 
-    def _strings(self, name: str, start: str, keys: list[str]) -> None:
+    def _strings(self, name: str, start: str, keys: list[str], *, base: bool) -> None:
         """Look up strings in objects directly; what is no object is left to `lookup`."""
+        suffix = "_base" if base else ""
         chain = "".join(f"[{self.unit.constant(wanted)}]" for wanted in keys)
         self.w.line(f"try: {name} = {start}{chain}")
         self.w.line(f"except KeyError: {name} = U")
-        self.w.line(f"except TypeError: {name} = lookup({start}, {self.unit.constant(keys)})")
+        self.w.line(f"except TypeError: {name} = lookup{suffix}({start}, {self.unit.constant(keys)})")
 
 
 def _constants(path: Sequence[Term]) -> tuple[Value, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ztag_extauthz.rego.compile_paths import PathCompiler
 from ztag_extauthz.rego.compile_terms import fold
 from ztag_extauthz.rego.ir import Comp, Const, ListTerm, Local, ObjectTerm, Path, SetTerm, Term, locals_of
+from ztag_extauthz.rego.values import equal
 
 
 class UnifyCompiler(PathCompiler):
@@ -67,6 +68,8 @@ class UnifyCompiler(PathCompiler):
     def equality(self, left: str, right: str, *terms: Term) -> str:
         """Give the condition that two values are one; a string or null equals as Python's does."""
         constants = [constant.value for constant in map(fold, terms) if constant]
+        if len(constants) == 2:
+            return str(equal(*constants))
         if any(value is None or value is True or value is False for value in constants):
             return f"{left} is {right}"
         if any(value.__class__ is str or value.__class__ is frozenset for value in constants):
@@ -122,13 +125,14 @@ class UnifyCompiler(PathCompiler):
     def walk(self, path: Path) -> str:
         """Write loops over the open parts of a reference; give the name of the value at its end."""
         value, certain, rest = self.start(path)
+        base = self.is_base(path)
         if not certain and not rest:
             self.w.line(f"if {value} is U: {self.w.fail}")
         rest = list(rest)
         while rest:
             known = self._known_prefix(rest)
             if known:
-                value = self._follow(value, False, rest[:known])  # noqa: FBT003
+                value = self._follow(value, rest[:known], base=base)
                 self.w.line(f"if {value} is U: {self.w.fail}")
                 rest = rest[known:]
             else:

@@ -27,6 +27,7 @@ class Unit:
         self.table: dict[str, Any] = {}
         self.data_paths: dict[str, tuple[Value, ...]] = {}
         self._constants: dict[Any, str] = {}
+        self._data_names: dict[Any, str] = {}
         self.indexes: list[Index] = []
         self._written: dict[str, str] = {}
         self._count = 0
@@ -74,12 +75,11 @@ class Unit:
 
     def data(self, path: tuple[Value, ...]) -> str:
         """Give the name that stands for what the base documents hold at a path, or UNDEFINED."""
-        for name, known in self.data_paths.items():
-            if known == path:
-                return name
-        name = self.fresh("d")
-        self.data_paths[name] = path
-        return name
+        own = tuple(map(key, path))
+        if own not in self._data_names:
+            self._data_names[own] = self.fresh("d")
+            self.data_paths[self._data_names[own]] = path
+        return self._data_names[own]
 
 
 class Writer:

@@ -89,7 +89,7 @@ class Unify:
     right: Term
     position: Position
     overrides: Overrides = ()
-    assignment: bool = False
+    operator: str = "="  # or `:=`, which binds to the left alone, or `==`, which binds nothing
 
 
 @dataclass(frozen=True, slots=True)

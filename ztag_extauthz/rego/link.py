@@ -13,6 +13,7 @@ from ztag_extauthz.rego.runtime import (
     conflict,
     elements,
     get,
+    get_base,
     is_collection,
     items,
     lookup,
@@ -53,7 +54,7 @@ _NAMES: Final[dict[str, Any]] = {
     **{
         function.__name__: function
         for function in (
-            builtin_mock, compare, conflict, constantly, elements, equal, get, is_collection, items, key, lookup,
+            builtin_mock, compare, conflict, constantly, elements, equal, get, get_base, is_collection, items, key, lookup,
             lookup_base, make_object, ordered_elements, ordered_items, put, tree_get, tree_value,
         )
     },

@@ -1,6 +1,7 @@
 """Literals to steps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import is_dataclass
 
 from ztag_extauthz.rego import nodes as ast
 from ztag_extauthz.rego.ir import (
@@ -47,6 +48,7 @@ class BodyLowerer(TermLowerer):
             case ast.Some():
                 for var in expression.names:
                     self._declare(var, "declared")
+                    self._unused.append((self._scopes.find(var.name), var))
                 return None
             case ast.SomeIn():
                 return self._some_in(expression)
@@ -65,6 +67,11 @@ class BodyLowerer(TermLowerer):
             self._mistake(var.position, "rego_compile_error", clash)
         return local
 
+    def _check_used(self, var: ast.Var | None, body: ast.Body) -> None:
+        """Refuse a variable of `every` that its body does not name."""
+        if var is not None and not var.name.startswith("$") and var.name not in set(_names(body)):
+            self._mistake(var.position, "rego_compile_error", f"declared var {var.name} unused")
+
     def _expression(self, term: ast.Term, *, negated: bool) -> Step | None:
         if not isinstance(term, ast.Call):
             return Check(self._term(term), term.position, self._overrides)
@@ -73,16 +80,16 @@ class BodyLowerer(TermLowerer):
                 self._mistake(term.position, "rego_compile_error", _ASSIGN_IN_NOT)
                 return None
             return self._assignment(term)
-        if term.infix and term.name == ("eq",):
+        if term.infix and term.name in (("eq",), ("equal",)):
             left, right = (self._term(argument) for argument in term.arguments)
-            return Unify(left, right, term.position, self._overrides)
+            return Unify(left, right, term.position, self._overrides, "=" if term.name == ("eq",) else "==")
         return self._call(term, negated=negated)
 
     def _assignment(self, call: ast.Call) -> Step:
         pattern, value = call.arguments
         right = self._term(value)
         left = self._pattern(pattern, "assigned")
-        return Unify(left, right, call.position, self._overrides, assignment=True)
+        return Unify(left, right, call.position, self._overrides, ":=")
 
     def _pattern(self, term: ast.Term, how: str) -> Term:
         """Declare the variables of what stands left of `:=`."""
@@ -113,9 +120,9 @@ class BodyLowerer(TermLowerer):
             return None
         if name.startswith("rego.metadata."):
             return Check(self._metadata(name, call.position), call.position, self._overrides)
-        if name == "eq" and len(call.arguments) == 2:
+        if name in ("eq", "equal") and len(call.arguments) == 2:
             left, right = (self._term(argument) for argument in call.arguments)
-            return Unify(left, right, call.position, self._overrides)
+            return Unify(left, right, call.position, self._overrides, "=" if name == "eq" else "==")
         if not self._check_arity(function, call, output=True):
             return None
         arguments: Sequence[Term] = [self._simple(argument) for argument in call.arguments]
@@ -147,6 +154,8 @@ class BodyLowerer(TermLowerer):
             key = self._declare(every.key, "declared") if every.key is not None else None
             item = self._declare(every.value, "declared")
             self._body(every.body)
+            for var in (every.key, every.value):
+                self._check_used(var, every.body)
         return ForAll(key, item, domain, tuple(steps), every.position, overrides)
 
     def _captured(self, part: ast.Literal) -> Term:
@@ -211,6 +220,21 @@ class BodyLowerer(TermLowerer):
         if name[0] not in ("data", "input") and builtin_arity(dotted) is not None:
             return self._builtin(dotted, term.position)
         return None
+
+
+def _names(node: object) -> Iterator[str]:
+    """Give the names that stand anywhere in some syntax."""
+    if isinstance(node, tuple):
+        for item in node:
+            yield from _names(item)
+    elif isinstance(node, ast.Var):
+        yield node.name
+    elif isinstance(node, ast.Call):
+        yield node.name[0]
+        yield from _names(node.arguments)
+    elif is_dataclass(node):
+        for child in ast.children(node):
+            yield from _names(child)
 
 
 def _static_name(term: ast.Term) -> tuple[str, ...] | None:

@@ -1,7 +1,7 @@
 """Rules to definitions."""
 
 from ztag_extauthz.rego import nodes as ast
-from ztag_extauthz.rego.ir import Const, Definition, Local, Path, Step, Term
+from ztag_extauthz.rego.ir import Const, Definition, Local, Path, Step, Term, locals_of
 from ztag_extauthz.rego.lower_bodies import BodyLowerer
 from ztag_extauthz.rego.names import Mistakes, Names, fixed_path
 from ztag_extauthz.rego.nodes import Module, Position, Rule
@@ -32,6 +32,7 @@ class RuleLowerer(BodyLowerer):
         member = self._simple(rule.key) if rule.key is not None else None
         value = self._value(rule)
         self._scopes.pop()
+        self._check_declared([*self._steps], [*keys, *(term for term in (member, value) if term is not None)])
         return Definition(
             path,
             keys,
@@ -45,6 +46,14 @@ class RuleLowerer(BodyLowerer):
             default=rule.default,
             otherwise=self._otherwise(rule),
         )
+
+    def _check_declared(self, steps: list[Step], heads: list[Term]) -> None:
+        """Refuse what `some x` declares and nothing uses."""
+        if self._unused:
+            used = set().union(*(locals_of(node) for node in (*steps, *heads)))
+            for local, var in self._unused:
+                if local is not None and local.number not in used and not var.name.startswith("$"):
+                    self._mistake(var.position, "rego_compile_error", f"declared var {var.name} unused")
 
     def _otherwise(self, rule: Rule) -> Definition | None:
         if rule.otherwise is None:

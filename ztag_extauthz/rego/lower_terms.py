@@ -45,6 +45,7 @@ class TermLowerer:
         self._scopes = Scopes()
         self._steps: list[Step] = []
         self._overrides: Overrides = ()
+        self._unused: list[tuple[Local | None, ast.Var]] = []  # what `some x` declares, until it is used
 
     def _mistake(self, position: Position, code: str, message: str, remedy: str = "") -> None:
         self._mistakes.add(self._module, position, code, message, remedy)
@@ -80,11 +81,17 @@ class TermLowerer:
             case ast.Set():
                 return SetTerm(tuple(self._simple(item) for item in term.items))
             case ast.Object():
-                return ObjectTerm(tuple((self._simple(key), self._simple(value)) for key, value in term.pairs))
+                return self._object(term)
             case ast.Comprehension():
                 return self._comprehension(term)
             case ast.Template():
                 return self._template(term)
+
+    def _object(self, term: ast.Object) -> Term:
+        pairs = [(self._simple(key), self._simple(value)) for key, value in term.pairs]
+        # Of two pairs with one constant key the last one stands, as where OPA reads them.
+        last = {repr(key): index for index, (key, _) in enumerate(pairs) if isinstance(key, Const)}
+        return ObjectTerm(tuple(pair for index, pair in enumerate(pairs) if last.get(repr(pair[0]), index) == index))
 
     def _var(self, var: ast.Var) -> Term:
         local = self._scopes.find(var.name)

@@ -12,14 +12,31 @@ from ztag_extauthz.rego.tree import Group, Node, Tree
 def check_recursion(tree: Tree, modules: Mapping[str, Module], mistakes: Mistakes) -> None:
     """Find the rules that stand on a circle of references."""
     graph = {group.number: sorted(needed(group, tree)) for group in tree.groups}
+    on_circles = _on_circles(graph)
     for group in tree.groups:
-        circle = _circle(graph, group.number)
+        circle = _circle(graph, group.number) if group.number in on_circles else []
         if circle:
             first = (group.definitions or [group.default])[0]
             names = " -> ".join(tree.groups[number].name for number in circle)
             if first is not None:
                 message = f"rule {group.name} is recursive: {names}"
                 mistakes.add(modules[first.file], first.position, "rego_recursion_error", message)
+
+
+def _on_circles(graph: dict[int, list[int]]) -> set[int]:
+    """Give the rules that remain when those that need nothing that remains are taken away, again and again."""
+    users: dict[int, list[int]] = {number: [] for number in graph}
+    for number, following in graph.items():
+        for other in following:
+            users[other].append(number)
+    counts = {number: len(following) for number, following in graph.items()}
+    free = [number for number, count in counts.items() if count == 0]
+    while free:
+        for user in users[free.pop()]:
+            counts[user] -= 1
+            if counts[user] == 0:
+                free.append(user)
+    return {number for number, count in counts.items() if count > 0}
 
 
 def _circle(graph: dict[int, list[int]], start: int) -> list[int]:
