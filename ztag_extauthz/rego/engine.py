@@ -9,9 +9,11 @@ from ztag_extauthz.rego.analyse import Analysis, analyse, analyse_query
 from ztag_extauthz.rego.builtins.interface import Context
 from ztag_extauthz.rego.compile_policy import PolicyCompiler
 from ztag_extauthz.rego.conflicts import check_conflicts
+from ztag_extauthz.rego.dependencies import Dependencies
 from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.errors import EvaluationError, LimitError, Mistake, PolicyError
 from ztag_extauthz.rego.link import Linked
+from ztag_extauthz.rego.reads import Reads
 from ztag_extauthz.rego.runtime import State
 from ztag_extauthz.rego.values import UNDEFINED, Value
 
@@ -56,6 +58,7 @@ class Policy:
     ) -> None:
         check_conflicts(analysis.tree, data)
         self._tree = analysis.tree
+        self._overrides = list(analysis.overrides)
         read = {text: analyse_query(text, analysis) for text in queries}
         overrides = [*analysis.overrides, *(item for _, _, items in read.values() for item in items)]
         compiler = PolicyCompiler(analysis.tree, overrides)
@@ -78,6 +81,10 @@ class Policy:
         """Give the variables of a query that the policy was compiled for, once for each solution."""
         context = Context(input_document, strict=strict, deadline=deadline)
         return _run(self._queries[text], State(input_document, self._linked.data, context))  # type: ignore[no-any-return]
+
+    def reads(self, entry_point: str) -> Reads:
+        """Give what an entry point can depend on."""
+        return Dependencies(self._tree, self._overrides).of(tuple(entry_point.strip("/").split("/")))
 
     def relink(self, data: Value) -> None:
         """Exchange the base documents. Not while evaluations are under way in other threads."""
