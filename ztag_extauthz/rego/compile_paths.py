@@ -85,12 +85,10 @@ class PathCompiler(TermCompiler):
         """Look first whether a `with` has put something where the reference leads."""
         name = self.w.fresh()
         self.w.line(f"{name} = {self.w.state}.patched({self.unit.name('p', names)})")
-        outer, self.w.fail = self.w.fail, "pass"
-        with self.w.block(f"if {name} is P:"):
+        with self.w.silent(), self.w.block(f"if {name} is P:"):
             value, _, rest = self._unpatched(node, names, path)
             taken = path[len(names) : len(path) - len(rest)]
             self.w.line(f"{name} = {value}")
-        self.w.fail = outer
         if taken:
             following = ", ".join(map(self.value, taken))
             self.w.line(f"else: {name} = lookup({name}, ({following},))")

@@ -2,24 +2,29 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from ztag_extauthz.rego.builtins.interface import REGISTRY
 from ztag_extauthz.rego.compile_rules import RuleCompiler, occurrences
 from ztag_extauthz.rego.compile_steps import StepCompiler
 from ztag_extauthz.rego.emit import Unit, Writer
-from ztag_extauthz.rego.ir import Comp, Const, Definition, Function, Local, Override, Path, Steps, walk
+from ztag_extauthz.rego.index import Subject, Test, choose
+from ztag_extauthz.rego.ir import Comp, Const, Definition, Function, Local, Override, Path, Step, Steps, walk
 from ztag_extauthz.rego.nodes import Position
+from ztag_extauthz.rego.explain import Places
 from ztag_extauthz.rego.runtime_tree import TreeNode
 from ztag_extauthz.rego.tree import Group, Node, Tree
 from ztag_extauthz.rego.values import Value, key
+
+EXPLAINED_DEFINITIONS: Final = 200
 
 
 class PolicyCompiler:
     """Compiles what is asked for, and what that needs; each thing once."""
 
-    def __init__(self, tree: Tree, overrides: Sequence[Override]) -> None:
+    def __init__(self, tree: Tree, overrides: Sequence[Override], places: Places | None = None) -> None:
         self.tree = tree
+        self.places = places  # of steps and rules, where what is compiled tells how it goes
         self.unit = Unit()
         self.trees: dict[tuple[str, ...], str] = {}
         self.tree_rules: list[tuple[TreeNode, str, str]] = []
@@ -79,6 +84,16 @@ class PolicyCompiler:
         """Take note of the definition that is compiled from now on."""
         self._file = definition.file
         self._counts = occurrences(definition)
+
+    def note(self, writer: Writer, step: Step) -> None:
+        if self.places is not None:
+            writer.trace(self.places.add(self._file, step.position))
+
+    def choose(self, definitions: Sequence[Definition]) -> tuple[Subject | None, list[Test | None]]:
+        """Choose how to find the definitions that can hold; an explanation tries them all, unless they are many."""
+        if self.places is not None and len(definitions) <= EXPLAINED_DEFINITIONS:
+            return None, [None] * len(definitions)
+        return choose(definitions)
 
     def is_unused(self, local: Local) -> bool:
         return self._counts[local.number] <= 1

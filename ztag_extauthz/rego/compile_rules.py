@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ztag_extauthz.rego.compile_steps import StepCompiler
 from ztag_extauthz.rego.compile_terms import fold
 from ztag_extauthz.rego.emit import Writer
-from ztag_extauthz.rego.index import Index, Subject, Test, choose, without
+from ztag_extauthz.rego.index import Index, Subject, Test, without
 from ztag_extauthz.rego.ir import Const, Definition, Local, Path, Term, walk
 from ztag_extauthz.rego.tree import Group
 
@@ -34,7 +34,7 @@ class RuleCompiler:
         writer = Writer(self.policy.unit, name, ["s", *self.arguments], "")
         if group.kind == "complete":
             self._recall(writer)
-        subject, tests = choose(group.definitions)
+        subject, tests = self.policy.choose(group.definitions)
         definitions = [
             without(definition, test) if test is not None else definition
             for definition, test in zip(group.definitions, tests, strict=True)
@@ -156,12 +156,15 @@ class RuleCompiler:
         unit = self.policy.unit
         writer = Writer(unit, unit.fresh("body_"), ["s", *self.arguments], "return U")
         compiler = StepCompiler(self.policy, writer)
+        traced = self._enter(writer, definition)
         for pattern, name in zip(definition.arguments or (), self.arguments, strict=True):
             compiler.match(pattern, name)
         compiler.steps(definition.body)
         if definition.value is None:
             raise AssertionError(definition)
         value = compiler.value(definition.value)
+        if traced:
+            writer.line(f"s.trace.gave({traced}, {value})")
         if writer.blocks == 0 or fold(definition.value) is not None:
             writer.line(f"return {value}")
             writer.finish("return U" if writer.blocks else "")
@@ -174,6 +177,15 @@ class RuleCompiler:
         writer.finish("return r")
         return writer.name
 
+    def _enter(self, writer: Writer, definition: Definition) -> str:
+        """In a traced policy, write that a definition is tried; give its number."""
+        if self.policy.places is None:
+            return ""
+        number = self.policy.places.add(definition.file, definition.position, self.group.name)
+        writer.line(f"s.trace.entered({number})")
+        writer.trace(number)
+        return str(number)
+
     # -- sets and objects
 
     def _collection(self, name: str) -> None:
@@ -184,7 +196,7 @@ class RuleCompiler:
         branch = group.kind == "object" and nested
         place = self.policy.unit.constant(group.name)
         writer.line("out = set()" if group.kind == "set" else f"out = Branch({place})" if branch else "out = {}")
-        subject, tests = choose(group.definitions)
+        subject, tests = self.policy.choose(group.definitions)
         adders = [self._adder(definition, branch=branch) for definition in group.definitions]
         if subject is None:
             for adder in adders:
@@ -210,6 +222,7 @@ class RuleCompiler:
         unit = self.policy.unit
         writer = Writer(unit, unit.fresh("add_"), ["s", "out"], "return")
         compiler = StepCompiler(self.policy, writer)
+        traced = self._enter(writer, definition)
         compiler.steps(definition.body)
         place = unit.constant(definition.place)
         if self.group.kind == "set" and definition.member is not None:
@@ -221,6 +234,9 @@ class RuleCompiler:
         else:
             wanted = compiler.value(definition.keys[0])
             writer.line(f"put(out, {wanted}, {compiler.value(_given(definition.value))}, {place})")
+        if traced:
+            shown = definition.member if definition.member is not None else _given(definition.value)
+            writer.line(f"s.trace.gave({traced}, {compiler.value(shown)})")
         writer.finish("")
         return writer.name
 

@@ -27,6 +27,7 @@ class StepCompiler(CallCompiler):
 
     def step(self, step: Step) -> None:
         outer = self.w.state
+        self.policy.note(self.w, step)
         if step.overrides:
             self.w.state = self._override(step.overrides)
         match step:
@@ -80,18 +81,20 @@ class StepCompiler(CallCompiler):
 
     def _negation(self, step: Negation) -> None:
         inner = step.step
-        outer, self.w.fail = self.w.fail, "pass"
-        if isinstance(inner, Unify):
-            condition = self._holds_equal(inner)
-        elif isinstance(inner, Invoke):
-            condition = self._holds_call(inner)
-        elif isinstance(inner, Check):
-            name, certain = self.maybe(inner.term)
-            condition = f"{name} is not False" if certain else f"{name} is not U and {name} is not False"
-        else:
-            raise AssertionError(inner)
-        self.w.fail = outer
+        with self.w.silent():
+            condition = self._holds(inner)
         self.w.refuse(condition)
+
+    def _holds(self, inner: Step) -> str:
+        """Give the condition that a step holds."""
+        if isinstance(inner, Unify):
+            return self._holds_equal(inner)
+        if isinstance(inner, Invoke):
+            return self._holds_call(inner)
+        if isinstance(inner, Check):
+            name, certain = self.maybe(inner.term)
+            return f"{name} is not False" if certain else f"{name} is not U and {name} is not False"
+        raise AssertionError(inner)
 
     def _holds_equal(self, inner: Unify) -> str:
         conditions, names = [], []

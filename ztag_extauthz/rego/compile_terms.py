@@ -53,6 +53,7 @@ class TermCompiler:
     def value(self, term: Term) -> str:
         """Write what a known term needs and give an expression for it; undefined gives up."""
         name, certain = self.maybe(term)
+        self.w.see(name)
         if not certain:
             self.w.line(f"if {name} is U: {self.w.fail}")
         return name

@@ -90,13 +90,40 @@ class Writer:
         self.name = name
         self.bound: dict[int, str] = {}
         self.state = "s"
-        self.fail = fail
+        self._fail = fail
+        self._step = -1
+        self._seen: list[str] = []
         self.blocks = 0
         self._parameters = ", ".join(parameters)
         self._first: list[str] = []
         self._lines: list[str] = []
         self._indent = 1
         self._count = 0
+
+    @property
+    def fail(self) -> str:
+        """The statement that gives up; in a traced function it first tells why."""
+        if self._step < 0 or self._fail == "pass":
+            return self._fail
+        seen = "".join(f"{name}, " for name in dict.fromkeys(self._seen))
+        return f"s.trace.failed({self._step}, ({seen})); {self._fail}"
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Write something that never gives up."""
+        outer, self._fail = self._fail, "pass"
+        yield
+        self._fail = outer
+
+    def trace(self, step: int) -> None:
+        """From now on tell of this step when giving up."""
+        self._step = step
+        self._seen = []
+
+    def see(self, name: str) -> None:
+        """Take note of a value that shows why a step fails."""
+        if name[:1] in "vpaed":
+            self._seen.append(name)
 
     def fresh(self) -> str:
         self._count += 1
@@ -127,7 +154,7 @@ class Writer:
         self.line(f"for {targets} in {iterable}:")
         self._indent += 1
         self.blocks += 1
-        self.fail = "continue"
+        self._fail = "continue"
 
     def make_room(self) -> None:
         """If the loops are too many for Python, make those so far a generator, and one loop over it."""

@@ -12,6 +12,7 @@ from ztag_extauthz.rego.conflicts import check_conflicts
 from ztag_extauthz.rego.dependencies import Dependencies
 from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.errors import EvaluationError, LimitError, Mistake, PolicyError
+from ztag_extauthz.rego.explain import Explanation, Places, Recorder
 from ztag_extauthz.rego.link import Linked
 from ztag_extauthz.rego.reads import Reads
 from ztag_extauthz.rego.runtime import State
@@ -58,6 +59,8 @@ class Policy:
     ) -> None:
         check_conflicts(analysis.tree, data)
         self._tree = analysis.tree
+        self._modules = analysis.modules
+        self._traced: dict[str, tuple[Linked, str, Places]] = {}
         self._overrides = list(analysis.overrides)
         read = {text: analyse_query(text, analysis) for text in queries}
         overrides = [*analysis.overrides, *(item for _, _, items in read.values() for item in items)]
@@ -86,10 +89,30 @@ class Policy:
         """Give what an entry point can depend on."""
         return Dependencies(self._tree, self._overrides).of(tuple(entry_point.strip("/").split("/")))
 
+    def explain(self, entry_point: str, input_document: Value = UNDEFINED, *, deadline: float | None = None) -> Explanation:
+        """Evaluate once more by code that tells which rules were tried, and which step of each failed."""
+        if entry_point not in self._traced:
+            places = Places(self._modules)
+            compiler = PolicyCompiler(self._tree, self._overrides, places)
+            name = compiler.entry(tuple(entry_point.strip("/").split("/")))
+            compiler.drain()
+            self._traced[entry_point] = Linked(compiler, self._linked.data), name, places
+        linked, name, places = self._traced[entry_point]
+        recorder = Recorder()
+        state = State(input_document, linked.data, Context(input_document, deadline=deadline), recorder)
+        error: EvaluationError | None = None
+        value: Value = UNDEFINED
+        try:
+            value = _run(linked.function(name), state)
+        except EvaluationError as failure:
+            error = failure
+        return places.explanation(recorder, value, error)
+
     def relink(self, data: Value) -> None:
         """Exchange the base documents. Not while evaluations are under way in other threads."""
         check_conflicts(self._tree, data)
         self._linked.relink(data)
+        self._traced.clear()
 
     def source(self) -> str:
         """Give the Python that the policy was compiled to."""

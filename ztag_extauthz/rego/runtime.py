@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ztag_extauthz.rego.builtins.interface import BuiltinError, Context
 from ztag_extauthz.rego.errors import EvaluationError, LimitError
@@ -95,17 +95,17 @@ class State:
         return PENDING
 
 
-class Trace:
-    """Hears which steps failed, with the values of their operands."""
+class Trace(Protocol):
+    """Hears how an evaluation goes; numbers stand for places in the policy."""
+
+    def entered(self, rule: int) -> None:
+        """A definition is tried."""
 
     def failed(self, step: int, values: tuple[Value, ...]) -> None:
-        raise NotImplementedError
+        """A step did not hold, with these operands."""
 
-    def entered(self, definition: int) -> None:
-        raise NotImplementedError
-
-    def gave(self, definition: int, value: Value) -> None:
-        raise NotImplementedError
+    def gave(self, rule: int, value: Value) -> None:
+        """A definition has given a value."""
 
 
 def replaced(document: Value, path: Sequence[str], value: Value) -> Value:
