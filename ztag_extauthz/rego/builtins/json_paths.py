@@ -94,6 +94,8 @@ def patch(document: Value, operations: Value) -> Value:
         if operation.__class__ is not dict:
             raise BuiltinError("must be an array of JSON-Patch objects, but at least one element is not an object")
         document = _operated(document, operation)
+    if document is UNDEFINED:
+        raise BuiltinError("nothing is left of the document")  # OPA crashes
     return document
 
 

@@ -27,7 +27,7 @@ def _zone(name: str) -> tzinfo:
         raise EvaluationError("eval_unsupported_error", "the machine's own time zone is no part of a policy")
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError):  # also ZoneInfoNotFoundError, and names that leave the folder
+    except (KeyError, ValueError, OSError):  # not found, a name that leaves the folder, a folder
         raise BuiltinError(f"unknown time zone {name}") from None
 
 
