@@ -15,6 +15,7 @@ from ztag_extauthz.rego.values import (
     Number,
     Value,
     equal,
+    int64,
     is_number,
     key,
     ordered_forms,
@@ -39,7 +40,7 @@ class State:
         self.input = input_document
         self.data = data
         self.context = context
-        self.memo: dict[int, Any] = {}
+        self.memo: dict[Any, Any] = {}
         self.mocks: dict[str, Any] = {}
         self.patches: dict[tuple[str, ...], Value] = {}
         self.trace = trace
@@ -99,13 +100,13 @@ class Trace(Protocol):
     """Hears how an evaluation goes; numbers stand for places in the policy."""
 
     def entered(self, rule: int) -> None:
-        """A definition is tried."""
+        """Hear that a definition is tried."""
 
     def failed(self, step: int, values: tuple[Value, ...]) -> None:
-        """A step did not hold, with these operands."""
+        """Hear that a step did not hold, with these operands."""
 
     def gave(self, rule: int, value: Value) -> None:
-        """A definition has given a value."""
+        """Hear that a definition has given a value."""
 
 
 def replaced(document: Value, path: Sequence[str], value: Value) -> Value:
@@ -126,11 +127,8 @@ def get(value: Value, wanted: Value) -> Value:
     if kind is dict:
         return value.get(wanted if wanted.__class__ is str else key(wanted), UNDEFINED)
     if kind is list:
-        if wanted.__class__ is Number and wanted == wanted.to_integral_value() and wanted.text.isdigit():
-            wanted = int(wanted)
-        if wanted.__class__ is int and 0 <= wanted < len(value):
-            return value[wanted]
-        return UNDEFINED
+        place = wanted if wanted.__class__ is int else int64(wanted)
+        return value[place] if place is not None and 0 <= place < len(value) else UNDEFINED
     if kind is frozenset and key(wanted) in value:
         return wanted
     return UNDEFINED

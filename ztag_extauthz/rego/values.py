@@ -17,9 +17,10 @@ So a JSON document with string keys is its own representation, and look-ups by s
 A value is never changed once it is made. Undefined is no value: it is the object `UNDEFINED`.
 """
 
+import re
 from decimal import Decimal
 from functools import cmp_to_key
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 Value: TypeAlias = Any
 KeyForm: TypeAlias = Any
@@ -49,7 +50,7 @@ class Number(Decimal):
     __slots__ = ("text",)
     text: str
 
-    def __new__(cls, text: str) -> "Number":
+    def __new__(cls, text: str) -> Self:
         number = super().__new__(cls, text)
         number.text = text
         return number
@@ -71,7 +72,7 @@ class Key:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return other.__class__ is Key and equal(self.value, other.value)  # type: ignore[attr-defined]
+        return other.__class__ is Key and equal(self.value, other.value)
 
     def __repr__(self) -> str:
         return f"Key({self.value!r})"
@@ -127,6 +128,19 @@ def type_name(value: Value) -> str:
 def is_number(value: Value) -> bool:
     kind = value.__class__
     return kind is int or kind is Number
+
+
+_INT64: Final = re.compile(r"([+-]?)([0-9]*)(?:\.0*)?", re.ASCII)
+
+
+def int64(value: Value) -> int | None:
+    """Give a number as the machine's integer where OPA wants one: `1.0` is one, `1e0` and 2**63 are none."""
+    if value.__class__ is int:
+        return value if -(1 << 63) < value < 1 << 63 else None  # type: ignore[no-any-return]
+    if value.__class__ is not Number or len(value.text.lstrip("+-")) > 19:
+        return None
+    match = _INT64.fullmatch(value.text)
+    return None if match is None else int64(int(f"{match[1]}{match[2] or 0}"))
 
 
 def equal(left: Value, right: Value) -> bool:
@@ -189,7 +203,7 @@ def _order_key_of_form(form: KeyForm) -> Any:
 def ordered(values: list[Value]) -> list[Value]:
     """Sort values in Rego's order."""
     kinds = {value.__class__ for value in values}
-    if kinds == {str} or kinds == {int}:
+    if kinds in ({str}, {int}):
         return sorted(values)
     return sorted(values, key=order_key)
 
@@ -197,6 +211,6 @@ def ordered(values: list[Value]) -> list[Value]:
 def ordered_forms(forms: Any) -> list[KeyForm]:
     """Sort the keys of an object, or the members of a set, in Rego's order; they stay key forms."""
     kinds = {form.__class__ for form in forms}
-    if kinds == {str} or kinds == {int}:
+    if kinds in ({str}, {int}):
         return sorted(forms)
     return sorted(forms, key=_order_key_of_form)

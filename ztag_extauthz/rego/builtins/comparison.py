@@ -1,7 +1,7 @@
 """Comparison, membership, and the operators on sets."""
 
 from ztag_extauthz.rego.builtins.interface import builtin, rego_set
-from ztag_extauthz.rego.values import Value, compare, equal, key
+from ztag_extauthz.rego.values import Value, compare, equal, int64, key
 
 
 @builtin("equal")
@@ -65,5 +65,6 @@ def member_with_key(place: Value, value: Value, collection: Value) -> Value:
         form = key(place)
         return form in collection and equal(value, collection[form])
     if kind is list:
-        return place.__class__ is int and 0 <= place < len(collection) and equal(value, collection[place])
+        index = int64(place)
+        return index is not None and 0 <= index < len(collection) and equal(value, collection[index])
     return False

@@ -24,10 +24,11 @@ from uuid import UUID
 
 from ztag_extauthz.rego.builtins.signatures import NONDETERMINISTIC, SIGNATURES
 from ztag_extauthz.rego.errors import BuiltinError, LimitError, OperandError
-from ztag_extauthz.rego.values import Number, Value, is_number, type_name
+from ztag_extauthz.rego.values import Number, Value, int64, is_number, type_name
 
 __all__ = ["BuiltinError", "Context", "OperandError", "builtin", "check_size"]
 
+_INT64: Final = 1 << 63
 MAX_SIZE: Final = 1_000_000
 """No built-in makes a string, array, set or object longer than this."""
 
@@ -167,10 +168,13 @@ def number(value: Value, position: int) -> int | Number:
 
 
 def integer(value: Value, position: int) -> int:
-    """Give an integer as OPA reads one: `1.0` is none where its text is asked for."""
-    if value.__class__ is int:
+    """Give an integer as OPA reads one where it counts: `1.0` is one, what needs more than 64 bits is none."""
+    if value.__class__ is int and -_INT64 < value < _INT64:
         return value  # type: ignore[no-any-return]
-    if value.__class__ is Number:
+    whole = int64(value)
+    if whole is not None:
+        return whole
+    if is_number(value):
         raise OperandError(f"operand {position} must be integer number but got floating-point number")
     raise type_error(position, value, "number")
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from ztag_extauthz.rego.builtins.interface import array, builtin, obj, type_error
 from ztag_extauthz.rego.builtins.objects import child
 from ztag_extauthz.rego.errors import BuiltinError, OperandError
-from ztag_extauthz.rego.values import UNDEFINED, Value, equal, key, make_set, members, type_name, unkey
+from ztag_extauthz.rego.values import UNDEFINED, Value, equal, int64, key, make_set, members, type_name, unkey
 
 Path = list[Value]
 Tree = dict[Any, Any]
@@ -131,8 +131,9 @@ def _index(length: int, place: Value) -> int:
     """Read an index; `-` stands for the place behind the last element."""
     if place == "-" and place.__class__ is str:
         return length
-    if place.__class__ is int:
-        return place  # type: ignore[no-any-return]
+    index = int64(place)
+    if index is not None:
+        return index
     if place.__class__ is str and _INDEX.fullmatch(place) and (place == "0" or not place.startswith("0")):
         return int(place)
     raise BuiltinError("invalid path for indexing")

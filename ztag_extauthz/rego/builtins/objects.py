@@ -4,7 +4,7 @@ from typing import Any
 
 from ztag_extauthz.rego.builtins.interface import array, builtin, check_size, element_error, obj, type_error
 from ztag_extauthz.rego.errors import OperandError
-from ztag_extauthz.rego.values import UNDEFINED, Value, equal, key
+from ztag_extauthz.rego.values import UNDEFINED, Value, equal, int64, key
 
 
 def child(value: Value, place: Value) -> Value:
@@ -13,7 +13,8 @@ def child(value: Value, place: Value) -> Value:
     if kind is dict:
         return value.get(key(place), UNDEFINED)
     if kind is list:
-        return value[place] if place.__class__ is int and 0 <= place < len(value) else UNDEFINED
+        index = int64(place)
+        return value[index] if index is not None and 0 <= index < len(value) else UNDEFINED
     if kind is frozenset:
         return place if key(place) in value else UNDEFINED
     return UNDEFINED

@@ -110,8 +110,7 @@ def _set_zone(parser: _Parser) -> None:
     if match is None:
         raise TimeError(f"cannot parse {parser.text!r}")
     parser.text = parser.text[match.end() :]
-    # A zone's name says nothing of its offset, but for `GMT+3`.
-    parser.offset = int(match[0][3:]) * 3600 if match[0].startswith("GMT") and len(match[0]) > 3 else 0
+    # A zone's name moves nothing, not even that of `GMT+3`.
 
 
 def _set_offset(parser: _Parser, chunk: str) -> None:
