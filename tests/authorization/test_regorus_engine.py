@@ -51,6 +51,15 @@ def test_data_is_there() -> None:
     assert evaluate("result := data.roles.alice", data={"roles": {"alice": ["admin"]}}) == ["admin"]
 
 
+def test_data_that_the_engine_cannot_hold_is_refused() -> None:
+    deep: Any = 1
+    for _ in range(500):
+        deep = [deep]
+    for data in ({"a": deep}, {"a": Decimal("1e400")}):
+        with pytest.raises(PolicyError, match="^data: "):
+            engine("result := true", data)
+
+
 def test_numbers_are_given_exactly() -> None:
     policy = "result if input.a == 9007199254740993"
     assert evaluate(policy, {"a": 9007199254740993}) is True
@@ -106,6 +115,16 @@ def test_an_input_that_is_too_deep_is_an_error() -> None:
         deep = [deep]
     with pytest.raises(EvaluationError):
         evaluate("result := true", {"n": deep})
+
+
+def test_an_input_that_is_no_text_is_an_error() -> None:
+    with pytest.raises(EvaluationError, match="UnicodeEncodeError"):
+        evaluate("result := true", {"n": "\ud800"})
+
+
+def test_a_policy_that_breaks_the_engine_at_once_is_refused() -> None:
+    with pytest.raises(PolicyError, match="broke down"):
+        engine('result := strings.count("aa", "")')
 
 
 def test_nothing_stays_from_the_last_input() -> None:

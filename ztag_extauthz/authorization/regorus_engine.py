@@ -123,7 +123,10 @@ def _load(modules: Mapping[str, str], data: str) -> Any:
             mistakes.append(_mistake(name, error))
     if mistakes:
         raise PolicyError(tuple(mistakes))
-    engine.add_data_json(data)
+    try:
+        engine.add_data_json(data)
+    except RuntimeError:
+        raise PolicyError((Mistake("data", "the engine cannot hold it: too deep, or a number too large"),)) from None
     return engine
 
 
