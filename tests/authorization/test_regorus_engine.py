@@ -56,7 +56,7 @@ def test_data_that_the_engine_cannot_hold_is_refused() -> None:
     for _ in range(500):
         deep = [deep]
     for data in ({"a": deep}, {"a": Decimal("1e400")}):
-        with pytest.raises(PolicyError, match="^data: "):
+        with pytest.raises(PolicyError, match=r"^data: "):
             engine("result := true", data)
 
 
