@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -21,6 +22,7 @@ from tests.server.client import Tls, channel, check, connect, watch
 from tests.server.keys import KeyServer
 from tests.server.parts import ENGINES, tls_settings
 from tests.server.process import Ztag, replace, request, revision, serving, until, write_config, write_policy
+from ztag_extauthz.server.supervisor import with_temporary_folder
 
 
 @pytest.fixture
@@ -330,3 +332,10 @@ def test_help_needs_no_server() -> None:
         [sys.executable, "-m", "ztag_extauthz", "serve", "--help"], capture_output=True, check=True
     )
     assert b"--config" in printed.stdout
+
+
+def test_a_root_that_is_read_only_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", list)
+    with_temporary_folder()
+    assert tempfile.gettempdir() == "/dev/shm"  # noqa: S108

@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -64,8 +65,20 @@ def _start_forkserver() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # systemd is told nothing: h2corn would report the admin listener as the service.
     os.environ.pop("NOTIFY_SOCKET", None)
+    with_temporary_folder()
     multiprocessing.forkserver.set_forkserver_preload(list(PRELOADED))
     multiprocessing.forkserver.ensure_running()
+
+
+def with_temporary_folder() -> None:
+    """Give `multiprocessing` a place for its socket where nothing but shared memory can be written.
+
+    That is so in a container whose root is read-only.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        tempfile.tempdir = "/dev/shm"  # noqa: S108 - `multiprocessing` makes a folder of its own in it
 
 
 def _bind_all(settings: Settings) -> list[Bound]:
