@@ -108,7 +108,7 @@ class _Supervisor:
             for number, bound in enumerate(grpc)
         ]
         self._crew = Crew(members, settings, config.resolve().parent, self._changed)
-        self._admin = Admin(members, cells)
+        self._admin = Admin(members, cells, settings.server.engine)
         self._reloader = Reloader(config, environment, self._crew, Meter(cells))
         self._over: asyncio.Event = asyncio.Event()
         self._code = 0
