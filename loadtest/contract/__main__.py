@@ -22,9 +22,9 @@ from google.protobuf import json_format
 from loadtest.contract import corpus, differences, plugin, shop
 from ztag_extauthz.authentication.anonymous import NOBODY
 from ztag_extauthz.authorization import opa_input
+from ztag_extauthz.authorization.embedded import Embedded
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.rego import Rego, RegoSettings
-from ztag_extauthz.authorization.regorus_engine import RegorusEngine
 from ztag_extauthz.envoy import Encoder, decode
 from ztag_extauthz.errors import CheckError
 from ztag_extauthz.model import EMPTY, Context, Decision, Stage, Timings
@@ -71,7 +71,7 @@ def _our_document(request: CheckRequest) -> Any:
 
 def answers(ask: plugin.Ask, requests: Iterator[CheckRequest], *, dry_run: bool) -> Iterator[Finding]:
     settings = RegoSettings(kind="rego", policies=("contract.rego",), decision=DECISION, dry_run=dry_run)
-    rego = Rego(settings, RegorusEngine({"contract.rego": ANSWERS}, {}, DECISION), None, 0.0)
+    rego = Rego(settings, Embedded({"contract.rego": ANSWERS}, {}, DECISION), None, 0.0)
     encoder = Encoder(ResponseSettings(identity_headers=False))
     for request in requests:
         yield "answers", request, _their_answer(ask, request), _our_answer(rego, encoder, request)

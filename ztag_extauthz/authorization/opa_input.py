@@ -14,20 +14,29 @@ from ztag_extauthz.authorization.go_url import parse_query, unescape
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.model import Context, Identity
+from ztag_extauthz.rego.documents import from_python
+from ztag_extauthz.rego.values import Value
 
 __all__ = ["ParseError", "build"]
 
+_METADATA: Final = ("metadataContext", "routeMetadataContext")
 _VERSION: Final = {"ext_authz": "v3", "encoding": "protojson"}
 
 
 def build(context: Context, descriptor: ProtoDescriptor | None = None, *, parse_body: bool = True) -> dict[str, Any]:
-    """Return the document for one request; raises `ParseError` where opa-envoy-plugin refuses with 400."""
+    """Return one request's document, a value of Rego; raises `ParseError` where opa-envoy-plugin refuses with 400.
+
+    Only what may hold fractions has to be made a value; the rest is one as it is.
+    """
     request = context.request
     path, _, query = request.path.partition("?")
     parsed_path = unescape(path).lstrip("/").split("/")
     attributes = request.attributes()
+    for name in _METADATA:
+        if name in attributes:
+            attributes[name] = from_python(attributes[name])
     document: dict[str, Any] = {
-        **context.facts,
+        **(from_python(dict(context.facts)) if context.facts else {}),
         "version": _VERSION,
         "attributes": attributes,
         "parsed_path": parsed_path,
@@ -43,11 +52,11 @@ def build(context: Context, descriptor: ProtoDescriptor | None = None, *, parse_
     return document
 
 
-def _identity(identity: Identity) -> dict[str, Any]:
+def _identity(identity: Identity) -> Value:
     return {
         "subject": identity.subject,
         "issuer": identity.issuer,
         "kind": identity.kind,
-        "claims": dict(identity.claims),
-        "expires_at": identity.expires_at,
+        "claims": from_python(dict(identity.claims)),
+        "expires_at": from_python(identity.expires_at),
     }

@@ -10,6 +10,7 @@ from typing import Any, Final
 from ztag_extauthz.rego.values import Number, Value, key, ordered_forms, unkey
 
 _PLAIN_INTEGER: Final = re.compile(r"-?[1-9][0-9]*|0")
+_LONGEST_INTEGER: Final = 4000
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 # Python's stand-ins for bytes that are no UTF-8; Go writes U+FFFD for them.
 _NO_CHARACTER: Final = re.compile(r"[\ud800-\udfff]")
@@ -20,11 +21,12 @@ _HTML: Final = str.maketrans(
 
 def parse_number(text: str) -> int | Number:
     """Give the number that a text in JSON's grammar stands for; it keeps the text where `int` would not."""
-    return int(text) if _PLAIN_INTEGER.fullmatch(text) else Number(text)
+    return _parse_integer(text) if _PLAIN_INTEGER.fullmatch(text) else Number(text)
 
 
 def _parse_integer(text: str) -> int | Number:
-    return Number(text) if text == "-0" else int(text)
+    """Python bounds the digits of an `int`, for its conversion takes quadratic time; a `Number` reads any."""
+    return Number(text) if text == "-0" or len(text) > _LONGEST_INTEGER else int(text)
 
 
 def _refuse_constant(text: str) -> Value:

@@ -74,6 +74,23 @@ class Policy:
             point: Decision(point, self._linked.function(name), self._linked) for point, name in starts.items()
         }
 
+    def defines(self, entry_point: str) -> bool:
+        """Tell whether a path is a rule, a package, something within one of them, or a base document."""
+        path = tuple(entry_point.strip("/").split("/"))
+        node = self._tree.root
+        for name in path:
+            if node.group is not None:
+                return node.group.kind != "function"
+            found = node.children.get(name)
+            if found is None:
+                return _reaches(self._linked.data, path)
+            node = found
+        return node.group is None or node.group.kind != "function"
+
+    def packages(self) -> list[str]:
+        """Give the names of the packages with rules in them."""
+        return sorted({".".join(module.package) for module in self._modules.values()})
+
     def decision(self, entry_point: str) -> "Decision":
         """Give an entry point that the policy was compiled for."""
         return self._decisions[entry_point]
@@ -133,6 +150,14 @@ class Decision:
         """Give the value for an input, or `UNDEFINED`; `deadline` is in `time.perf_counter`'s seconds."""
         context = Context(input_document, deadline=deadline, strict=strict)
         return _run(self._function, State(input_document, self._linked.data, context))
+
+
+def _reaches(data: Value, path: tuple[str, ...]) -> bool:
+    for name in path:
+        if not isinstance(data, dict) or name not in data:
+            return False
+        data = data[name]
+    return True
 
 
 def _run(function: Callable[[State], Value], state: State) -> Any:
