@@ -17,16 +17,23 @@ from ztag_extauthz.model import Context, Identity
 from ztag_extauthz.rego.documents import from_python
 from ztag_extauthz.rego.values import Value
 
-__all__ = ["ParseError", "build"]
+__all__ = ["Identities", "ParseError", "build"]
 
 _METADATA: Final = ("metadataContext", "routeMetadataContext")
 _VERSION: Final = {"ext_authz": "v3", "encoding": "protojson"}
 
 
-def build(context: Context, descriptor: ProtoDescriptor | None = None, *, parse_body: bool = True) -> dict[str, Any]:
+def build(
+    context: Context,
+    descriptor: ProtoDescriptor | None = None,
+    *,
+    parse_body: bool = True,
+    identity: Value = None,
+) -> dict[str, Any]:
     """Return one request's document, a value of Rego; raises `ParseError` where opa-envoy-plugin refuses with 400.
 
-    Only what may hold fractions has to be made a value; the rest is one as it is.
+    Only what may hold fractions has to be made a value; the rest is one as it is. `identity` is `input.identity` where
+    it is known already (`Identities`).
     """
     request = context.request
     path, _, query = request.path.partition("?")
@@ -41,7 +48,7 @@ def build(context: Context, descriptor: ProtoDescriptor | None = None, *, parse_
         "attributes": attributes,
         "parsed_path": parsed_path,
         "parsed_query": parse_query(query),
-        "identity": _identity(context.identity),
+        "identity": identity or _identity(context.identity),
     }
     if parse_body:
         is_text = "body" in attributes.get("request", {}).get("http", {})
@@ -50,6 +57,27 @@ def build(context: Context, descriptor: ProtoDescriptor | None = None, *, parse_
     if request.source.principal:
         document["source_principal"] = request.source.principal
     return document
+
+
+class Identities:
+    """`input.identity` of those who asked lately: a token is verified once, and so its claims are made values once.
+
+    An entry holds its `Identity`, so that an `id` that is found here is still the one that was meant.
+    """
+
+    def __init__(self, max_entries: int = 4096) -> None:
+        self._max_entries = max_entries
+        self._entries: dict[int, tuple[Identity, Value]] = {}
+
+    def document(self, identity: Identity) -> Value:
+        found = self._entries.get(id(identity))
+        if found is not None:
+            return found[1]
+        if len(self._entries) >= self._max_entries:
+            self._entries.clear()
+        document = _identity(identity)
+        self._entries[id(identity)] = identity, document
+        return document
 
 
 def _identity(identity: Identity) -> Value:
