@@ -34,6 +34,8 @@ from ztag_extauthz.settings.addresses import endpoints
 _LOG = logging.getLogger("ztag.server")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_TRIES = 5
+"""Deaths of a worker in a row that end a start."""
 _AT_ONCE = 0.5
 """Seconds that workers have to end after they were killed."""
 
@@ -141,6 +143,10 @@ class _Supervisor:
         if mistakes:
             sys.stderr.write(f"{mistakes[0]}\n")
             self._code = 2
+            self._over.set()
+        elif any(member.failures >= _TRIES for member in members):
+            _LOG.error("the workers do not start; see above")
+            self._code = 1
             self._over.set()
         elif all(member.accepting for member in members):
             self._announced = True
