@@ -9,13 +9,13 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 LOCK := requirements.lock
 READY := $(VENV)/ready
-FILES := ztag_extauthz tests loadtest proto
+FILES := ztag_extauthz tests loadtest proto k8s/verify
 # uv trusts the authorities of the machine, as pip does.
 export UV_SYSTEM_CERTS := 1
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | while IFS='|' read -r name what; do \
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r name what; do \
 		printf '  make %-10s %s\n' "$$name" "$$what"; done
 
 .PHONY: demo
@@ -43,6 +43,11 @@ bench: $(READY) ## What each stage costs, and the whole against a constant answe
 .PHONY: contract
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
 	$(RUN) -m loadtest.contract
+
+.PHONY: verify-platform
+verify-platform: $(READY) ## The chart and the mesh, by helm, kubeconform, istioctl, istiod (needs Go; CRD_SCHEMAS, see k8s/verify)
+	$(RUN) -m k8s.verify
+	$(RUN) -m k8s.verify.image
 
 .PHONY: proto
 proto: $(READY) ## Generate the protobuf classes

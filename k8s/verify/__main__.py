@@ -17,7 +17,8 @@ from k8s.verify.kustomize import OVERLAYS, overlay_values
 from k8s.verify.rendering import CHART
 from k8s.verify.schemas import NEWEST
 
-EXAMPLES = [file for file in sorted((CHART.parent / "examples").glob("**/*.yaml")) if file.name != "values.yaml"]
+NO_OBJECTS = {"values.yaml", "envoy.yaml", "prometheus-adapter.yaml"}
+EXAMPLES = [file for file in sorted((CHART.parent / "examples").glob("**/*.yaml")) if file.name not in NO_OBJECTS]
 SCHEMAS = (commands.OLDEST, NEWEST)
 
 

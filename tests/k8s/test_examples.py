@@ -14,7 +14,8 @@ from ztag_extauthz.wire.check import findings
 
 FOLDER = Path(__file__).parents[2] / "k8s" / "examples"
 ENVOY = FOLDER / "spire" / "envoy.yaml"
-MANIFESTS = [path for path in sorted(FOLDER.glob("**/*.yaml")) if path not in {ENVOY, istiod.EXAMPLE}]
+ADAPTER = FOLDER / "prometheus-adapter.yaml"
+MANIFESTS = [path for path in sorted(FOLDER.glob("**/*.yaml")) if path not in {ENVOY, ADAPTER, istiod.EXAMPLE}]
 
 
 def documents(path: Path) -> list[dict[str, Any]]:
@@ -70,3 +71,8 @@ def test_only_orders_reaches_the_database() -> None:
     assert policy["rules"][0]["from"] == [{"source": {"principals": ["cluster.local/ns/shop/sa/orders"]}}]
     network = rendering.named(shop(), "NetworkPolicy", "database")["spec"]
     assert network["ingress"][0]["from"] == [{"podSelector": {"matchLabels": {"app": "orders"}}}]
+
+
+def test_the_adapter_serves_what_the_autoscaler_asks_for() -> None:
+    rule = documents(ADAPTER)[0]["rules"]["custom"][0]
+    assert rule["name"]["as"] == rendering.chart().values["autoscaling"]["requestsPerSecond"]["metric"]
