@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import helm_python
+import promql_parser
 import pytest
 import yaml
 
@@ -119,6 +120,14 @@ def test_a_changed_policy_or_configuration_rolls_the_pods() -> None:
     assert len(checksums({"policy": {"files": {"deny.rego": "package envoy.authz"}}}) & unchanged) == 1
 
 
+def test_policies_of_the_operator_take_the_place_of_the_one_that_denies() -> None:
+    def names(values: dict[str, Any]) -> set[str]:
+        return set(rendering.named(rendering.render(values), "ConfigMap", "ztag-policy")["data"])
+
+    assert names({}) == {"deny.rego"}
+    assert names({"policy": {"files": {"mine.rego": "package envoy.authz"}}}) == {"mine.rego"}
+
+
 def test_the_pod_outlives_every_drain_before_it() -> None:
     values = {
         "preStopSeconds": 7,
@@ -179,6 +188,17 @@ def test_rules_and_dashboard_ask_for_metrics_that_exist() -> None:
     dashboard = rendering.named(objects, "ConfigMap", "ztag-dashboard")["data"]["ztag.json"]
     assert json.loads(dashboard)["panels"]
     assert metric_names(rules) | metric_names(dashboard) <= exposed
+
+
+def test_rules_and_dashboard_are_promql() -> None:
+    objects = rendering.render(cases.RIGHT["everything"])
+    groups = rendering.named(objects, "PrometheusRule", "ztag")["spec"]["groups"]
+    dashboard = json.loads(rendering.named(objects, "ConfigMap", "ztag-dashboard")["data"]["ztag.json"])
+    rules = [rule["expr"] for group in groups for rule in group["rules"]]
+    panels = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    assert len(rules) > 10
+    for expression in [*rules, *(panel.replace("$__rate_interval", "5m") for panel in panels)]:
+        promql_parser.parse(expression)
 
 
 def test_every_alert_has_a_runbook() -> None:

@@ -7,7 +7,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from tests.wire.pitfalls import MESH, POLICY, RIGHT, WRONG
+from tests.wire.right import MESH, POLICY, RIGHT
+from tests.wire.wrong import WRONG
 from ztag_extauthz.cli import wire
 from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.wire.check import findings
