@@ -8,10 +8,10 @@ from ztag_extauthz.rego.builtins.interface import REGISTRY
 from ztag_extauthz.rego.compile_rules import RuleCompiler, occurrences
 from ztag_extauthz.rego.compile_steps import StepCompiler
 from ztag_extauthz.rego.emit import Unit, Writer
+from ztag_extauthz.rego.explain import Places
 from ztag_extauthz.rego.index import Subject, Test, choose
 from ztag_extauthz.rego.ir import Comp, Const, Definition, Function, Local, Override, Path, Step, Steps, walk
 from ztag_extauthz.rego.nodes import Position
-from ztag_extauthz.rego.explain import Places
 from ztag_extauthz.rego.runtime_tree import TreeNode
 from ztag_extauthz.rego.tree import Group, Node, Tree
 from ztag_extauthz.rego.values import Value, key
@@ -97,6 +97,10 @@ class PolicyCompiler:
 
     def is_unused(self, local: Local) -> bool:
         return self._counts[local.number] <= 1
+
+    def remaining(self) -> Counter[int]:
+        """Give how often each local is still to come, at the beginning of a body."""
+        return Counter(self._counts)
 
     def place(self, position: Position) -> str:
         return f"{self._file}:{position[0]}"

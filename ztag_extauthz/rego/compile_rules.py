@@ -34,6 +34,9 @@ class RuleCompiler:
         writer = Writer(self.policy.unit, name, ["s", *self.arguments], "")
         if group.kind == "complete":
             self._recall(writer)
+        else:
+            # Functions are not remembered: those that call one another twice double the work each time.
+            writer.line("s.charge(0)")
         subject, tests = self.policy.choose(group.definitions)
         definitions = [
             without(definition, test) if test is not None else definition
@@ -64,9 +67,7 @@ class RuleCompiler:
                 writer.line(f"w = {body}({call})")
                 self._compare(writer, self.group.definitions[index].place)
 
-    def _try_found(
-        self, writer: Writer, subject: Subject, tests: Sequence[Test | None], bodies: Sequence[str]
-    ) -> None:
+    def _try_found(self, writer: Writer, subject: Subject, tests: Sequence[Test | None], bodies: Sequence[str]) -> None:
         """Try only the definitions that the index finds."""
         found = self._find(writer, subject, tests, bodies)
         call = ", ".join(["s", *self.arguments])
@@ -79,9 +80,7 @@ class RuleCompiler:
                 writer.line(f"w = body({call})")
                 self._compare(writer, self.group.name)
 
-    def _find(
-        self, writer: Writer, subject: Subject, tests: Sequence[Test | None], functions: Sequence[str]
-    ) -> str:
+    def _find(self, writer: Writer, subject: Subject, tests: Sequence[Test | None], functions: Sequence[str]) -> str:
         """Write the look-up in an index, and give the expression for what it finds."""
         index = Index()
         for test, function in zip(tests, functions, strict=True):

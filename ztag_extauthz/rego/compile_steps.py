@@ -17,13 +17,20 @@ from ztag_extauthz.rego.ir import (
     Steps,
     Unify,
     locals_of,
+    walk,
 )
 
 
 class StepCompiler(CallCompiler):
     def steps(self, steps: Steps) -> None:
+        remaining = self.policy.remaining()
         for step in steps:
+            self.w.begin(remaining)
             self.step(step)
+            for number in (part.number for part in walk(step) if isinstance(part, Local)):
+                remaining[number] -= 1
+                if not remaining[number]:
+                    del remaining[number]
 
     def step(self, step: Step) -> None:
         outer = self.w.state
@@ -157,7 +164,9 @@ class StepCompiler(CallCompiler):
         if not value.builtin:
             return self.policy.function(value.path)
         builtin = REGISTRY[value.path[0]]
-        return f"builtin_mock({self.policy.builtin(builtin.name)}, {builtin.context}, {self.unit.constant(builtin.name)})"
+        return (
+            f"builtin_mock({self.policy.builtin(builtin.name)}, {builtin.context}, {self.unit.constant(builtin.name)})"
+        )
 
 
 __all__ = ["Local", "StepCompiler"]

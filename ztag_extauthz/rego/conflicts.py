@@ -9,8 +9,8 @@ def check_conflicts(tree: Tree, data: Value) -> None:
     """Refuse base documents that hold a value where a rule is, or none where one would have to lie."""
     found = []
     for group in tree.groups:
-        first = (group.definitions or [group.default])[0]
-        if first is not None and _lies_in_the_way(data, group.path):
+        first = group.first
+        if _lies_in_the_way(data, group.path):
             line, column = first.position
             message = f"conflicting rule for data path {'/'.join(group.path)} found"
             found.append(Mistake(first.file, line, column, "rego_compile_error", message))

@@ -3,7 +3,7 @@
 Nothing of a policy's text reaches the source: constants stand in the table, all names are made here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -93,6 +93,8 @@ class Writer:
         self._fail = fail
         self._step = -1
         self._seen: list[str] = []
+        self._since = 0
+        self.live: Container[int] | None = None  # the locals that the steps to come need; None for all
         self.blocks = 0
         self._parameters = ", ".join(parameters)
         self._first: list[str] = []
@@ -119,6 +121,11 @@ class Writer:
         """From now on tell of this step when giving up."""
         self._step = step
         self._seen = []
+
+    def begin(self, live: Container[int]) -> None:
+        """Begin a step."""
+        self._since = self._count
+        self.live = live
 
     def see(self, name: str) -> None:
         """Take note of a value that shows why a step fails."""
@@ -160,7 +167,9 @@ class Writer:
         """If the loops are too many for Python, make those so far a generator, and one loop over it."""
         if self.blocks < MAX_BLOCKS:
             return
-        found = ", ".join(f"v{index + 1}" for index in range(self._count))
+        own = {f"v{index + 1}" for index in range(self._since, self._count)}
+        kept = {name for number, name in self.bound.items() if self.live is None or number in self.live}
+        found = ", ".join(sorted(name for name in own | kept | {self.state} if name[0] == "v"))
         self.line(f"yield ({found},)")
         part = self.unit.add(self.unit.fresh("part_"), self._parameters, self._lines)
         self._lines, self._indent, self.blocks = [], 1, 0

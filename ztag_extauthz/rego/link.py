@@ -54,8 +54,8 @@ _NAMES: Final[dict[str, Any]] = {
     **{
         function.__name__: function
         for function in (
-            builtin_mock, compare, conflict, constantly, elements, equal, get, get_base, is_collection, items, key, lookup,
-            lookup_base, make_object, ordered_elements, ordered_items, put, tree_get, tree_value,
+            builtin_mock, compare, conflict, constantly, elements, equal, get, get_base, is_collection, items, key,
+            lookup, lookup_base, make_object, ordered_elements, ordered_items, put, tree_get, tree_value,
         )
     },
     # These are written by the compiler alone, and cannot be reached from a policy.

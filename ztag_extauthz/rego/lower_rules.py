@@ -93,7 +93,7 @@ class RuleLowerer(BodyLowerer):
             for child in ast.children(term):
                 self._check_default(child)
 
-    def _metadata(self, name: str, position: Position) -> Term:
+    def _metadata(self, name: str) -> Term:
         if name == "rego.metadata.chain":
             return Const(self._chain)
         own = self._chain[0].get("annotations") if self._chain else None

@@ -36,6 +36,7 @@ class Names:
         self.exports: dict[tuple[str, ...], set[str]] = {}
         self.arities: dict[tuple[str, ...], int] = {}
         self.paths: set[tuple[str, ...]] = set()
+        self._globals: dict[str, dict[str, tuple[str, ...]]] = {}
         for module in modules:
             exported = self.exports.setdefault(module.package, set())
             for rule in module.rules:
@@ -50,8 +51,11 @@ class Names:
 
     def globals(self, module: Module) -> dict[str, tuple[str, ...]]:
         """Give what names stand for in a module: paths that begin with `data` or `input`."""
-        names = {name: ("data", *module.package, name) for name in self.exports[module.package]}
-        names.update({item.alias: item.path for item in module.imports if item.path[0] in ("data", "input")})
+        names = self._globals.get(module.file)
+        if names is None:
+            names = {name: ("data", *module.package, name) for name in self.exports[module.package]}
+            names.update({item.alias: item.path for item in module.imports if item.path[0] in ("data", "input")})
+            self._globals[module.file] = names
         return names
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from ztag_extauthz.rego.values import Value
 
 Position: TypeAlias = tuple[int, int]
-"""Line and column, both from 1."""
+"""Line and column, which both count from 1."""
 
 
 @dataclass(frozen=True, slots=True)

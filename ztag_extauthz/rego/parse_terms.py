@@ -1,5 +1,6 @@
 """Terms: what has a value. Precedence from loose to tight: `in`, relations, `|`, `&`, `+ -`, `* / %`."""
 
+from collections.abc import Callable
 from typing import Final
 
 from ztag_extauthz.rego.cursor import Cursor
@@ -100,21 +101,9 @@ class TermParser(Cursor):
 
     def _simple(self) -> Term:
         token = self._token
-        match token.kind:
-            case "name":
-                return self._var(self._advance())
-            case "string":
-                return Scalar(self._advance().text, token.position)
-            case "number":
-                return self._number()
-            case "[":
-                return self._array()
-            case "{":
-                return self._braces()
-            case "(":
-                return self._parentheses()
-            case "template" | "template-end":
-                return self._template()
+        reader = _READERS.get(token.kind)
+        if reader is not None:
+            return reader(self)
         if token.kind == "keyword":
             if token.text in _CONSTANTS and not self._starts_ref():
                 self._advance()
@@ -122,6 +111,13 @@ class TermParser(Cursor):
             if token.text == "contains" or self._starts_ref():
                 return self._var(self._advance())
         return self._illegal()
+
+    def _name(self) -> Var:
+        return self._var(self._advance())
+
+    def _string(self) -> Scalar:
+        token = self._advance()
+        return Scalar(token.text, token.position)
 
     def _var(self, token: Token) -> Var:
         if token.text != "_":
@@ -248,6 +244,19 @@ class TermParser(Cursor):
             pairs.append((key, self._term(pairs=False)))
         self._expect("}", 'expected "," or "}"')
         return pairs
+
+
+# ruff: noqa: SLF001 (a table of the class's own methods)
+_READERS: Final[dict[str, Callable[[TermParser], Term]]] = {
+    "name": TermParser._name,
+    "string": TermParser._string,
+    "number": TermParser._number,
+    "[": TermParser._array,
+    "{": TermParser._braces,
+    "(": TermParser._parentheses,
+    "template": TermParser._template,
+    "template-end": TermParser._template,
+}
 
 
 def _kind(term: Term) -> str:

@@ -16,11 +16,10 @@ def check_recursion(tree: Tree, modules: Mapping[str, Module], mistakes: Mistake
     for group in tree.groups:
         circle = _circle(graph, group.number) if group.number in on_circles else []
         if circle:
-            first = (group.definitions or [group.default])[0]
+            first = group.first
             names = " -> ".join(tree.groups[number].name for number in circle)
-            if first is not None:
-                message = f"rule {group.name} is recursive: {names}"
-                mistakes.add(modules[first.file], first.position, "rego_recursion_error", message)
+            message = f"rule {group.name} is recursive: {names}"
+            mistakes.add(modules[first.file], first.position, "rego_recursion_error", message)
 
 
 def _on_circles(graph: dict[int, list[int]]) -> set[int]:
@@ -64,7 +63,9 @@ def needed(group: Group, tree: Tree) -> set[int]:
     for definition in definitions:
         link: Definition | None = definition
         while link is not None:
-            heads = [term for term in (link.member, link.value, *link.keys, *(link.arguments or ())) if term is not None]
+            heads = [
+                term for term in (link.member, link.value, *link.keys, *(link.arguments or ())) if term is not None
+            ]
             for node in (*link.body, *heads):
                 found |= set(references(node, tree))
             link = link.otherwise
@@ -93,7 +94,11 @@ def _groups(path: Path, root: Node) -> list[Group]:
     for part in path.path:
         found += [node.group for node in nodes if node.group is not None]
         if isinstance(part, Const):
-            nodes = [node.children[part.value] for node in nodes if part.value.__class__ is str and part.value in node.children]
+            nodes = [
+                node.children[part.value]
+                for node in nodes
+                if part.value.__class__ is str and part.value in node.children
+            ]
         else:
             nodes = [child for node in nodes for child in node.children.values()]
     return found + [group for node in nodes for group in node.groups()]

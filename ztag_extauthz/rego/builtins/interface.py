@@ -32,6 +32,9 @@ _INT64: Final = 1 << 63
 MAX_SIZE: Final = 1_000_000
 """No built-in makes a string, array, set or object longer than this."""
 
+DEFAULT_SECONDS: Final = 10.0
+"""An evaluation without a deadline ends so long after it was first seen to take long."""
+
 
 class Context:
     """What one evaluation offers to the built-ins that it calls. The same clock and dice for all of them."""
@@ -79,7 +82,9 @@ class Context:
 
     def check(self) -> None:
         """Stop the evaluation if its deadline has passed (`time.perf_counter`'s clock)."""
-        if self.deadline is not None and perf_counter() > self.deadline:
+        if self.deadline is None:
+            self.deadline = perf_counter() + DEFAULT_SECONDS
+        if perf_counter() > self.deadline:
             raise LimitError("the deadline of the evaluation has passed")
 
 
