@@ -5,6 +5,7 @@
 | equal    | the same value, undefined, or an error | the same                               | |
 | refused  | the policy does not load               | loads                                  | explained |
 | erring   | an error                               | a value, or undefined                  | explained |
+| spelled  | an equal value                         | the number written otherwise: `1.0`, `1` | explained |
 | untyped  | loads                                  | refused by its type checker            | explained |
 | accepted | loads                                  | refused for another reason             | a finding |
 | lax      | a value, or undefined                  | an error                               | a finding |
@@ -20,7 +21,7 @@ from loadtest.conformance.reference import Question
 from ztag_extauthz.rego.documents import dumps, loads
 from ztag_extauthz.rego.engine import compile_policy
 from ztag_extauthz.rego.errors import EvaluationError, PolicyError
-from ztag_extauthz.rego.values import UNDEFINED
+from ztag_extauthz.rego.values import UNDEFINED, equal
 
 FINDINGS: Final = ("accepted", "lax", "wrong")
 _SECONDS: Final = 5.0
@@ -74,8 +75,9 @@ def _compared(ours: dict[str, Any], wanted: dict[str, Any]) -> tuple[str, str]:
         return "lax", detail
     if not ours["defined"] or not theirs["defined"]:
         return ("equal" if ours["defined"] == theirs["defined"] else "wrong"), detail
-    same = ours["value"] == theirs["value"] or dumps(loads(ours["value"])) == theirs["value"]
-    return ("equal" if same else "wrong"), detail
+    if ours["value"] == theirs["value"] or dumps(loads(ours["value"])) == theirs["value"]:
+        return "equal", detail
+    return ("spelled" if equal(loads(ours["value"]), wanted["value"]) else "wrong"), detail
 
 
 def _shown(answer: dict[str, Any]) -> str:

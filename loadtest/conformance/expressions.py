@@ -40,7 +40,7 @@ CALLS: Final = {
     ),
     "arr_num": (
         "[{num}, {num}]", "array.concat({arr_num}, {arr_num})", "array.slice({arr_num}, {num}, {num})",
-        "sort({set_num})", "array.reverse({arr_num})", "numbers.range({num}, 3)", "[v | some v in {arr_num}]",
+        "sort({set_num})", "array.reverse({arr_num})", "numbers.range(count({str}), 3)", "[v | some v in {arr_num}]",
         "[w | some v in {arr_num}; v > {num}; w := v * 2]", "[v | v := {obj}[_]]", "[w | some w in {set_num}]",
     ),
     "arr_str": (
@@ -160,6 +160,8 @@ class Expressions:
             self.count += 1
             name = f"x{self.count}"
             line = self.fill(template, 2, scope).replace("#", name).replace("@", f"y{self.count}")
+            if line == "not true":
+                line = "not false"  # OPA takes a lone `not true` for true where the head has a reference
             if self.random.random() < 0.06 and not kind:
                 line += self._with(scope)
             lines.append(line)
