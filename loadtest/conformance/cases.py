@@ -21,10 +21,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
-from ztag_extauthz.rego.documents import loads
+from ztag_extauthz.rego.documents import dumps, loads
 from ztag_extauthz.rego.engine import compile_policy, evaluate_term
 from ztag_extauthz.rego.errors import EvaluationError, PolicyError
-from ztag_extauthz.rego.values import UNDEFINED, equal, members
+from ztag_extauthz.rego.values import UNDEFINED, equal, members, unkey
 
 OUTCOMES: Final = ("right", "refused", "failed", "wrong")
 _SECONDS: Final = 10.0
@@ -71,7 +71,7 @@ def _compiled(case: dict[str, Any]) -> Any:
 
 
 def _expected(message: str) -> bool:
-    """A policy may fail to load only where OPA fails for that reason, not for one of ours."""
+    """Tell whether a policy was refused for a reason of OPA's, not for one of ours."""
     return "is not supported" not in message
 
 
@@ -108,9 +108,6 @@ def same(got: Any, want: Any, *, ordered: bool = True) -> bool:
 
 
 def _name(form: Any) -> Any:
-    from ztag_extauthz.rego.documents import dumps
-    from ztag_extauthz.rego.values import unkey
-
     return form if form.__class__ is str else dumps(unkey(form), escape_html=False)
 
 

@@ -3,8 +3,6 @@
 Types: num, str, bool, arr_num, arr_str, obj (strings to numbers), set_num, set_str, objs (records), any.
 """
 
-# ruff: noqa: S311 (these dice need not be secret)
-
 import re
 from random import Random
 from typing import Final
@@ -24,7 +22,7 @@ CALLS: Final = {
         "object.get({obj}, {str}, {num})", "{arr_num}[{num}]", "{obj}[{str}]", "count({any})", "to_number({any})",
     ),
     "str": (
-        'concat({str}, {arr_str})', 'sprintf("%v-%d", [{any}, {num}])', 'sprintf("%s", [{str}])', "upper({str})",
+        "concat({str}, {arr_str})", 'sprintf("%v-%d", [{any}, {num}])', 'sprintf("%s", [{str}])', "upper({str})",
         "lower({str})", "substring({str}, {num}, {num})", "trim({str}, {str})", "replace({str}, {str}, {str})",
         "format_int({num}, 16)", "type_name({any})", "trim_prefix({str}, {str})", "strings.reverse({str})",
         "json.marshal({any})", "base64.encode({str})", "urlquery.encode({str})", "{arr_str}[{num}]",
@@ -61,8 +59,10 @@ CALLS: Final = {
         "{{{str}}}", "({set_str} | {set_str})", "({set_str} - {set_str})", "object.keys({obj})",
         "{{v | some v in {arr_str}}}", "{{k | {obj}[k] > {num}}}", "{{k | some k; {obj}[k]}}",
     ),
-    "objs": ("input.q", "[{{\"id\": {num}, \"name\": {str}}}]", "[r | some r in input.q; r.id > {num}]"),
-    "any": ("{num}", "{str}", "{bool}", "{arr_num}", "{obj}", "{set_num}", "input.x", "null", "input.x.a", "input.x[0]"),
+    "objs": ("input.q", '[{{"id": {num}, "name": {str}}}]', "[r | some r in input.q; r.id > {num}]"),
+    "any": (
+        "{num}", "{str}", "{bool}", "{arr_num}", "{obj}", "{set_num}", "input.x", "null", "input.x.a", "input.x[0]",
+    ),
 }  # fmt: skip
 # What a body may be made of: a line, and the variable (of a type) that it binds.
 LINES: Final = (
@@ -97,7 +97,7 @@ class Expressions:
     def kind(self) -> str:
         return self.random.choice(KINDS)
 
-    def constant(self, kind: str) -> str:
+    def constant(self, kind: str) -> str:  # noqa: PLR0911 (a return for each type)
         random = self.random
         if kind == "num":
             return random.choice(NUMBERS)

@@ -43,7 +43,7 @@ class Reference:
         self._binary = binary
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen([self._binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+        self._process = subprocess.Popen([self._binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._answers: Queue[bytes] = Queue()
         # Read apart from writing, or both sides could wait for a full pipe to be emptied.
         Thread(target=self._read, daemon=True).start()

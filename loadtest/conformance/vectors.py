@@ -1,4 +1,4 @@
-"""The calls that the tests of the built-ins hold: each is asked of OPA, and what it answers has to be what stands there.
+"""The calls that the tests of the built-ins hold: each is asked of OPA, which has to answer what stands there.
 
     python -m loadtest.conformance.vectors [--cache .cache/conformance] [--write]
 

@@ -46,7 +46,9 @@ def verified(token: str, **constraints: Any) -> Any:
     ],
 )
 def test_claims_are_held_against_constraints(
-    claims: dict[str, Any], constraints: dict[str, Any], valid: bool  # noqa: FBT001
+    claims: dict[str, Any],
+    constraints: dict[str, Any],
+    valid: bool,  # noqa: FBT001
 ) -> None:
     """A token is valid if all constraints hold; else nothing of it is shown."""
     answer = verified(signed(claims), **constraints)

@@ -145,20 +145,20 @@ def marshal_with_options(value: Value, options: Value) -> Value:
     return "".join(parts)
 
 
-_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[][{},:]|[^][{},:"]+')
+_PIECE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[][{},:]|[^][{},:"]+')
 
 
 def _indent(text: str, prefix: str, indent: str, parts: list[str]) -> None:
     """Lay JSON out over lines as Go's encoder does."""
     depth, previous, size = 0, "", 0
-    for token in _TOKEN.findall(text):
-        if token in "]}":
+    for piece in _PIECE.findall(text):
+        if piece in "]}":
             depth -= 1
-        if (token in "]}" and previous not in "[{") or (previous and previous in ",[{" and token not in "]}"):
+        if (piece in "]}" and previous not in "[{") or (previous and previous in ",[{" and piece not in "]}"):
             parts.append("\n" + prefix + indent * depth)
             size += len(parts[-1])
             check_size(size)
-        parts.append(": " if token == ":" else token)
-        if token in "[{":
+        parts.append(": " if piece == ":" else piece)
+        if piece in "[{":
             depth += 1
-        previous = token
+        previous = piece

@@ -32,7 +32,8 @@ def _tree(paths: Value) -> Tree:
     if paths.__class__ not in (list, frozenset):
         raise type_error(2, paths, "set", "array")
     root: Tree = {}
-    for value in paths if paths.__class__ is list else members(paths):
+    values: list[Value] = paths if paths.__class__ is list else members(paths)  # type: ignore[arg-type]
+    for value in values:
         _plant(root, _path(value))
     return root
 

@@ -5,10 +5,18 @@ A text that is no UTF-8 (OPA can make one by `base64.decode`) holds Python's sur
 
 from typing import Any, Final
 
-from ztag_extauthz.rego.builtins.interface import (
-    array, builtin, check_size, element_error, integer, number, obj, string, type_error,
-)  # fmt: skip
 from ztag_extauthz.rego.builtins.golang.text import lower_runes, to_bytes, to_text, upper_runes
+from ztag_extauthz.rego.builtins.interface import (
+    array,
+    builtin,
+    check_size,
+    element_error,
+    integer,
+    number,
+    obj,
+    string,
+    type_error,
+)  # fmt: skip
 from ztag_extauthz.rego.builtins.numbers import to_float
 from ztag_extauthz.rego.errors import BuiltinError, OperandError
 from ztag_extauthz.rego.values import Value, members, unkey

@@ -85,6 +85,6 @@ def _parsed(text: str) -> int | Number:
         value = parse_number(plain)
     except (InvalidOperation, ValueError):
         raise BuiltinError("number too big") from None
-    if abs(value) >= _FLOAT64_LIMIT or (value and Number(plain).adjusted() < -MAX_EXPONENT):
+    if Number(plain).copy_abs() >= _FLOAT64_LIMIT or (value and Number(plain).adjusted() < -MAX_EXPONENT):
         raise BuiltinError(f'strconv.ParseFloat: parsing "{text}": value out of range')
     return value

@@ -81,4 +81,4 @@ def _byte_factor(unit: str) -> int:
     power = _POWERS.get(unit[0])
     if power is None or unit[1:] not in ("", "b", "i", "ib"):
         raise BuiltinError(f"units.parse_bytes: byte unit {unit} not recognized")
-    return 1024**power if "i" in unit else 1000**power
+    return int(1024**power if "i" in unit else 1000**power)
