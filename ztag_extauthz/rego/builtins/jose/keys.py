@@ -26,10 +26,6 @@ _CURVES: Final[dict[str, Callable[[], ec.EllipticCurve]]] = {
     "P-384": ec.SECP384R1,
     "P-521": ec.SECP521R1,
 }
-    "P-256": ec.SECP256R1,
-    "P-384": ec.SECP384R1,
-    "P-521": ec.SECP521R1,
-}
 
 
 @dataclass(frozen=True, slots=True)
