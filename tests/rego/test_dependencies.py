@@ -1,15 +1,16 @@
 """What a decision is said to read: inputs that look alike through it must have one answer."""
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.rego.test_answers import RECORDED
-from ztag_extauthz.rego.documents import dumps, from_python
+from ztag_extauthz.rego.documents import dumps, from_python, loads
 from ztag_extauthz.rego.engine import EvaluationError, PolicyError, compile_policy
 from ztag_extauthz.rego.values import UNDEFINED, Value
 
+RECORDED = loads((Path(__file__).parent / "opa_answers.json").read_text())
 PIECES = [None, True, False, 0, 1, 2, "a", "dev", "admin", "eve", "abc", 1.5, [], {}, [1, "dev"], {"a": 1},
           {"a": {"b": [1, 2, {"c": 3}]}}, [{"id": 1}]]  # fmt: skip
 

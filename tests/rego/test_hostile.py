@@ -93,7 +93,7 @@ SHAPES = [
     "__import__('os').system('touch /tmp/owned')", "');raise SystemExit#", '"); import os; ("', "\\'\\n\\nimport os",
     "\n    import os\n", "{__builtins__}", "%s%n", "{0.__class__}", "f'{1}'", "''' + x + '''", '""" + x + """',
     "s.context", "U", "P", "None", "True", "lambda: 0", "__class__", "__globals__", "exec", "eval", "globals()",
-    "\x00", "\x1b[2J", "\u2028import os", "\ud7ff", "‮", "é" * 50, "#", "\\", "\\\\'", "'" * 9, '"' * 9, "`", "$", "\r\n",
+    "\x00", "\x1b[2J", "\u2028import os", "\ud7ff", "\u202e", "é" * 50, "#", "\\", "\\\\'", "'" * 9, '"' * 9, "`", "$", "\r\n",
 ]  # fmt: skip
 
 
@@ -105,7 +105,7 @@ p contains {quoted}
 q[{quoted}] := {quoted} if input[{quoted}] == {quoted}
 r := {{{quoted}: x | some x in [{quoted}]}}
 f({quoted}) := {quoted}
-g := f({quoted}) with input[{quoted}] as {quoted}
+g := x if x := f({quoted}) with input[{quoted}] as {quoted}
 h if not startswith({quoted}, input.x)
 i := sprintf({quoted}, [1])
 j := data[{quoted}]
@@ -123,7 +123,9 @@ j := data[{quoted}]
         assert text not in source
 
 
-@pytest.mark.parametrize("name", ["s", "U", "key", "import_", "__builtins__", "v1", "class", "lambda", "None", "self", "rule_1"])
+@pytest.mark.parametrize(
+    "name", ["s", "U", "key", "import_", "__builtins__", "v1", "class", "lambda", "None", "self", "rule_1"]
+)
 def test_names_of_a_policy_are_no_names_of_python(name: str) -> None:
     module = f"package {name}\n{name}({name}) := {name}\np := {name}(1)\nq := [{name} | some {name} in [2]]"
     value = compile_policy({"t.rego": module}, entry_points=[name]).decision(name).evaluate({})

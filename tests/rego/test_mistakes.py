@@ -9,7 +9,7 @@ WRONG = [
     ("p if not x", "rego_unsafe_var_error", "var x is unsafe"),
     ("p := x", "rego_unsafe_var_error", "var x is unsafe"),
     ("p := [x | y := 1]", "rego_unsafe_var_error", "var x is unsafe"),
-    ("p if { x := y; y := x }", "rego_unsafe_var_error", "is unsafe"),
+    ("p if { x := y; y := x }", "rego_compile_error", "var y referenced above"),
     ("p if { y = x; x := 1 }", "rego_compile_error", "var x referenced above"),
     ("p if { x := 1; x := 2 }", "rego_compile_error", "var x assigned above"),
     ("p if { some x; x := 2 }", "rego_compile_error", "var x declared above"),

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,10 +98,8 @@ def test_nesting_is_bounded_and_costs_no_more_than_its_length() -> None:
 
 @given(st.text(alphabet='p:=[]{}()|,."`$#x1 \n\\iftnosme_-+*/<>!@é', max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
+    with suppress(PolicyError):  # and no other one
         parse_module("t.rego", HEAD + text)
-    except PolicyError as error:
-        assert error.mistakes[0].line >= 1
 
 
 @given(st.text(max_size=40).filter(lambda text: "\n" not in text))

@@ -183,11 +183,13 @@ class BodyLowerer(TermLowerer):
         return Override(target, self._simple(clause.value))
 
     def _target(self, term: ast.Term) -> Path | Function | None:
+        name = ".".join(_static_name(term) or ())
+        if name in _NOT_REPLACEABLE or name.startswith("internal."):
+            message = f'with keyword replacing built-in function: replacement of "{name}" invalid'
+            self._mistake(term.position, "rego_compile_error", message)
+            return Path("input", ())
         function = self._as_function(term)
         if function is not None:
-            if function.builtin and (function.path[0] in _NOT_REPLACEABLE or function.path[0].startswith("internal.")):
-                message = f'with keyword replacing built-in function: replacement of "{function}" invalid'
-                self._mistake(term.position, "rego_compile_error", message)
             return function
         lowered: Term | None = None
         if isinstance(term, ast.Ref) and isinstance(term.head, ast.Var) and term.head.name in ("input", "data"):

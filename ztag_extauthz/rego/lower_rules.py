@@ -24,8 +24,9 @@ class RuleLowerer(BodyLowerer):
     def rule(self, rule: Rule) -> Definition:
         path = fixed_path(self._module, rule)
         heads = rule.ref[len(path) - len(self._module.package) :]
+        declared = [name for argument in rule.arguments or () for name in pattern_names(argument)]
+        self._scopes.push(declared_names(rule.body).union(declared))
         arguments = self._arguments(rule)
-        self._scopes.push(declared_names(rule.body))
         self._body(rule.body)
         keys = tuple(self._simple(part) for part in heads)
         keys = tuple(part if isinstance(part, Const | Local) else self._bind(part, rule.position) for part in keys)
@@ -63,8 +64,6 @@ class RuleLowerer(BodyLowerer):
     def _arguments(self, rule: Rule) -> tuple[Term, ...] | None:
         if rule.arguments is None:
             return None
-        hidden = frozenset(name for argument in rule.arguments for name in pattern_names(argument))
-        self._scopes.push(hidden)
         return tuple(self._argument(argument, rule.position) for argument in rule.arguments)
 
     def _argument(self, term: ast.Term, position: Position) -> Term:

@@ -20,7 +20,7 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Var:
-    """A name. Wildcards are made unique by the parser: `$0`, `$1` …"""
+    """A name. Wildcards are made unique by the parser: such as `$0`."""
 
     name: str
     position: Position

@@ -50,15 +50,11 @@ class TermParser(Cursor):
 
         `pairs` allows `key, value in domain`; `left` is what was read of it already.
         """
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise self._error("the policy is nested too deeply")
         left = self._infix(0, left)
         if pairs and self._is(","):
             left = self._pair_membership(left)
         while self._accept("in"):
             left = Call(("internal", "member_2"), (left, self._infix(0)), left.position, infix=True)
-        self._depth -= 1
         return left
 
     def _pair_membership(self, key: Term) -> Term:
@@ -88,8 +84,12 @@ class TermParser(Cursor):
         token = self._token
         if token.kind == "-":
             return self._negative()
-        term = self._simple()
-        return self._postfix(term, token.position)
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise self._error("the policy is nested too deeply")
+        term = self._postfix(self._simple(), token.position)
+        self._depth -= 1
+        return term
 
     def _negative(self) -> Term:
         start = self._advance().position
