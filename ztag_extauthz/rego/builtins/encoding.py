@@ -1,6 +1,7 @@
 """base64, hex and JSON as texts."""
 
 import base64
+import json
 import re
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from ztag_extauthz.rego.values import Number, Value, type_name, unkey
 _STANDARD: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _URL: Final = re.compile(r"[A-Za-z0-9_-]*={0,2}")
 _HEXADECIMAL: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
+_SCANNER: Final = json.JSONDecoder()
+_SPACE: Final = " \t\r\n"
 _FAR_EXPONENT: Final = re.compile(r"[eE][+-]?\d{5}")
 
 
@@ -90,13 +93,26 @@ def marshal(value: Value) -> Value:
 
 def parse_json(text: str) -> Value:
     """Read JSON; what is no UTF-8 becomes U+FFFD, and no number may be too far out to calculate with."""
+    text = readable(text)
     try:
-        value = loads(readable(text))
+        value = loads(_before_null(text))
     except ValueError as error:
         raise BuiltinError(str(error)) from None
     if _FAR_EXPONENT.search(text):
         _refuse_far_numbers(value)
     return value
+
+
+def _before_null(text: str) -> str:
+    """Cut off a `null` behind a value, and all behind it: OPA takes it for the end of the text."""
+    if "null" not in text:
+        return text
+    body = text.lstrip(_SPACE)
+    try:
+        _, end = _SCANNER.raw_decode(body)
+    except (ValueError, RecursionError):
+        return text
+    return body[:end] if body[end:].lstrip(_SPACE).startswith("null") else text
 
 
 def _refuse_far_numbers(value: Value) -> None:
