@@ -17,7 +17,7 @@ from ztag_extauthz.rego.builtins.interface import (
     string,
     type_error,
 )  # fmt: skip
-from ztag_extauthz.rego.builtins.numbers import to_float
+from ztag_extauthz.rego.builtins.numbers import MAX_BITS, to_float
 from ztag_extauthz.rego.errors import BuiltinError, OperandError
 from ztag_extauthz.rego.values import Value, members, unkey
 
@@ -228,6 +228,7 @@ def format_int(value: Value, base: Value) -> Value:
     if base.__class__ is not int or base not in _RADIX:
         raise OperandError("operand 2 must be one of {2, 8, 10, 16}")
     whole = value if value.__class__ is int else to_float(value).truncate()
+    check_size(whole.bit_length(), MAX_BITS)
     return format(whole, _RADIX[base])
 
 

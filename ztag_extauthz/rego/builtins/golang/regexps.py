@@ -123,7 +123,7 @@ def _name(text: str, place: int) -> tuple[str, int]:
 
 def _group(name: str, regex: Any) -> int | None:
     """Find a group by its number or name; a number with a zero in front is a name."""
-    if name.isascii() and name.isdigit() and (name == "0" or name[0] != "0"):
+    if name.isascii() and name.isdigit() and len(name) < 9 and (name == "0" or name[0] != "0"):
         number = int(name)
         return number if number <= regex.groups else None
     found = regex.groupindex.get(name)
