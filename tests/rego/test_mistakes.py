@@ -35,6 +35,13 @@ WRONG = [
     ("f(input) := 1", "rego_compile_error", "args must not shadow input"),
     ("default p := input.x", "rego_parse_error", "illegal default rule (value cannot contain ref)"),
     ("p := http.send({})", "rego_unsupported_error", "built-in function http.send is not supported"),
+    ("p if 1 == true", "rego_type_error", "match error"),
+    ("p if [true] == [1]", "rego_type_error", "match error"),
+    ("p := upper(1)", "rego_type_error", "upper: invalid argument(s)"),
+    ('q := "x"\np := q.y', "rego_type_error", "undefined ref: data.t.q.y"),
+    ('f({"a": x}) := x\np := f({"b": 1})', "rego_type_error", "data.t.f: invalid argument(s)"),
+    ("p := [10, 20][2]", "rego_type_error", "undefined ref"),
+    ("p := any([true])", "rego_type_error", "deprecated built-in function calls in expression: any"),
     ("p := opa.runtime()", "rego_unsupported_error", "built-in function opa.runtime is not supported"),
 ]
 
@@ -61,3 +68,28 @@ def test_data_in_the_way_of_a_rule_is_refused() -> None:
     policy = compile_policy({"t.rego": "package t\np := 2"}, {}, entry_points=["t/p"])
     with pytest.raises(PolicyError):
         policy.relink({"t": {"p": 1}})
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        'p if input.x == true\nq if input.x == "a"',
+        "p if 1 == 1.0",
+        "q := 1 if input.x\nq := true if input.y\np if q == 1",
+        'p := x if some x in [1, true, "a"]',
+        'p := object.get({}, "a", 1)',
+        'p := json.marshal_with_options({}, {"pretty": true})',
+        'p := count({}) + count([]) + count(set()) + count("")',
+        "p := [] == [x | some x in input.l]",
+        'p := concat(",", [x | some x in input.l])',
+        'p := x if x := http.send({}).y with http.send as {"y": 1}',
+    ],
+)
+def test_what_may_hold_is_accepted(module: str) -> None:
+    compile_policy({"t.rego": f"package t\n{module}"}, entry_points=["t"])
+
+
+@pytest.mark.parametrize("entry_point", ["t/alow", "nope", "t/f"])
+def test_an_entry_point_has_to_name_a_rule(entry_point: str) -> None:
+    with pytest.raises(PolicyError, match="names no rule"):
+        compile_policy({"t.rego": "package t\nallow := true\nf(x) := x"}, entry_points=[entry_point])

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ztag_extauthz.rego.builtins import catalogue as _catalogue  # noqa: F401 (registers the built-ins)
+from ztag_extauthz.rego.check_types import check_types
 from ztag_extauthz.rego.errors import Mistake, PolicyError
 from ztag_extauthz.rego.ir import Definition, Override, Steps, walk
 from ztag_extauthz.rego.lower_rules import lower_query, lower_rule
@@ -38,7 +39,9 @@ def analyse(texts: Mapping[str, str]) -> Analysis:
             tree.add(definition, module, mistakes)
     tree.check(dict(modules), mistakes)
     _raise(mistakes)
-    check_recursion(tree, modules, mistakes)
+    order = check_recursion(tree, modules, mistakes)
+    _raise(mistakes)
+    check_types(tree, order, modules, mistakes)
     _raise(mistakes)
     return Analysis(modules, names, tree, overrides)
 

@@ -22,6 +22,7 @@ class RuleCompiler:
         self.arguments = [f"a{index}" for index in range(group.arity)] if group.kind == "function" else []
 
     def compile(self, name: str) -> None:
+        self.policy.unit.notes[name] = f"{self.group.name} ({self.group.kind})"
         if self.group.kind in ("complete", "function"):
             self._single(name)
         else:
@@ -154,6 +155,7 @@ class RuleCompiler:
         self.policy.enter(definition)
         unit = self.policy.unit
         writer = Writer(unit, unit.fresh("body_"), ["s", *self.arguments], "return U")
+        unit.notes[writer.name] = f"{self.group.name} {definition.place}"
         compiler = StepCompiler(self.policy, writer)
         traced = self._enter(writer, definition)
         for pattern, name in zip(definition.arguments or (), self.arguments, strict=True):
@@ -220,6 +222,7 @@ class RuleCompiler:
         self.policy.enter(definition)
         unit = self.policy.unit
         writer = Writer(unit, unit.fresh("add_"), ["s", "out"], "return")
+        unit.notes[writer.name] = f"{self.group.name} {definition.place}"
         compiler = StepCompiler(self.policy, writer)
         traced = self._enter(writer, definition)
         compiler.steps(definition.body)

@@ -1,6 +1,5 @@
 """Steps: each is written so that the next one stands after it, in its loops; giving up leaves or goes on."""
 
-from ztag_extauthz.rego.builtins.interface import REGISTRY
 from ztag_extauthz.rego.compile_calls import CallCompiler
 from ztag_extauthz.rego.ir import (
     Check,
@@ -19,6 +18,7 @@ from ztag_extauthz.rego.ir import (
     locals_of,
     walk,
 )
+from ztag_extauthz.rego.names import find_builtin
 
 
 class StepCompiler(CallCompiler):
@@ -62,7 +62,7 @@ class StepCompiler(CallCompiler):
             self.w.refuse(f"{name} is False" if certain else f"{name} is U or {name} is False")
 
     def _invoke(self, step: Invoke) -> None:
-        if step.function.builtin and REGISTRY[step.function.path[0]].relation:
+        if step.function.builtin and find_builtin(step.function.path[0]).relation:
             self._relation(step)
             return
         name, certain = self.result(step)
@@ -113,7 +113,7 @@ class StepCompiler(CallCompiler):
         return " and ".join([*conditions, self.equality(names[0], names[1], inner.left, inner.right)])
 
     def _holds_call(self, inner: Invoke) -> str:
-        if inner.function.builtin and REGISTRY[inner.function.path[0]].relation:
+        if inner.function.builtin and find_builtin(inner.function.path[0]).relation:
             arguments = [self.value(argument) for argument in inner.arguments]
             found = f"list({self._call(inner, arguments)})"
             if inner.output is None:
@@ -163,7 +163,7 @@ class StepCompiler(CallCompiler):
             return f"constantly({self.value(value)})"  # type: ignore[arg-type]
         if not value.builtin:
             return self.policy.function(value.path)
-        builtin = REGISTRY[value.path[0]]
+        builtin = find_builtin(value.path[0])
         return (
             f"builtin_mock({self.policy.builtin(builtin.name)}, {builtin.context}, {self.unit.constant(builtin.name)})"
         )

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from ztag_extauthz.rego.aliases import NONE, WHOLE, Aliases, Scope
-from ztag_extauthz.rego.builtins.interface import REGISTRY
 from ztag_extauthz.rego.ir import Check, Const, Definition, Function, Invoke, Override, Path, Term, Unify, locals_of
+from ztag_extauthz.rego.names import find_builtin
 from ztag_extauthz.rego.reads import InputPath, Reads, normalised
 from ztag_extauthz.rego.tree import Group, Node, Tree
 
@@ -55,7 +55,7 @@ class Dependencies:
         self._data.add(tuple(names))
 
     def call_builtin(self, name: str) -> None:
-        if not REGISTRY[name].pure:
+        if not find_builtin(name).pure:
             self._impure.add(name)
 
     # -- rules
@@ -128,7 +128,7 @@ def _has_choice(definition: Definition) -> bool:
         ):
             if isinstance(part, Path) and not set().union(*map(locals_of, part.path)) <= bound:
                 return True
-        if isinstance(step, Invoke) and step.function.builtin and REGISTRY[step.function.path[0]].relation:
+        if isinstance(step, Invoke) and step.function.builtin and find_builtin(step.function.path[0]).relation:
             return True
         bound |= locals_of(step, closures=False)
     return definition.otherwise is not None

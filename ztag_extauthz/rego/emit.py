@@ -29,6 +29,7 @@ class Unit:
         self._constants: dict[Any, str] = {}
         self._data_names: dict[Any, str] = {}
         self.indexes: list[Index] = []
+        self.notes: dict[str, str] = {}  # what a function was made from, for those who read the source
         self._written: dict[str, str] = {}
         self._count = 0
 

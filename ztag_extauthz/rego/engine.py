@@ -8,7 +8,7 @@ from typing import Any
 from ztag_extauthz.rego.analyse import Analysis, analyse, analyse_query
 from ztag_extauthz.rego.builtins.interface import Context
 from ztag_extauthz.rego.compile_policy import PolicyCompiler
-from ztag_extauthz.rego.conflicts import check_conflicts
+from ztag_extauthz.rego.conflicts import check_conflicts, check_entry_points
 from ztag_extauthz.rego.dependencies import Dependencies
 from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.errors import EvaluationError, LimitError, Mistake, PolicyError
@@ -60,6 +60,7 @@ class Policy:
         self._modules = analysis.modules
         self._traced: dict[str, tuple[Linked, str, Places]] = {}
         self._overrides = list(analysis.overrides)
+        check_entry_points(analysis.tree, data, entry_points)
         read = {text: analyse_query(text, analysis) for text in queries}
         overrides = [*analysis.overrides, *(item for _, _, items in read.values() for item in items)]
         compiler = PolicyCompiler(analysis.tree, overrides)
@@ -118,8 +119,8 @@ class Policy:
         self._traced.clear()
 
     def source(self) -> str:
-        """Give the Python that the policy was compiled to."""
-        return self._linked.source
+        """Give the Python that the policy was compiled to, with comments that say from what."""
+        return self._linked.listing()
 
 
 class Decision:

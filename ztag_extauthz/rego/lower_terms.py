@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ztag_extauthz.rego import nodes as ast
 from ztag_extauthz.rego.builtins.interface import REGISTRY
+from ztag_extauthz.rego.builtins.signatures import DEPRECATED
 from ztag_extauthz.rego.ir import (
     Comp,
     Const,
@@ -147,7 +148,12 @@ class TermLowerer:
         return None
 
     def _builtin(self, name: str, position: Position) -> Function | None:
-        if name not in REGISTRY and not name.startswith(("rego.metadata.", "print", "internal.")):
+        if name in DEPRECATED:
+            message = f"deprecated built-in function calls in expression: {name}"
+            self._mistake(position, "rego_type_error", message)
+            return None
+        known = name in REGISTRY or name in self._names.replaced
+        if not known and not name.startswith(("rego.metadata.", "print", "internal.")):
             self._mistake(
                 position, "rego_unsupported_error", f"built-in function {name} is not supported", "evaluate by OPA"
             )
