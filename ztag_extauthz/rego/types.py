@@ -120,7 +120,7 @@ def members(whole: Type) -> Type | None:
     if whole.kind not in ("array", "object", "set"):
         return None
     parts = [*whole.items, *(member for _, member in whole.pairs), *([whole.dynamic] if whole.dynamic else [])]
-    return union(parts) if parts else None
+    return union(parts) if parts else ANY  # an empty collection may be looked through
 
 
 # -- the notation of signatures
