@@ -81,6 +81,7 @@ LINES: Final = (
 
 
 _PLACE: Final = re.compile(r"\{([a-z]+(?:_[a-z]+)?)\}")
+_OWN: Final = re.compile(r"\b[kvwr]\b")
 
 
 def _unescaped(text: str) -> str:
@@ -147,10 +148,15 @@ class Expressions:
 
     def fill(self, template: str, depth: int, scope: Scope) -> str:
         # The odd pieces are the types; in the others a brace is written twice.
-        pieces = _PLACE.split(template)
+        pieces = _PLACE.split(self._renamed(template))
         for place, piece in enumerate(pieces):
             pieces[place] = self.make(piece, depth, scope) if place % 2 else _unescaped(piece)
         return "".join(pieces)
+
+    def _renamed(self, template: str) -> str:
+        """Give the variables of a comprehension names of their own: OPA mixes up those declared three times over."""
+        self.count += 1
+        return _OWN.sub(lambda match: f"{match[0]}{self.count}", template)
 
     def body(self, length: int, parameters: Scope | None = None) -> tuple[tuple[str, ...], Scope]:
         scope = dict(parameters or {})
@@ -160,8 +166,9 @@ class Expressions:
             self.count += 1
             name = f"x{self.count}"
             line = self.fill(template, 2, scope).replace("#", name).replace("@", f"y{self.count}")
-            if line == "not true":
-                line = "not false"  # OPA takes a lone `not true` for true where the head has a reference
+            if line in ("true", "not true"):
+                # OPA drops a lone `true` with its `not` and its `with` where the head has a reference.
+                line = "not false"
             if self.random.random() < 0.06 and not kind:
                 line += self._with(scope)
             lines.append(line)

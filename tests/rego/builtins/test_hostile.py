@@ -22,12 +22,16 @@ HOSTILE: list[Value] = [
     None, True, 0, -1, 2**63, -(2**70), parse_number("-0"), parse_number("1.0"), parse_number("1e-3999"),
     parse_number("1e3999"), parse_number("0." + "3" * 3000), "", "a" * 5000, "9" * 5000, "-" + "9" * 5000 + ".5",
     "1.0.0-" + "9" * 5000, "9" * 5000 + "h", "1e99999", "(" * 900, "{" * 900, "[" * 900, "*" * 900, "%" * 900,
-    "%9999999999d", "%[99999999999999999999]d", "\udc80\udcff", "\x00", "{{", "}}", "é" * 100, "10.0.0.0/" + "9" * 50,
+    "%9999999999d", "%[99999999999999999999]d", "\udc80\udcff", "\x00", "{{", "}}", "é" * 100,
+    "10.0.0.0/" + "9" * 50,
     "a.b.c", "eyJhbGciOiJIUzI1NiJ9.e30.AA", "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----",
-    '{"kty": "RSA", "n": "AA", "e": "AA"}', '{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}', "http://[::1", "2006-01-02",
-    [], DEEP, [1, "a", None, [DEEP]], ["a"] * 1000, {}, {"a": {"b": DEEP}}, {"secret": "x", "time": 1}, {"alg": "HS256"},
+    '{"kty": "RSA", "n": "AA", "e": "AA"}', '{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}',
+    "http://[::1", "2006-01-02",
+    [], DEEP, [1, "a", None, [DEEP]], ["a"] * 1000, {}, {"a": {"b": DEEP}}, {"secret": "x", "time": 1},
+    {"alg": "HS256"},
     frozenset(), make_set([1, "a", [2]]), make_set(["a", "b"]), [[9] * 3, 1], [2**62, "UTC", "999"], {"cert": "{}"},
-    [{"op": "add", "path": "/" * 500, "value": 1}], {"kty": "oct", "k": "AA"}, {"keys": "x"}, [2**62, "../../etc/passwd"],
+    [{"op": "add", "path": "/" * 500, "value": 1}], {"kty": "oct", "k": "AA"}, {"keys": "x"},
+    [2**62, "../../etc/passwd"],
 ]  # fmt: skip
 FEW = HOSTILE[::5]
 
