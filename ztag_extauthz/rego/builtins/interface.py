@@ -158,7 +158,7 @@ def element_error(position: int, composite: Value, got: Value, *expected: str) -
 
 def string(value: Value, position: int) -> str:
     if value.__class__ is str:
-        return value  # type: ignore[no-any-return]
+        return value
     raise type_error(position, value, "string")
 
 
@@ -171,7 +171,7 @@ def number(value: Value, position: int) -> int | Number:
 def integer(value: Value, position: int) -> int:
     """Give an integer as OPA reads one where it counts: `1.0` is one, what needs more than 64 bits is none."""
     if value.__class__ is int and -_INT64 < value < _INT64:
-        return value  # type: ignore[no-any-return]
+        return value
     whole = int64(value)
     if whole is not None:
         return whole
@@ -182,25 +182,25 @@ def integer(value: Value, position: int) -> int:
 
 def boolean(value: Value, position: int) -> bool:
     if value.__class__ is bool:
-        return value  # type: ignore[no-any-return]
+        return value
     raise type_error(position, value, "boolean")
 
 
 def array(value: Value, position: int) -> list[Value]:
     if value.__class__ is list:
-        return value  # type: ignore[no-any-return]
+        return value
     raise type_error(position, value, "array")
 
 
 def obj(value: Value, position: int) -> dict[Any, Value]:
     if value.__class__ is dict:
-        return value  # type: ignore[no-any-return]
+        return value
     raise type_error(position, value, "object")
 
 
 def rego_set(value: Value, position: int) -> frozenset[Any]:
     if value.__class__ is frozenset:
-        return value  # type: ignore[no-any-return]
+        return value
     raise type_error(position, value, "set")
 
 

@@ -16,7 +16,7 @@ _INDEX: Final = re.compile(r"-?[0-9]{1,18}")
 
 def _path(value: Value) -> Path:
     if value.__class__ is list:
-        return value  # type: ignore[no-any-return]
+        return value
     if value.__class__ is not str:
         raise OperandError(
             "operand 2 must be one of {set, array} containing string paths or array of path segments "

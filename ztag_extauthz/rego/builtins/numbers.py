@@ -43,7 +43,7 @@ def _within_range(value: Number) -> Number:
 def whole(value: int | Number) -> int | None:
     """Give the integer that a number is, however it is written; None where it has a fraction."""
     if value.__class__ is int:
-        return value  # type: ignore[return-value]
+        return value
     exact = _within_range(value)  # type: ignore[arg-type]
     numerator, denominator = exact.as_integer_ratio()
     return numerator if denominator == 1 else None
@@ -52,7 +52,7 @@ def whole(value: int | Number) -> int | None:
 def big_integer(value: Value, position: int) -> int:
     """Give an integer as OPA's functions on big integers read one: `1.0` is 1."""
     if value.__class__ is int:
-        return value  # type: ignore[no-any-return]
+        return value
     if value.__class__ is not Number:
         raise type_error(position, value, "integer")
     exact = whole(value)

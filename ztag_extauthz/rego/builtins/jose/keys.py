@@ -82,7 +82,7 @@ def _text(entry: dict[str, Value], name: str, default: str | None = None) -> str
     value = entry.get(name, default)
     if value.__class__ is not str:
         raise BuiltinError(f"failed to parse a JWK key (set): {name} is missing or no string")
-    return value  # type: ignore[return-value]
+    return value
 
 
 def _number(entry: dict[str, Value], name: str) -> int:
