@@ -1,8 +1,11 @@
 """Steps: each is written so that the next one stands after it, in its loops; giving up leaves or goes on."""
 
+from collections.abc import Iterator
+
 from ztag_extauthz.rego.compile_calls import CallCompiler
 from ztag_extauthz.rego.ir import (
     Check,
+    Comp,
     Const,
     ForAll,
     Function,
@@ -16,6 +19,7 @@ from ztag_extauthz.rego.ir import (
     Steps,
     Unify,
     locals_of,
+    parts,
     walk,
 )
 from ztag_extauthz.rego.names import find_builtin
@@ -24,13 +28,21 @@ from ztag_extauthz.rego.names import find_builtin
 class StepCompiler(CallCompiler):
     def steps(self, steps: Steps) -> None:
         remaining = self.policy.remaining()
-        for step in steps:
+        for index, step in enumerate(steps):
             self.w.begin(remaining)
+            self._to_come = steps[index:]
             self.step(step)
             for number in (part.number for part in walk(step) if isinstance(part, Local)):
                 remaining[number] -= 1
                 if not remaining[number]:
                     del remaining[number]
+
+    def hoist(self) -> None:
+        """Before the first loop, look up what the steps in it want from the input."""
+        if self.w.blocks or self.w.state != "s":
+            return
+        for path in (path for step in self._to_come for path in input_paths(step)):
+            self._known_input(path)
 
     def step(self, step: Step) -> None:
         outer = self.w.state
@@ -76,6 +88,7 @@ class StepCompiler(CallCompiler):
     def _relation(self, step: Invoke) -> None:
         """Write a loop over the results of a built-in that has several."""
         arguments = [self.value(argument) for argument in step.arguments]
+        self.hoist()
         self.w.make_room()
         found = self.w.fresh()
         self.w.loop(found, f"elements({self.w.state}, list({self._call(step, arguments)}))")
@@ -167,6 +180,16 @@ class StepCompiler(CallCompiler):
         return (
             f"builtin_mock({self.policy.builtin(builtin.name)}, {builtin.context}, {self.unit.constant(builtin.name)})"
         )
+
+
+def input_paths(node: object) -> Iterator[Path]:
+    """Give the references into the input that are made directly, under no `with` and in no inner body."""
+    if isinstance(node, Comp) or getattr(node, "overrides", None):
+        return
+    if isinstance(node, Path) and node.root == "input":
+        yield node
+    for part in (node.domain,) if isinstance(node, ForAll) else parts(node):
+        yield from input_paths(part)
 
 
 __all__ = ["Local", "StepCompiler"]

@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING
 
 from ztag_extauthz.rego.emit import Unit, Writer
-from ztag_extauthz.rego.ir import Comp, Const, ListTerm, Local, ObjectTerm, Path, SetTerm, Term, locals_of
+from ztag_extauthz.rego.ir import Comp, Const, ListTerm, Local, ObjectTerm, Path, SetTerm, Step, Term, locals_of
 from ztag_extauthz.rego.values import Value, key, make_set
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ztag_extauthz.rego.compile_policy import PolicyCompiler
 
 
@@ -43,6 +45,7 @@ class TermCompiler:
         self.unit: Unit = policy.unit
         self.w = writer
         self.ordered = ordered  # whether the order of what is found shows
+        self._to_come: Sequence[Step] = ()
 
     def is_known(self, term: Term) -> bool:
         """Tell whether a term has at most one value: all its locals are bound."""
@@ -101,6 +104,9 @@ class TermCompiler:
         return self._named(f"make_object({parts})")
 
     def path(self, term: Path) -> tuple[str, bool]:
+        raise NotImplementedError
+
+    def hoist(self) -> None:
         raise NotImplementedError
 
     def captured(self, numbers: set[int]) -> list[tuple[int, str]]:

@@ -147,6 +147,7 @@ class UnifyCompiler(PathCompiler):
 
     def _open(self, value: str, part: Term) -> str:
         """Write a loop over a collection that binds an open part of a reference."""
+        self.hoist()
         self.w.make_room()
         order = "ordered_" if self.ordered else ""
         found = self.w.fresh()

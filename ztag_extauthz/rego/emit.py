@@ -95,6 +95,8 @@ class Writer:
         self._step = -1
         self._seen: list[str] = []
         self._since = 0
+        self._branches = 0
+        self._known: dict[tuple[str, ...], str] = {}
         self.live: Container[int] | None = None  # the locals that the steps to come need; None for all
         self.blocks = 0
         self._parameters = ", ".join(parameters)
@@ -154,8 +156,18 @@ class Writer:
     def block(self, head: str) -> Iterator[None]:
         self.line(head)
         self._indent += 1
+        self._branches += 1
         yield
+        self._branches -= 1
         self._indent -= 1
+
+    def recall(self, expression: tuple[str, ...]) -> str | None:
+        """Give the name of what was computed before, in lines that are always run before these."""
+        return self._known.get(expression)
+
+    def remember(self, expression: tuple[str, ...], name: str) -> None:
+        if not self._branches:
+            self._known[expression] = name
 
     def loop(self, targets: str, iterable: str) -> None:
         """Open a loop that reaches to the end of the function; in it giving up means to go on."""
@@ -170,7 +182,8 @@ class Writer:
             return
         own = {f"v{index + 1}" for index in range(self._since, self._count)}
         kept = {name for number, name in self.bound.items() if self.live is None or number in self.live}
-        found = ", ".join(sorted(name for name in own | kept | {self.state} if name[0] == "v"))
+        carried = own | kept | {self.state, *self._known.values()}
+        found = ", ".join(sorted(name for name in carried if name[0] == "v"))
         self.line(f"yield ({found},)")
         part = self.unit.add(self.unit.fresh("part_"), self._parameters, self._lines)
         self._lines, self._indent, self.blocks = [], 1, 0
