@@ -9,6 +9,8 @@ import pytest
 
 from loadtest.conformance import cases, recorded
 from loadtest.conformance.compare import compare
+from ztag_extauthz.rego.engine import compile_policy
+from ztag_extauthz.rego.errors import PolicyError
 
 RECORDED = Path(__file__).with_name("recorded") / "adversarial.jsonl"
 
@@ -33,3 +35,27 @@ def test_adversarial_policies() -> None:
             kinds[result.kind] += 1
     assert kinds["equal"] > 1500
     assert kinds.total() - kinds["equal"] < 20, kinds
+
+
+@pytest.mark.parametrize(
+    ("term", "loads"),
+    [
+        ("[w | some w in {input.a, input.b}]", False),
+        ("[w | s := {input.a, 1}; some w in s]", False),
+        ("[1 | {input.a, 2}[_]]", False),
+        ("[k | some k, _ in {input.a: 1, input.b: 1}]", False),
+        ("[w | some w in {1, 2}]", True),
+        ("[1 | input.c in {input.a, input.b}]", True),
+        ("[1 | s := {input.a, 2}; s[input.c]]", True),
+        ("{w | some w in {input.a, input.b}}", True),
+        ("[w | some w in [input.a, input.b]]", True),
+    ],
+)
+def test_arrays_that_opa_orders_by_names_of_variables_are_refused(term: str, loads: bool) -> None:  # noqa: FBT001
+    """Only where a set of variables is gone through to make an array."""
+    modules = {"t.rego": f"package t\n\np := {term}\n"}
+    if loads:
+        compile_policy(modules, entry_points=["t/p"])
+    else:
+        with pytest.raises(PolicyError, match="names of variables"):
+            compile_policy(modules, entry_points=["t/p"])
