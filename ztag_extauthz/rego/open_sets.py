@@ -1,7 +1,7 @@
 """Arrays made of the members of a set that stands there with variables in it, `[x | some x in {input.a, y}]`.
 
-The same goes for the keys of an object. OPA goes through such a set in the order of its variables' names, and comes twice to members that are equal:
-an order and a count that no reader expects. They are refused where they can be seen.
+The same goes for the keys of an object. OPA goes through them in the order of the variables' names, and comes
+twice to those that are equal: an order and a count that no reader expects. They are refused where they can be seen.
 """
 
 from collections.abc import Iterator, Sequence

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from ztag_extauthz.rego.values import KeyForm, Value, key, type_name, unkey
+from ztag_extauthz.rego.values import KeyForm, Value, is_number, key, type_name, unkey
 
 _PLAIN: Final = ("null", "boolean", "number", "string", "nothing")
 
@@ -106,7 +106,7 @@ def select(whole: Type, wanted: Value) -> Type | None:
     if whole.kind == "array":
         if wanted.__class__ is int and 0 <= wanted < len(whole.items):
             return whole.items[wanted]
-        return whole.dynamic if wanted.__class__ is int else None
+        return whole.dynamic if is_number(wanted) else None
     if whole.kind == "object":
         return dict(whole.pairs).get(key(wanted), whole.dynamic)
     return whole.dynamic if whole.kind == "set" else None
