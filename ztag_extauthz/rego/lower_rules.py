@@ -27,6 +27,7 @@ class RuleLowerer(BodyLowerer):
         declared = [name for argument in rule.arguments or () for name in pattern_names(argument)]
         self._scopes.push(declared_names(rule.body).union(declared))
         arguments = self._arguments(rule)
+        self._refuse_lone_truth(rule.body)
         self._body(rule.body)
         keys = tuple(self._simple(part) for part in heads)
         keys = tuple(part if isinstance(part, Const | Local) else self._bind(part, rule.position) for part in keys)
@@ -60,6 +61,13 @@ class RuleLowerer(BodyLowerer):
         if rule.otherwise is None:
             return None
         return RuleLowerer(self._module, self._names, self._mistakes, self._chain).rule(rule.otherwise)
+
+    def _refuse_lone_truth(self, body: ast.Body) -> None:
+        """Refuse a body of nothing but `not true`: OPA takes it for `true` where the head holds a reference."""
+        if len(body) == 1 and isinstance(body[0].expression, ast.Scalar) and body[0].expression.value is True:
+            if body[0].negated or body[0].withs:
+                message = "a body that is true alone, with not or with before or behind it, means nothing"
+                self._mistake(body[0].position, "rego_unsupported_error", message, "leave the rule out")
 
     def _arguments(self, rule: Rule) -> tuple[Term, ...] | None:
         if rule.arguments is None:
