@@ -167,7 +167,9 @@ def _may_hold_a_secret(path: InputPath) -> bool:
 
 def _at(document: Value, path: InputPath) -> Value:
     for part in path:
-        if (isinstance(document, dict) and part in document) or (isinstance(document, list) and isinstance(part, int) and part < len(document)):
+        if (isinstance(document, dict) and part in document) or (
+            isinstance(document, list) and isinstance(part, int) and part < len(document)
+        ):
             document = document[part]
         else:
             return UNDEFINED
