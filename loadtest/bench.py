@@ -123,7 +123,7 @@ async def _with(gateway: Gateway, work: Callable[[], Any]) -> Any:
 
 def _stages(gateway: Gateway, message: bytes) -> list[tuple[str, float]]:
     pipeline, core = gateway.pipeline, gateway.core
-    (gate,), (jwt, *_), (rego, *_) = pipeline._gates, pipeline._authenticators, pipeline._authorizers
+    (gate,), (jwt, *_), (rego, *_) = pipeline._gates, pipeline._authenticators, pipeline.authorizers
     request = decode(message)
     if not isinstance(jwt, Jwt):
         raise TypeError("the workload's first authenticator must be jwt")

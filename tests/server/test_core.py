@@ -114,7 +114,7 @@ def test_the_message_of_an_error_names_the_decision_and_keeps_the_cause() -> Non
 
 def test_never_5_a_decision_after_the_deadline_is_no_answer() -> None:
     """The stage takes longer than there was; how long is not looked at."""
-    deadline = monotonic() + 0.01
+    deadline = 0.0
 
     def late() -> Verdict:
         while monotonic() <= deadline:
@@ -122,7 +122,10 @@ def test_never_5_a_decision_after_the_deadline_is_no_answer() -> None:
         return Allow()
 
     async def main() -> None:
-        await Bench(late).core.check(request("/"), deadline)
+        nonlocal deadline
+        core = Bench(late).core
+        deadline = monotonic() + 0.5
+        await core.check(request("/"), deadline)
 
     with pytest.raises(RpcError) as caught:
         asyncio.run(main())

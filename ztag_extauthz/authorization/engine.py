@@ -2,9 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ztag_extauthz.rego.values import Value
+
+if TYPE_CHECKING:
+    from ztag_extauthz.rego.explain import Explanation
+    from ztag_extauthz.rego.reads import Reads
 
 
 class PolicyEngine(ABC):
@@ -17,6 +21,14 @@ class PolicyEngine(ABC):
         Both are values of `rego/values.py`; `deadline` is in seconds of `time.monotonic`. Raises `EvaluationError`
         where the policy fails, `DeadlineError` where it is too late.
         """
+
+    @abstractmethod
+    def reads(self) -> "Reads":
+        """Return what of the input and the data the decision can depend on."""
+
+    @abstractmethod
+    def explain(self, document: Value) -> "Explanation":
+        """Evaluate once more, and return which rules were tried and where each of them failed."""
 
 
 def load(modules: Mapping[str, str], data: Mapping[str, Any], decision: str) -> PolicyEngine:

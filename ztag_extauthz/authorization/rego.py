@@ -70,7 +70,7 @@ class Rego(Authorizer):
         self, settings: RegoSettings, policy: PolicyEngine, descriptor: ProtoDescriptor | None, loaded_at: float
     ) -> None:
         self._settings = settings
-        self._policy = policy
+        self.policy = policy
         self._descriptor = descriptor
         self._parse_body = not settings.skip_request_body_parse
         self._identities = opa_input.Identities()
@@ -87,7 +87,7 @@ class Rego(Authorizer):
         except opa_input.ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
-        verdict = opa_result.interpret(self._policy.evaluate(document, deadline))
+        verdict = opa_result.interpret(self.policy.evaluate(document, deadline))
         if self._settings.dry_run and isinstance(verdict, Deny):
             return Allow(metadata=verdict.metadata, shadowed=verdict)
         return verdict

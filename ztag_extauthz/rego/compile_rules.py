@@ -22,6 +22,7 @@ class RuleCompiler:
         self.arguments = [f"a{index}" for index in range(group.arity)] if group.kind == "function" else []
 
     def compile(self, name: str) -> None:
+        self.policy.unit.notes[name] = f"{self.group.name} ({self.group.kind})"
         if self.group.kind in ("complete", "function"):
             self._single(name)
         else:
@@ -34,6 +35,9 @@ class RuleCompiler:
         writer = Writer(self.policy.unit, name, ["s", *self.arguments], "")
         if group.kind == "complete":
             self._recall(writer)
+        else:
+            # Functions are not remembered: those that call one another twice double the work each time.
+            writer.line("s.charge(0)")
         subject, tests = self.policy.choose(group.definitions)
         definitions = [
             without(definition, test) if test is not None else definition
@@ -64,9 +68,7 @@ class RuleCompiler:
                 writer.line(f"w = {body}({call})")
                 self._compare(writer, self.group.definitions[index].place)
 
-    def _try_found(
-        self, writer: Writer, subject: Subject, tests: Sequence[Test | None], bodies: Sequence[str]
-    ) -> None:
+    def _try_found(self, writer: Writer, subject: Subject, tests: Sequence[Test | None], bodies: Sequence[str]) -> None:
         """Try only the definitions that the index finds."""
         found = self._find(writer, subject, tests, bodies)
         call = ", ".join(["s", *self.arguments])
@@ -79,9 +81,7 @@ class RuleCompiler:
                 writer.line(f"w = body({call})")
                 self._compare(writer, self.group.name)
 
-    def _find(
-        self, writer: Writer, subject: Subject, tests: Sequence[Test | None], functions: Sequence[str]
-    ) -> str:
+    def _find(self, writer: Writer, subject: Subject, tests: Sequence[Test | None], functions: Sequence[str]) -> str:
         """Write the look-up in an index, and give the expression for what it finds."""
         index = Index()
         for test, function in zip(tests, functions, strict=True):
@@ -155,6 +155,7 @@ class RuleCompiler:
         self.policy.enter(definition)
         unit = self.policy.unit
         writer = Writer(unit, unit.fresh("body_"), ["s", *self.arguments], "return U")
+        unit.notes[writer.name] = f"{self.group.name} {definition.place}"
         compiler = StepCompiler(self.policy, writer)
         traced = self._enter(writer, definition)
         for pattern, name in zip(definition.arguments or (), self.arguments, strict=True):
@@ -221,6 +222,7 @@ class RuleCompiler:
         self.policy.enter(definition)
         unit = self.policy.unit
         writer = Writer(unit, unit.fresh("add_"), ["s", "out"], "return")
+        unit.notes[writer.name] = f"{self.group.name} {definition.place}"
         compiler = StepCompiler(self.policy, writer)
         traced = self._enter(writer, definition)
         compiler.steps(definition.body)

@@ -8,13 +8,13 @@ from typing import Any
 from ztag_extauthz.rego.analyse import Analysis, analyse, analyse_query
 from ztag_extauthz.rego.builtins.interface import Context
 from ztag_extauthz.rego.compile_policy import PolicyCompiler
-from ztag_extauthz.rego.conflicts import check_conflicts
+from ztag_extauthz.rego.conflicts import check_conflicts, check_entry_points
 from ztag_extauthz.rego.dependencies import Dependencies
 from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.errors import EvaluationError, LimitError, Mistake, PolicyError
 from ztag_extauthz.rego.explain import Explanation, Places, Recorder
 from ztag_extauthz.rego.link import Linked
-from ztag_extauthz.rego.reads import Reads
+from ztag_extauthz.rego.reads import UNKNOWN, Reads
 from ztag_extauthz.rego.runtime import State
 from ztag_extauthz.rego.values import UNDEFINED, Value
 
@@ -54,14 +54,13 @@ def _without_collector() -> Iterator[None]:
 class Policy:
     """A compiled policy. It holds no state of evaluations, and may be used by several threads."""
 
-    def __init__(
-        self, analysis: Analysis, data: Value, entry_points: Sequence[str], queries: Sequence[str]
-    ) -> None:
+    def __init__(self, analysis: Analysis, data: Value, entry_points: Sequence[str], queries: Sequence[str]) -> None:
         check_conflicts(analysis.tree, data)
         self._tree = analysis.tree
         self._modules = analysis.modules
         self._traced: dict[str, tuple[Linked, str, Places]] = {}
         self._overrides = list(analysis.overrides)
+        check_entry_points(analysis.tree, data, entry_points)
         read = {text: analyse_query(text, analysis) for text in queries}
         overrides = [*analysis.overrides, *(item for _, _, items in read.values() for item in items)]
         compiler = PolicyCompiler(analysis.tree, overrides)
@@ -104,9 +103,14 @@ class Policy:
 
     def reads(self, entry_point: str) -> Reads:
         """Give what an entry point can depend on."""
-        return Dependencies(self._tree, self._overrides).of(tuple(entry_point.strip("/").split("/")))
+        try:
+            return Dependencies(self._tree, self._overrides).of(tuple(entry_point.strip("/").split("/")))
+        except RecursionError:
+            return UNKNOWN
 
-    def explain(self, entry_point: str, input_document: Value = UNDEFINED, *, deadline: float | None = None) -> Explanation:
+    def explain(
+        self, entry_point: str, input_document: Value = UNDEFINED, *, deadline: float | None = None
+    ) -> Explanation:
         """Evaluate once more by code that tells which rules were tried, and which step of each failed."""
         if entry_point not in self._traced:
             places = Places(self._modules)
@@ -132,8 +136,8 @@ class Policy:
         self._traced.clear()
 
     def source(self) -> str:
-        """Give the Python that the policy was compiled to."""
-        return self._linked.source
+        """Give the Python that the policy was compiled to, with comments that say from what."""
+        return self._linked.listing()
 
 
 class Decision:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from ztag_extauthz.rego.compile_terms import fold
-from ztag_extauthz.rego.ir import Const, Definition, Invoke, Local, Path, Step, Term, Unify
+from ztag_extauthz.rego.ir import Const, Definition, Invoke, Local, Path, Step, Term, Unify, walk
 from ztag_extauthz.rego.values import UNDEFINED, KeyForm, Value, key
 
 MIN_DEFINITIONS: Final = 6
@@ -161,17 +161,15 @@ def without(definition: Definition, test: Test) -> Definition:
         return replace(definition, arguments=tuple(arguments), names=(*definition.names, ""))
     if test.step is None:
         return definition
-    return replace(definition, body=_unneeded(tuple(step for step in definition.body if step is not test.step), test, definition))
+    return replace(
+        definition, body=_unneeded(tuple(step for step in definition.body if step is not test.step), test, definition)
+    )
 
 
 def _unneeded(body: tuple[Step, ...], test: Test, definition: Definition) -> tuple[Step, ...]:
     """Leave out too what had looked the subject up, if nothing else uses it."""
-    from ztag_extauthz.rego.ir import walk
-
     heads = [*definition.keys, *(term for term in (definition.member, definition.value) if term is not None)]
-    uses = Counter(
-        part.number for node in (*body, *heads) for part in walk(node) if isinstance(part, Local)
-    )
+    uses = Counter(part.number for node in (*body, *heads) for part in walk(node) if isinstance(part, Local))
 
     def idle(step: Step) -> bool:
         return (

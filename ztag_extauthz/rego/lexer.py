@@ -8,7 +8,23 @@ from ztag_extauthz.rego.errors import Mistake, PolicyError
 from ztag_extauthz.rego.nodes import Position
 
 KEYWORDS: Final = frozenset(
-    "as contains default else every false if import in not null package some true with".split()
+    [
+        "as",
+        "contains",
+        "default",
+        "else",
+        "every",
+        "false",
+        "if",
+        "import",
+        "in",
+        "not",
+        "null",
+        "package",
+        "some",
+        "true",
+        "with",
+    ]
 )
 RELATIONS: Final = ("==", "!=", "<=", ">=", "<", ">")
 

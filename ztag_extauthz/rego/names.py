@@ -1,13 +1,14 @@
 """The names of all modules together: which rules there are, and what a name in a module stands for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
-from ztag_extauthz.rego.builtins.interface import REGISTRY
+from ztag_extauthz.rego.builtins.interface import REGISTRY, Builtin
 from ztag_extauthz.rego.builtins.signatures import SIGNATURES
-from ztag_extauthz.rego.errors import Mistake
-from ztag_extauthz.rego.nodes import Module, Position, Rule, Scalar
+from ztag_extauthz.rego.errors import EvaluationError, Mistake
+from ztag_extauthz.rego.nodes import Module, Position, Ref, Rule, Scalar, Var, With, children
+from ztag_extauthz.rego.values import Value
 
 
 @dataclass(slots=True)
@@ -36,7 +37,11 @@ class Names:
         self.exports: dict[tuple[str, ...], set[str]] = {}
         self.arities: dict[tuple[str, ...], int] = {}
         self.paths: set[tuple[str, ...]] = set()
+        self.replaced: set[str] = set()
+        self._globals: dict[str, dict[str, tuple[str, ...]]] = {}
         for module in modules:
+            if any("with" in line for line in module.lines):
+                self.replaced.update(name for rule in module.rules for name in _replaced(rule))
             exported = self.exports.setdefault(module.package, set())
             for rule in module.rules:
                 exported.add(str(rule.ref[0].value))  # type: ignore[union-attr]
@@ -50,9 +55,37 @@ class Names:
 
     def globals(self, module: Module) -> dict[str, tuple[str, ...]]:
         """Give what names stand for in a module: paths that begin with `data` or `input`."""
-        names = {name: ("data", *module.package, name) for name in self.exports[module.package]}
-        names.update({item.alias: item.path for item in module.imports if item.path[0] in ("data", "input")})
+        names = self._globals.get(module.file)
+        if names is None:
+            names = {name: ("data", *module.package, name) for name in self.exports[module.package]}
+            names.update({item.alias: item.path for item in module.imports if item.path[0] in ("data", "input")})
+            self._globals[module.file] = names
         return names
+
+
+@cache
+def find_builtin(name: str) -> Builtin:
+    """Give a built-in; one that is not supported, and called where no `with` replaces it, ends the evaluation."""
+    known = REGISTRY.get(name)
+    if known is not None:
+        return known
+
+    def refuse(*_: Value) -> Value:
+        raise EvaluationError("rego_unsupported_error", f"built-in function {name} is not supported")
+
+    return Builtin(name, refuse, SIGNATURES[name], pure=False)
+
+
+def _replaced(node: object) -> Iterator[str]:
+    """Give the dotted names of what `with` replaces anywhere in some syntax."""
+    if isinstance(node, With) and isinstance(node.target, Ref | Var):
+        head = node.target.head if isinstance(node.target, Ref) else node.target
+        path = node.target.path if isinstance(node.target, Ref) else ()
+        yield ".".join(
+            str(part.name if isinstance(part, Var) else getattr(part, "value", "")) for part in (head, *path)
+        )
+    for child in children(node):
+        yield from _replaced(child)
 
 
 @cache

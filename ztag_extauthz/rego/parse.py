@@ -4,6 +4,7 @@ from ztag_extauthz.rego.annotations import Annotation, read_annotations
 from ztag_extauthz.rego.errors import Mistake, PolicyError
 from ztag_extauthz.rego.nodes import Body, Call, Import, Literal, Module, Position, Ref, Rule, Scalar, Set, Term, Var
 from ztag_extauthz.rego.parse_bodies import BodyParser
+from ztag_extauthz.rego.values import Value
 
 _FUTURE = frozenset({"contains", "every", "if", "in"})
 _V0_REMEDY = "this is Rego v0: rewrite the file by `opa fmt --write --rego-v1 FILE`"
@@ -84,7 +85,7 @@ class ModuleParser(BodyParser):
         place = self._token.position
         path = self._path("import")
         if path[0] not in ("data", "input", "future", "rego"):
-            message = 'unexpected import path, must begin with one of: {data, future, input, rego}, got: ' + path[0]
+            message = "unexpected import path, must begin with one of: {data, future, input, rego}, got: " + path[0]
             raise self._error(message, place)
         self._check_language(path, place)
         alias = path[-1]
@@ -136,9 +137,10 @@ class ModuleParser(BodyParser):
         rule = Rule(ref, arguments, key, value, body, start, otherwise=otherwise, annotations=self._notes(start))
         return [rule]
 
-    def _notes(self, start: Position) -> tuple:  # type: ignore[type-arg]
+    def _notes(self, start: Position) -> tuple[Value, ...]:
         """Give the annotations that stand directly above a rule."""
-        end, notes = start[0] - 1, []
+        end = start[0] - 1
+        notes: list[Value] = []
         for note in reversed(self._annotations):
             if note.end == end and note.scope in (None, "rule", "document"):
                 notes.insert(0, note.value)

@@ -53,7 +53,7 @@ class BodyParser(TermParser):
             if term.infix and term.name == _MEMBER:
                 return SomeIn(None, term.arguments[0], term.arguments[1], start)
             if term.infix and term.name == _MEMBER_WITH_KEY:
-                return SomeIn(*term.arguments, start)
+                return SomeIn(term.arguments[0], term.arguments[1], term.arguments[2], start)
             self._illegal("expected `x in xs` or `x, y in xs` expression")
         self._rewind(index)
         self._wildcards = wildcards

@@ -23,9 +23,16 @@ class Group:
         return ".".join(("data", *self.path))
 
     @property
+    def first(self) -> Definition:
+        """Give the definition that mistakes of the rule are shown at."""
+        found = self.definitions[0] if self.definitions else self.default
+        if found is None:
+            raise AssertionError(self.path)
+        return found
+
+    @property
     def arity(self) -> int:
-        first = self.definitions[0] if self.definitions else self.default
-        return len(first.arguments or ()) if first else 0
+        return len(self.first.arguments or ())
 
 
 @dataclass(slots=True)
@@ -93,8 +100,8 @@ class Tree:
         """Find rules that stand in the way of others: `p := 1` beside `p.q := 2`, or beside a package `p`."""
         for group in self.groups:
             node = self.root.find(group.path)
-            first = (group.definitions or [group.default])[0]
-            if node is None or first is None or (not node.children and not node.package):
+            first = group.first
+            if node is None or (not node.children and not node.package):
                 continue
             module = modules[first.file]
             if node.package:

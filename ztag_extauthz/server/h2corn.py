@@ -113,6 +113,9 @@ def _config(place: Place, settings: ServerSettings) -> Config:
         timeout_graceful_shutdown=settings.drain_timeout,
         # Envoy fails the requests that a server's limit on streams keeps out; `max_in_flight` sheds them better.
         max_concurrent_streams=_UNLIMITED,
+        # Requests wait for the event loop where Python cannot see them; h2corn counts them, and answers 503 (for gRPC:
+        # UNAVAILABLE) to those that are too many.
+        limit_concurrency=settings.max_in_flight,
         # An Envoy may be silent for hours, and closing its connection could cross a request. TCP keep-alive, which the
         # listening socket hands down, finds those that died.
         timeout_keep_alive=0,

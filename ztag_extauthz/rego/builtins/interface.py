@@ -32,6 +32,9 @@ _INT64: Final = 1 << 63
 MAX_SIZE: Final = 1_000_000
 """No built-in makes a string, array, set or object longer than this."""
 
+DEFAULT_SECONDS: Final = 10.0
+"""An evaluation without a deadline ends so long after it was first seen to take long."""
+
 
 class Context:
     """What one evaluation offers to the built-ins that it calls. The same clock and dice for all of them."""
@@ -79,7 +82,9 @@ class Context:
 
     def check(self) -> None:
         """Stop the evaluation if its deadline has passed (`time.perf_counter`'s clock)."""
-        if self.deadline is not None and perf_counter() > self.deadline:
+        if self.deadline is None:
+            self.deadline = perf_counter() + DEFAULT_SECONDS
+        if perf_counter() > self.deadline:
             raise LimitError("the deadline of the evaluation has passed")
 
 
@@ -117,7 +122,7 @@ class Builtin:
 REGISTRY: Final[dict[str, Builtin]] = {}
 
 
-def builtin(
+def builtin(  # noqa: PLR0913 (each is a word about one built-in)
     name: str,
     *,
     signature: str | None = None,
@@ -132,9 +137,7 @@ def builtin(
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         if name in REGISTRY:
             raise ValueError(f"built-in {name} is registered twice")
-        REGISTRY[name] = Builtin(
-            name, function, signature or SIGNATURES[name], context, relation, pure, specialise
-        )
+        REGISTRY[name] = Builtin(name, function, signature or SIGNATURES[name], context, relation, pure, specialise)
         return function
 
     return register
@@ -150,14 +153,12 @@ def element_error(position: int, composite: Value, got: Value, *expected: str) -
     """Make OPA's error for an argument that holds an element of the wrong type."""
     kind = type_name(composite)
     wanted = f"{expected[0]}s" if len(expected) == 1 else "(any of) {" + ", ".join(expected) + "}"
-    return OperandError(
-        f"operand {position} must be {kind} of {wanted} but got {kind} containing {type_name(got)}"
-    )
+    return OperandError(f"operand {position} must be {kind} of {wanted} but got {kind} containing {type_name(got)}")
 
 
 def string(value: Value, position: int) -> str:
     if value.__class__ is str:
-        return value  # type: ignore[no-any-return]
+        return value
     raise type_error(position, value, "string")
 
 
@@ -170,7 +171,7 @@ def number(value: Value, position: int) -> int | Number:
 def integer(value: Value, position: int) -> int:
     """Give an integer as OPA reads one where it counts: `1.0` is one, what needs more than 64 bits is none."""
     if value.__class__ is int and -_INT64 < value < _INT64:
-        return value  # type: ignore[no-any-return]
+        return value
     whole = int64(value)
     if whole is not None:
         return whole
@@ -181,25 +182,25 @@ def integer(value: Value, position: int) -> int:
 
 def boolean(value: Value, position: int) -> bool:
     if value.__class__ is bool:
-        return value  # type: ignore[no-any-return]
+        return value
     raise type_error(position, value, "boolean")
 
 
 def array(value: Value, position: int) -> list[Value]:
     if value.__class__ is list:
-        return value  # type: ignore[no-any-return]
+        return value
     raise type_error(position, value, "array")
 
 
 def obj(value: Value, position: int) -> dict[Any, Value]:
     if value.__class__ is dict:
-        return value  # type: ignore[no-any-return]
+        return value
     raise type_error(position, value, "object")
 
 
 def rego_set(value: Value, position: int) -> frozenset[Any]:
     if value.__class__ is frozenset:
-        return value  # type: ignore[no-any-return]
+        return value
     raise type_error(position, value, "set")
 
 
