@@ -54,10 +54,12 @@ proto: $(READY) ## Generate the protobuf classes
 	$(RUN) proto/generate.py
 
 .PHONY: docs
-docs: $(READY) ## Write what is made of the code: docs/configuration.md, envoy/
+docs: $(READY) ## Write what is made of the code: docs/configuration.md, envoy/, the chart's schema, kustomize
 	$(RUN) -m ztag_extauthz config reference > docs/configuration.md
 	$(RUN) -m ztag_extauthz wire envoy --config envoy/ztag.yaml --full --body-bytes 8192 --host ztag \
 		--upstream upstream:8080 > envoy/envoy.yaml
+	$(RUN) -m k8s.verify.schema
+	$(RUN) -m k8s.verify.kustomize
 
 .PHONY: lock
 lock: $(VENV)/bin/uv ## Make the lock anew from pyproject.toml (UPGRADE=1: with the newest versions)

@@ -188,6 +188,10 @@ WRONG: dict[str, tuple[Values, str]] = {
         {"istio": {**AMBIENT, "protect": [{**EDGE, "namespace": "shop"}]}},
         "waypoint.workloads",
     ),
+    "certificate at a waypoint": (
+        {"istio": {**AMBIENT, "filter": {"includePeerCertificate": True}}},
+        "bind tokens by DPoP",
+    ),
     "mesh and tls": ({"istio": ISTIO, "tls": {"mode": "spiffe", **MTLS}}, "set tls.mode: mesh"),
     "gateway of nothing": ({"envoyGateway": {"enabled": True}}, "name a Gateway or a route"),
 }

@@ -81,7 +81,7 @@ seccompProfile: {type: RuntimeDefault}
 {{/* Seconds a pod may take to end: it outlives every drain before it. */}}
 {{- define "ztag.grace" -}}
 {{- $server := .Values.config.server | default dict -}}
-{{- $delay := dig "drain_delay" 0 $server -}}
+{{- $delay := dig "drain_delay" 1 $server -}}
 {{- $timeout := dig "drain_timeout" 10 $server -}}
 {{- add .Values.preStopSeconds (ceil $delay | int) (ceil $timeout | int) 5 -}}
 {{- end -}}

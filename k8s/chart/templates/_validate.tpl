@@ -55,6 +55,11 @@
 {{- if ne .Values.tls.mode "mesh" -}}
 {{- fail (printf "istio.enabled: an extension provider speaks the mesh's own mTLS, not that of tls.mode %s; set tls.mode: mesh" .Values.tls.mode) -}}
 {{- end -}}
+{{- range $key, $wanted := .Values.istio.filter -}}
+{{- if and $wanted (eq $.Values.istio.mode "ambient") -}}
+{{- fail (printf "istio.filter.%s: a waypoint takes no EnvoyFilter for a Service and never sees the caller's certificate; leave it off, and bind tokens by DPoP" $key) -}}
+{{- end -}}
+{{- end -}}
 {{- if not (regexMatch "^([0-9]+(\\.[0-9]+)?|\\.[0-9]+)(ms|s)$" .Values.istio.provider.timeout) -}}
 {{- fail (printf "istio.provider.timeout: %q is no duration, and without one Istio waits 600 s; write one such as 0.5s or 250ms" .Values.istio.provider.timeout) -}}
 {{- end -}}
