@@ -1,8 +1,12 @@
 """The chart, rendered: every choice gives valid objects, every mistake is refused with its remedy."""
 
 import ast
+import hashlib
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import helm_python
@@ -206,6 +210,17 @@ def test_every_alert_has_a_runbook() -> None:
     alerts = [rule["alert"] for group in rules["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
     page = (rendering.CHART.parent.parent / "docs/platform-runbooks.md").read_text(encoding="utf-8")
     assert re.findall(r"^## (Ztag\w+)$", page, re.MULTILINE) == alerts
+
+
+@pytest.mark.parametrize(("digest", "code"), [(hashlib.sha256(b"bundle").hexdigest(), 0), ("0" * 64, 1)])
+def test_only_the_bundle_that_was_asked_for_is_kept(digest: str, code: int, tmp_path: Path) -> None:
+    (tmp_path / "served").write_bytes(b"bundle")
+    target = tmp_path / "bundle.tar.gz"
+    variables = {"URL": (tmp_path / "served").as_uri(), "SHA256": digest, "TARGET": str(target)}
+    program = [sys.executable, str(rendering.CHART / "files" / "fetch.py")]
+    done = subprocess.run(program, capture_output=True, check=False, env=variables, text=True)  # noqa: S603 - our own
+    assert (done.returncode, target.exists()) == (code, code == 0)
+    assert ("not policy.bundle.sha256" in done.stderr) is (code == 1)
 
 
 def test_the_programs_in_the_pods_are_python() -> None:

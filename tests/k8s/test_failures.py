@@ -1,5 +1,6 @@
 """What a real Envoy does when ztag is slow, down, cannot tell or says no: the table of docs/platform.md, row by row."""
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,9 +10,10 @@ import pytest
 import yaml
 from msgspec import Struct
 
+from k8s.verify import cases, rendering
 from tests.k8s.parts import LOOPBACK, TYPES, Document, address, cluster, listener
 from ztag_extauthz.demo.client import Ask, Reply, send
-from ztag_extauthz.demo.processes import Envoy, Ztag, folder_for, free_ports
+from ztag_extauthz.demo.processes import Envoy, Ztag, fetch, folder_for, free_ports
 from ztag_extauthz.demo.upstream import Echo, LocalServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("failures")]
@@ -164,6 +166,15 @@ def test_requests_that_pass_unasked_are_counted(edges: Edges) -> None:
     before = edges.envoy.stats(name).get(name, 0)
     edges.send(row, opened=True)
     assert edges.envoy.stats(name)[name] == before + 1
+
+
+def test_the_alert_asks_for_counters_that_envoy_has(edges: Edges) -> None:
+    edges.send(next(row for row in ROWS if row.wiring == "refused"), opened=True)
+    shown = fetch(edges.envoy.admin, "/stats/prometheus")[1].decode()
+    rules = rendering.named(rendering.render(cases.RIGHT["everything"]), "PrometheusRule", "ztag")
+    names = set(re.findall(r"envoy_\w+", yaml.safe_dump(rules)))
+    assert len(names) == 2
+    assert [name for name in sorted(names) if f"\n{name}{{" not in shown] == []
 
 
 def test_the_page_has_the_rows() -> None:

@@ -7,17 +7,11 @@
   command: [python, -c]
   args:
     - |
-      import hashlib, os, urllib.request
-      with urllib.request.urlopen(os.environ["URL"], timeout=30) as response:
-          bundle = response.read(64 * 1024 * 1024)
-      found = hashlib.sha256(bundle).hexdigest()
-      if found != os.environ["SHA256"]:
-          raise SystemExit(f"the bundle's digest is {found}, not policy.bundle.sha256: {os.environ['SHA256']}")
-      with open("/policies/bundle.tar.gz", "wb") as file:
-          file.write(bundle)
+      {{- .Files.Get "files/fetch.py" | nindent 6 }}
   env:
     - {name: URL, value: {{ .Values.policy.bundle.url | quote }}}
     - {name: SHA256, value: {{ .Values.policy.bundle.sha256 | quote }}}
+    - {name: TARGET, value: /policies/bundle.tar.gz}
   securityContext: {{- include "ztag.containerSecurity" . | nindent 4 }}
   resources: {requests: {cpu: 50m, memory: 64Mi}, limits: {memory: 192Mi}}
   volumeMounts:
@@ -25,17 +19,14 @@
     - {name: tmp, mountPath: /tmp}
 {{- end }}
 {{- if eq .Values.tls.mode "spiffe" }}
+# Once before ztag, which needs the files to start; then beside it, to renew them.
+- name: spiffe-first
+  args: [-config, /etc/ztag/config/helper.conf, -daemon-mode=false]
+  {{- include "ztag.spiffeHelper" . | nindent 2 }}
 - name: spiffe-helper
-  image: {{ .Values.tls.spiffe.helperImage }}
-  imagePullPolicy: {{ .Values.image.pullPolicy }}
   restartPolicy: Always
   args: [-config, /etc/ztag/config/helper.conf]
-  securityContext: {{- include "ztag.containerSecurity" . | nindent 4 }}
-  resources: {requests: {cpu: 10m, memory: 32Mi}, limits: {memory: 64Mi}}
-  volumeMounts:
-    - {name: config, mountPath: /etc/ztag/config, readOnly: true}
-    - {name: tls, mountPath: /etc/ztag/tls}
-    - {name: spiffe, mountPath: /run/spiffe, readOnly: true}
+  {{- include "ztag.spiffeHelper" . | nindent 2 }}
 {{- end }}
 {{- if .Values.opa.enabled }}
 - name: opa
@@ -60,4 +51,15 @@
   volumeMounts:
     - {name: policy, mountPath: /etc/ztag/policies, readOnly: true}
 {{- end }}
+{{- end -}}
+
+{{- define "ztag.spiffeHelper" -}}
+image: {{ .Values.tls.spiffe.helperImage }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext: {{- include "ztag.containerSecurity" . | nindent 2 }}
+resources: {requests: {cpu: 10m, memory: 32Mi}, limits: {memory: 64Mi}}
+volumeMounts:
+  - {name: config, mountPath: /etc/ztag/config, readOnly: true}
+  - {name: tls, mountPath: /etc/ztag/tls}
+  - {name: spiffe, mountPath: /run/spiffe, readOnly: true}
 {{- end -}}
