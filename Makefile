@@ -37,8 +37,9 @@ lint: $(READY) ## ruff, ruff format, mypy --strict
 	$(RUN) -m mypy
 
 .PHONY: bench
-bench: $(READY) ## What each stage costs, and the whole against a constant answer on the same engine
+bench: $(READY) ## What each stage costs, the whole against a constant answer, and policies against opa (OPA=path)
 	$(RUN) -m loadtest.bench
+	$(RUN) -m loadtest.rego_bench
 
 .PHONY: contract
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
@@ -48,6 +49,11 @@ contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
 verify-platform: $(READY) ## The chart and the mesh, by helm, kubeconform, istioctl, istiod (needs Go; CRD_SCHEMAS, see k8s/verify)
 	$(RUN) -m k8s.verify
 	$(RUN) -m k8s.verify.image
+
+.PHONY: conformance
+conformance: $(READY) ## Compare the Rego engine with OPA: its cases, random and mutated policies (needs Go)
+	$(RUN) -m loadtest.conformance.cases
+	$(RUN) -m loadtest.conformance.oracle
 
 .PHONY: proto
 proto: $(READY) ## Generate the protobuf classes

@@ -45,6 +45,7 @@ def main() -> int:
         failed += each("schemas", SCHEMAS, lambda version: conform(tools, manifests, version, work))
         failed += each("refused with the remedy", WRONG, lambda case: commands.wrong(tools, *WRONG[case], work))
         failed += each("istioctl", commands.MESHES, lambda case: commands.istioctl(tools, commands.MESHES[case], work))
+        failed += each("ztag wire istio", commands.WISHES, lambda it: commands.wired(tools, commands.WISHES[it], work))
         failed += each("istiod's filters", ["orders"], lambda _: istiod.stale(folder))
         failed += each("checkov", ["defaults"], lambda _: commands.checkov(RIGHT["defaults"], work))
     print("failed:", failed)

@@ -11,9 +11,11 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import yaml
 from msgspec import Struct
 
-from k8s.verify.cases import AMBIENT, ISTIO, RIGHT, Values
+from k8s.verify.cases import AMBIENT, ISTIO, JWT, REGO, RIGHT, Values
 from k8s.verify.rendering import CHART, Object, notes, render
 from k8s.verify.schemas import custom_resources
+from ztag_extauthz.settings import Settings
+from ztag_extauthz.wire.istio import MeshWishes, objects
 
 CORE = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -36,6 +38,11 @@ MESHES: dict[str, Values] = {
     "callers and identity providers": RIGHT["istio, provider and callers"],
     "gateway": RIGHT["istio, gateway"],
     "ambient": {"istio": AMBIENT},
+}
+WISHES = {
+    "sidecar": MeshWishes(namespace="shop"),
+    "peer certificate": MeshWishes(namespace="shop", peer_certificate=True, body_bytes=8192),
+    "ambient": MeshWishes(namespace="shop", mode="ambient"),
 }
 # What checkov finds and why it stays so.
 JUSTIFIED = {
@@ -111,16 +118,26 @@ def wrong(tools: Tools, values: Values, message: str, work: Path) -> list[str]:
 def istioctl(tools: Tools, values: Values, work: Path) -> list[str]:
     """Let istioctl validate the objects, and analyze them beside the workloads that they name."""
     manifests, mesh = work / "mesh-objects.yaml", work / "mesh.yaml"
-    objects = [found for found in render(values) if found["kind"] not in {"Pod", "HorizontalPodAutoscaler"}]
-    manifests.write_text(yaml.safe_dump_all([*objects, *_surroundings()]), encoding="utf-8")
+    rendered = [found for found in render(values) if found["kind"] not in {"Pod", "HorizontalPodAutoscaler"}]
+    manifests.write_text(yaml.safe_dump_all([*rendered, *_surroundings()]), encoding="utf-8")
     mesh.write_text(mesh_config(values), encoding="utf-8")
     istio = work / "istio-only.yaml"
-    istio.write_text(yaml.safe_dump_all([it for it in objects if "istio.io/" in it["apiVersion"]]), encoding="utf-8")
+    istio.write_text(yaml.safe_dump_all([it for it in rendered if "istio.io/" in it["apiVersion"]]), encoding="utf-8")
     validated = tools.run("istioctl", "validate", "-f", istio)
     options = ["--use-kube=false", "--meshConfigFile", str(mesh), "--failure-threshold", "Warning", "-o", "json"]
     analyzed = tools.run("istioctl", "analyze", *options, manifests)
     found = [] if validated.returncode == 0 else [validated.stdout + validated.stderr]
     return found if analyzed.returncode == 0 else [*found, analyzed.stdout + analyzed.stderr]
+
+
+def wired(tools: Tools, wishes: MeshWishes, work: Path) -> list[str]:
+    """Let istioctl validate what `ztag wire istio` prints."""
+    listen = {"grpc": "0.0.0.0:9191", "insecure_plaintext": True}
+    settings = Settings.model_validate({"listen": listen, "authentication": [JWT], "authorization": [REGO]})
+    file = work / "wired.yaml"
+    file.write_text(yaml.safe_dump_all(objects(settings, wishes)), encoding="utf-8")
+    done = tools.run("istioctl", "validate", "-f", file)
+    return [] if done.returncode == 0 else [done.stdout + done.stderr]
 
 
 def mesh_config(values: Values) -> str:

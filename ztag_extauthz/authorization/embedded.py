@@ -24,9 +24,6 @@ class Embedded(PolicyEngine):
             policy = compile_policy(modules, _base(data), entry_points=(point,))
         except rego.PolicyError as error:
             raise PolicyError(tuple(map(_mistake, error.mistakes))) from None
-        if not policy.defines(point):
-            known = ", ".join(policy.packages()) or "none"
-            raise PolicyError((Mistake(f"decision {decision}", "no rule defines it", f"packages: {known}"),))
         self._policy, self._point = policy, point
         self._ask = policy.decision(point).evaluate
 
@@ -62,5 +59,5 @@ def _base(data: Mapping[str, Any]) -> Value:
 
 def _mistake(mistake: rego.Mistake) -> Mistake:
     what = f"{mistake.message}\n    {mistake.source.strip()}" if mistake.source.strip() else mistake.message
-    place = f"{mistake.file}:{mistake.line}:{mistake.column}" if mistake.line else mistake.file or "policies"
+    place = f"{mistake.file}:{mistake.line}:{mistake.column}" if mistake.line else mistake.file or "decision"
     return Mistake(place, what, mistake.remedy)

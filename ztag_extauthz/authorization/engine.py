@@ -1,8 +1,7 @@
 """What a Rego engine has to be able to do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ztag_extauthz.rego.values import Value
 
@@ -29,13 +28,6 @@ class PolicyEngine(ABC):
     @abstractmethod
     def explain(self, document: Value) -> "Explanation":
         """Evaluate once more, and return which rules were tried and where each of them failed."""
-
-
-def load(modules: Mapping[str, str], data: Mapping[str, Any], decision: str) -> PolicyEngine:
-    """Compile policies (Rego text by file name) with their data; raises `PolicyError` with every mistake found."""
-    from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
-
-    return Embedded(modules, data, decision)
 
 
 def decision_path(decision: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from ztag_extauthz.authorization import bundle, engine, opa_input, opa_result
+from ztag_extauthz.authorization import bundle, opa_input, opa_result
 from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer
@@ -51,8 +51,10 @@ class RegoSettings(Section):
 
     def build(self, resources: Resources) -> "Rego":
         """Load the policies; raises `PolicyError` with every mistake."""
+        from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
+
         loaded = bundle.load(self.policies, resources.folder)
-        policy = engine.load(loaded.modules, loaded.data, self.decision)
+        policy = Embedded(loaded.modules, loaded.data, self.decision)
         descriptor = _descriptor(self.proto_descriptor, resources.folder)
         return Rego(self, policy, descriptor, resources.clock())
 

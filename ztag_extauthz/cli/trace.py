@@ -18,6 +18,7 @@ from ztag_extauthz.envoy.protojson import check_request, check_response
 from ztag_extauthz.model import Allow, Context, Decision, Failed, Request, Stage
 from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.reads import InputPath, Reads
+from ztag_extauthz.rego.runtime import lookup
 from ztag_extauthz.rego.values import UNDEFINED, Value
 from ztag_extauthz.reporting.record import full, is_secret, outcome_of, to_json
 from ztag_extauthz.server.core import STATUSES, Status
@@ -150,7 +151,7 @@ def _reads(reads: Reads, document: Value) -> dict[str, Any]:
     found = {}
     for path in sorted(reads.deep | reads.exists, key=str):
         name = ".".join(("input", *map(str, path)))
-        value = _at(document, path)
+        value = lookup(document, path)
         if value is not UNDEFINED:
             found[name] = MASK if _may_hold_a_secret(path) else json.loads(dumps(value))
         else:
@@ -163,17 +164,6 @@ def _may_hold_a_secret(path: InputPath) -> bool:
     headers = ("attributes", "request", "http", "headers")
     name = path[len(headers)] if len(path) > len(headers) else ""
     return path[: len(headers)] == headers[: len(path)] and (not name or is_secret(str(name)))
-
-
-def _at(document: Value, path: InputPath) -> Value:
-    for part in path:
-        if (isinstance(document, dict) and part in document) or (
-            isinstance(document, list) and isinstance(part, int) and part < len(document)
-        ):
-            document = document[part]
-        else:
-            return UNDEFINED
-    return document
 
 
 def _policy_input(request: Request, decision: Decision) -> Value:
