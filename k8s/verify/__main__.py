@@ -1,7 +1,7 @@
 """`python -m k8s.verify [FOLDER]`: everything here, once more, by the tools that platform teams use.
 
-FOLDER holds helm, kubeconform, istioctl and istiod-sidecar; left out, tools.sh builds them. Prints a line a check, and
-exits with 1 if one of them finds something.
+FOLDER holds helm, kubeconform, istioctl, istiod-sidecar and checkov; left out, tools.sh builds them. Prints a line a
+check, and exits with 1 if one of them finds something.
 """
 
 import subprocess
@@ -47,7 +47,7 @@ def main() -> int:
         failed += each("istioctl", commands.MESHES, lambda case: commands.istioctl(tools, commands.MESHES[case], work))
         failed += each("ztag wire istio", commands.WISHES, lambda it: commands.wired(tools, commands.WISHES[it], work))
         failed += each("istiod's filters", ["orders"], lambda _: istiod.stale(folder))
-        failed += each("checkov", ["defaults"], lambda _: commands.checkov(RIGHT["defaults"], work))
+        failed += each("checkov", ["everything"], lambda _: commands.checkov(tools, RIGHT["everything"], work))
     print("failed:", failed)
     return 1 if failed else 0
 

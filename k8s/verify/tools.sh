@@ -1,6 +1,6 @@
 #!/bin/sh
 # Build the tools that platform teams use, at fixed versions, and print the folder that holds them.
-# Go only; some ten minutes the first time. CACHE names the folder that keeps them.
+# Go and Python; some ten minutes the first time. CACHE names the folder that keeps them.
 set -eu
 
 HELM=v4.3.1
@@ -8,6 +8,7 @@ KUBECONFORM=v0.8.0
 ISTIO=v0.0.0-20260827124520-eed52ebb66ad
 ISTIO_API=v1.31.1
 CONTROL_PLANE=v1.40.0
+CHECKOV=3.3.30
 CONTROL_PLANE_CONTRIB=v1.36.1-0.20260729145720-a2d8c7492908
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,6 +18,13 @@ export GOBIN="$CACHE/bin" GOFLAGS=-buildvcs=false
 
 [ -x "$GOBIN/kubeconform" ] || go install "github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM"
 [ -x "$GOBIN/helm" ] || go install "helm.sh/helm/v4/cmd/helm@$HELM"
+
+# In an environment of its own: it pins half of PyPI.
+if [ ! -x "$GOBIN/checkov" ]; then
+  "${PYTHON:-python3}" -m venv "$CACHE/checkov"
+  "$CACHE/checkov/bin/python" -m pip install --quiet --disable-pip-version-check "checkov==$CHECKOV"
+  ln -s "$CACHE/checkov/bin/checkov" "$GOBIN/checkov"
+fi
 
 # Istio's go.mod has replacements, which `go install …@version` refuses; a module of our own with its go.mod works.
 cd "$CACHE/istio"
