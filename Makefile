@@ -45,6 +45,10 @@ bench: $(READY) ## What each stage costs, the whole against a constant answer, a
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
 	$(RUN) -m loadtest.contract
 
+.PHONY: peers
+peers: $(READY) ## ztag beside a real opa-envoy-plugin: throughput, latency, CPU (needs Go)
+	$(RUN) -m loadtest.peers
+
 .PHONY: conformance
 conformance: $(READY) ## Compare the Rego engine with OPA: its cases, random and mutated policies (needs Go)
 	$(RUN) -m loadtest.conformance.cases
@@ -55,8 +59,9 @@ proto: $(READY) ## Generate the protobuf classes
 	$(RUN) proto/generate.py
 
 .PHONY: docs
-docs: $(READY) ## Write what is made of the code: docs/configuration.md, envoy/
+docs: $(READY) ## Write what is made of the code: docs/configuration.md, parts of docs/rego.md, envoy/
 	$(RUN) -m ztag_extauthz config reference > docs/configuration.md
+	$(RUN) -m tests.rego_page
 	$(RUN) -m ztag_extauthz wire envoy --config envoy/ztag.yaml --full --body-bytes 8192 --host ztag \
 		--upstream upstream:8080 > envoy/envoy.yaml
 
