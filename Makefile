@@ -50,6 +50,10 @@ verify-platform: $(READY) ## The chart and the mesh, by helm, kubeconform, istio
 	$(RUN) -m k8s.verify
 	$(RUN) -m k8s.verify.image
 
+.PHONY: peers
+peers: $(READY) ## ztag beside a real opa-envoy-plugin: throughput, latency, CPU (needs Go)
+	$(RUN) -m loadtest.peers
+
 .PHONY: conformance
 conformance: $(READY) ## Compare the Rego engine with OPA: its cases, random and mutated policies (needs Go)
 	$(RUN) -m loadtest.conformance.cases
@@ -60,8 +64,9 @@ proto: $(READY) ## Generate the protobuf classes
 	$(RUN) proto/generate.py
 
 .PHONY: docs
-docs: $(READY) ## Write what is made of the code: docs/configuration.md, envoy/, the chart's schema, kustomize
+docs: $(READY) ## Write what is made of the code: docs/configuration.md, parts of docs/rego.md, envoy/, k8s/
 	$(RUN) -m ztag_extauthz config reference > docs/configuration.md
+	$(RUN) -m tests.rego_page
 	$(RUN) -m ztag_extauthz wire envoy --config envoy/ztag.yaml --full --body-bytes 8192 --host ztag \
 		--upstream upstream:8080 > envoy/envoy.yaml
 	$(RUN) -m k8s.verify.schema
