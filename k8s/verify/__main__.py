@@ -46,7 +46,7 @@ def main() -> int:
         failed += each("refused with the remedy", WRONG, lambda case: commands.wrong(tools, *WRONG[case], work))
         failed += each("istioctl", commands.MESHES, lambda case: commands.istioctl(tools, commands.MESHES[case], work))
         failed += each("ztag wire istio", commands.WISHES, lambda it: commands.wired(tools, commands.WISHES[it], work))
-        failed += each("istiod's filters", ["orders"], lambda _: istiod.stale(folder))
+        failed += each("istiod's filters", istiod.PROXIES, lambda name: istiod.stale(folder, name))
         failed += each("checkov", ["everything"], lambda _: commands.checkov(tools, RIGHT["everything"], work))
     print("failed:", failed)
     return 1 if failed else 0

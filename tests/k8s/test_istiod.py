@@ -83,3 +83,12 @@ def test_istiod_merges_what_the_provider_cannot_say() -> None:
     assert config["grpc_service"]["timeout"] == "0.500s"
     assert config["status_on_error"] == {"code": "ServiceUnavailable"}
     assert "failure_mode_allow" not in config
+
+
+def test_a_waypoint_asks_for_the_service_that_the_policy_targets() -> None:
+    sidecars, waypoints = ([found["name"] for found in istiod.kept(name)["http_filters"]] for name in istiod.PROXIES)
+    assert sidecars[:2] == waypoints == list(istiod.FILTERS)
+    with sidecar(istiod.kept("waypoint")) as running:
+        assert running.ask(FRONTEND, "GET", "/orders") == 200
+        assert running.ask(FRONTEND, "DELETE", "/orders/7") == 403
+        assert running.ask(DATABASE, "GET", "/orders") == 403

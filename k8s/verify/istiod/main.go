@@ -1,6 +1,6 @@
-// What istiod sends to the sidecar of one workload, from files: no cluster, no API server.
+// What istiod sends to one sidecar or waypoint, from files: no cluster, no API server.
 //
-//	istiod MESH KUBERNETES ISTIO NAMESPACE IP LABEL=VALUE…
+//	istiod-sidecar sidecar|waypoint MESH KUBERNETES ISTIO NAMESPACE IP LABEL=VALUE…
 //
 // MESH is a MeshConfig, KUBERNETES core objects (Service, Pod …), ISTIO Istio's own. Prints one JSON object:
 // listeners and clusters, as Envoy's xDS has them.
@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"istio.io/istio/pilot/pkg/features"
 	"istio.io/istio/pilot/pkg/model"
 	"istio.io/istio/pilot/test/xds"
 	"istio.io/istio/pkg/config/mesh"
@@ -28,23 +29,32 @@ func main() {
 }
 
 func run(t test.Failer) {
-	meshConfig, err := mesh.ApplyMeshConfigDefaults(read(t, os.Args[1]))
+	kind := map[string]model.NodeType{"sidecar": model.SidecarProxy, "waypoint": model.Waypoint}[os.Args[1]]
+	meshConfig, err := mesh.ApplyMeshConfigDefaults(read(t, os.Args[2]))
 	if err != nil {
 		t.Fatal(err)
 	}
+	kubernetes, istio := read(t, os.Args[3]), read(t, os.Args[4])
+	if kind == model.Waypoint {
+		// The index of ambient reads Istio's objects as Kubernetes' own, the rest reads the Gateway as configuration.
+		features.EnableAmbient = true
+		kubernetes += "\n---\n" + istio
+		istio = kubernetes
+	}
 	server := xds.NewFakeDiscoveryServer(t, xds.FakeOptions{
 		MeshConfig:             meshConfig,
-		KubernetesObjectString: read(t, os.Args[2]),
-		ConfigString:           read(t, os.Args[3]),
+		KubernetesObjectString: kubernetes,
+		ConfigString:           istio,
 	})
-	namespace, labels := os.Args[4], map[string]string{}
-	for _, pair := range os.Args[6:] {
+	namespace, labels := os.Args[5], map[string]string{}
+	for _, pair := range os.Args[7:] {
 		key, value, _ := strings.Cut(pair, "=")
 		labels[key] = value
 	}
 	proxy := server.SetupProxy(&model.Proxy{
+		Type:            kind,
 		ConfigNamespace: namespace,
-		IPAddresses:     []string{os.Args[5]},
+		IPAddresses:     []string{os.Args[6]},
 		Labels:          labels,
 		Metadata:        &model.NodeMetadata{Namespace: namespace, Labels: labels, IstioVersion: "1.31.0"},
 	})
