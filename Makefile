@@ -54,6 +54,10 @@ verify-platform: $(READY) ## The chart and the mesh, by helm, kubeconform, istio
 peers: $(READY) ## ztag beside a real opa-envoy-plugin: throughput, latency, CPU (needs Go)
 	$(RUN) -m loadtest.peers
 
+.PHONY: examples
+examples: $(READY) ## The tests of policy/ by the real opa, too, and its check and fmt (OPA=path)
+	$(RUN) -m loadtest.conformance.examples
+
 .PHONY: conformance
 conformance: $(READY) ## Compare the Rego engine with OPA: its cases, random and mutated policies (needs Go)
 	$(RUN) -m loadtest.conformance.cases

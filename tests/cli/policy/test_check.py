@@ -88,6 +88,8 @@ def test_a_terminal_s_controls_are_not_passed_on(run: Callable[..., Result], wri
     ("line", "message"),
     [
         ("import data.a", "import data.a unused"),
+        ("import data.a as b", "import data.a as b unused"),
+        ("f([y, _]) := 1", "unused argument y. (hint: use _ (wildcard variable) instead)"),
         ("x := 1 if y := 2", "assigned var y unused"),
         ("f(y) := 1", "unused argument y. (hint: use _ (wildcard variable) instead)"),
         ("x := [1 | y := 2]", "assigned var y unused"),
@@ -119,3 +121,11 @@ def test_strict_finds_what_is_unused(run: Callable[..., Result], write: Write, l
 def test_strict_knows_what_is_used(run: Callable[..., Result], write: Write, line: str) -> None:
     lib = write("a.rego", "package a\n\nb := 1\n\nf(x) := x\n")
     assert run("policy", "check", "--strict", write("p.rego", f"package p\n\n{line}\n"), lib).exit_code == 0
+
+
+def test_coloured_on_a_terminal(run: Callable[..., Result], write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    result = run("policy", "check", write("p.rego", BAD))
+    assert "\x1b[31mrego_type_error\x1b[0m" in result.stderr
+    assert "\x1b[1;31m^\x1b[0m" in result.stderr
