@@ -59,6 +59,7 @@ RIGHT: dict[str, Values] = {
     "mtls from cert-manager": {"tls": {"mode": "certManager", "certManager": {"issuerRef": {"name": "ca"}}, **MTLS}},
     "mtls from spiffe": {"tls": {"mode": "spiffe", **MTLS}, "spire": {"enabled": True, "className": "mesh"}},
     "own ports": {"service": {"port": 9000, "adminPort": 9001, "trafficDistribution": "", "annotations": {"a": "b"}}},
+    "headless": {"service": {"headless": True}},
     "service account token": {"serviceAccount": {"tokenAudience": "vault", "annotations": {"team": "security"}}},
     "somebody else's service account": {"serviceAccount": {"create": False, "name": "shared"}},
     "existing policies": {"policy": {"existingConfigMap": "policies"}},
