@@ -40,8 +40,11 @@ class Reason(StrEnum):
 
     MALFORMED_REQUEST = "malformed_request"
     AMBIGUOUS_PATH = "ambiguous_path"
+    RATE_LIMITED = "rate_limited"
     MISSING_CREDENTIALS = "missing_credentials"
     INVALID_CREDENTIALS = "invalid_credentials"
+    RISK = "risk"
+    STEP_UP = "step_up"
     POLICY = "policy"
     # From here on: we could not find out.
     EVALUATION = "evaluation"
