@@ -40,6 +40,7 @@ class Reason(StrEnum):
 
     MALFORMED_REQUEST = "malformed_request"
     AMBIGUOUS_PATH = "ambiguous_path"
+    BLOCKED_ADDRESS = "blocked_address"
     RATE_LIMITED = "rate_limited"
     MISSING_CREDENTIALS = "missing_credentials"
     INVALID_CREDENTIALS = "invalid_credentials"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import ip_address
-from socket import SHUT_RDWR
+from socket import SHUT_RDWR, socket
 from threading import Thread, Timer
 from time import monotonic
 from urllib.parse import SplitResult, urlsplit
@@ -86,13 +86,16 @@ def fetch(url: str, deadline: float, context: ssl.SSLContext) -> Fetched:
     try:
         connection.connect()
         # The socket's own timeout begins anew with every byte that drips in; this one does not.
-        guard = Timer(max(0.0, deadline - monotonic()), _hang_up, [connection])
+        guard = Timer(max(0.0, deadline - monotonic()), _hang_up, [connection.sock])
         guard.daemon = True
         guard.start()
         try:
-            return _get(connection, parts)
+            fetched = _get(connection, parts)
         finally:
             guard.cancel()
+        if monotonic() >= deadline:
+            raise TimeoutError  # what was cut off may look like a whole
+        return fetched
     except (OSError, HTTPException, ValueError) as error:
         late = " in time" if monotonic() >= deadline else ""
         raise FetchError(f"{parts.netloc} does not answer{late}: {type(error).__name__}") from error
@@ -124,11 +127,9 @@ def _get(connection: HTTPConnection, parts: SplitResult) -> Fetched:
     return Fetched(document, _max_age(response.headers.get("cache-control", "")))
 
 
-def _hang_up(connection: HTTPConnection) -> None:
-    try:
-        connection.sock.shutdown(SHUT_RDWR)
-    except (OSError, AttributeError):
-        return  # it has just ended by itself
+def _hang_up(connection: socket) -> None:
+    with suppress(OSError):  # it has just ended by itself
+        connection.shutdown(SHUT_RDWR)
 
 
 def _max_age(cache_control: str) -> float | None:

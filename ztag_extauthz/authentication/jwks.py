@@ -8,7 +8,7 @@ discovery   the url stands in the issuer's own OpenID configuration
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -28,6 +28,8 @@ WELL_KNOWN = "/.well-known/openid-configuration"
 
 class JwksSettings(Section):
     """Where the issuer's keys come from. With neither `file` nor `url`: OIDC discovery from the issuer."""
+
+    file_fields: ClassVar[tuple[str, ...]] = ("file", "ca")
 
     file: str | None = None
     """A JSON Web Key Set."""

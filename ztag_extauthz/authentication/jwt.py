@@ -153,8 +153,8 @@ class Jwt(Authenticator):
         text = self.bearer.token_of(request)
         if text is None or isinstance(text, Deny):
             return text
-        if len(text) > self._max_bytes:
-            return self.bearer.invalid("the token is too long")
+        if len(text) > self._max_bytes or not text.isascii():
+            return self.bearer.invalid("the token is too long or not ASCII")
         digest = self.memory.digest(text)
         known = self.memory.get(digest)
         if known is not None and self._clock() < known.expires_at and known.keys is known.source.keys:

@@ -20,6 +20,7 @@ class Status(IntEnum):
     UNKNOWN = 2
     INVALID_ARGUMENT = 3
     DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
     PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
     UNIMPLEMENTED = 12
@@ -36,7 +37,7 @@ class RpcError(ZtagError):
         self.message = message
 
 
-# UNKNOWN is what opa-envoy-plugin gives for a policy without a usable answer. Any reason that is not listed is INTERNAL.
+# UNKNOWN is what opa-envoy-plugin gives for a policy without a usable answer. A reason that is not listed is INTERNAL.
 STATUSES: Mapping[Reason, Status] = MappingProxyType(
     {
         Reason.EVALUATION: Status.UNKNOWN,

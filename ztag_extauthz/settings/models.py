@@ -1,9 +1,10 @@
 """The sections of the configuration; those of the stages stand in the files that read them."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from ztag_extauthz.admission.well_formed import AdmissionSettings
 from ztag_extauthz.authentication import AuthenticatorSettings
 from ztag_extauthz.authorization import AuthorizerSettings
 from ztag_extauthz.reporting import ReporterSettings
@@ -12,6 +13,8 @@ from ztag_extauthz.section import Seconds, Section
 
 class TlsSettings(Section):
     """TLS of the gRPC listener. The files are read again when they change."""
+
+    file_fields: ClassVar[tuple[str, ...]] = ("certificate", "key", "client_ca")
 
     certificate: str
     """PEM file with the server's certificate chain."""
@@ -56,14 +59,6 @@ class ServerSettings(Section):
     """Seconds that requests under way have after the listeners closed."""
     reflection: bool = False
     """Serve gRPC server reflection (extra `reflection`)."""
-
-
-class AdmissionSettings(Section):
-    """What is refused before anybody is asked for a credential."""
-
-    insecure_ambiguous_paths: bool = False
-    """Let through paths that two programs may read differently (encoded slashes, dot segments, backslashes, empty
-    segments, `;` parameters, control characters). Only where Envoy normalises them itself."""
 
 
 class ResponseSettings(Section):

@@ -8,7 +8,7 @@ import betterproto2
 import yaml
 
 NOTES: Mapping[str, str] = {
-    "early_header_mutation_extensions": "Identity headers are ztag's to set: a client's copies go before any filter runs.",
+    "early_header_mutation_extensions": "Only ztag says who asks: a client's copies go before anything runs.",
     "normalize_path": "What the upstream reads must be what was decided on: one spelling for a path.",
     "headers_with_underscores_action": "Some upstreams read x_user as x-user.",
     "grpc_service": "The timeout is ztag's deadline. A check changes nothing, so a lost one is asked again elsewhere.",

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 MAX_DEPTH = 32
 """Levels of objects and arrays; the claims go on to policies and logs that walk them."""
 
-# `+` and `/` of the ordinary alphabet become a character that strict decoding refuses.
-_ALPHABET = bytes.maketrans(b"-_+/", b"+/!!")
+# `+` and `/` of the ordinary alphabet, and padding, become a character that strict decoding refuses.
+_ALPHABET = bytes.maketrans(b"-_+/=", b"+/!!!")
 _PADDING = (b"", b"", b"==", b"=")
 # The last character must leave no bits over: two characters hold one byte, three hold two.
 _LAST = (None, b"", b"AQgw", b"AEIMQUYcgkosw048")

@@ -1,0 +1,83 @@
+# Every target makes the virtual environment that it needs, from the lock. `make` alone lists the targets.
+SHELL := /bin/bash -euo pipefail
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+RUN := $(VENV)/bin/python
+LOCK := requirements.lock
+READY := $(VENV)/ready
+FILES := ztag_extauthz tests loadtest proto
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | while IFS='|' read -r name what; do \
+		printf '  make %-10s %s\n' "$$name" "$$what"; done
+
+.PHONY: demo
+demo: $(READY) ## Real requests through a real Envoy, and a table of what was decided and why
+	$(RUN) -m ztag_extauthz demo
+
+.PHONY: up
+up: $(READY) ## The demo, left running, with curl lines to go on by hand
+	$(RUN) -m ztag_extauthz demo --keep
+
+.PHONY: test
+test: $(READY) ## Everything that must be green: unit, property, security and end-to-end tests
+	$(RUN) -m pytest -n 2 --dist loadgroup
+
+.PHONY: lint
+lint: $(READY) ## ruff, ruff format, mypy --strict
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+
+.PHONY: bench
+bench: $(READY) ## What each stage costs, and the whole against a constant answer on the same engine
+	$(RUN) -m loadtest.bench
+
+.PHONY: contract
+contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
+	$(RUN) -m loadtest.contract
+
+.PHONY: proto
+proto: $(READY) ## Generate the protobuf classes
+	$(RUN) proto/generate.py
+
+.PHONY: docs
+docs: $(READY) ## Write what is made of the code: docs/configuration.md, envoy/
+	$(RUN) -m ztag_extauthz config reference > docs/configuration.md
+	$(RUN) -m ztag_extauthz wire envoy --config envoy/ztag.yaml --full --body-bytes 8192 --host ztag \
+		--upstream upstream:8080 > envoy/envoy.yaml
+
+.PHONY: lock
+lock: $(VENV)/bin/uv ## Make the lock anew from pyproject.toml (UPGRADE=1: with the newest versions)
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --extra dev $(if $(UPGRADE),--upgrade) pyproject.toml --output-file $(LOCK)
+
+.PHONY: clean
+clean: ## Remove what the targets made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find $(FILES) -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "needs python3, 3.11 or later" >&2; exit 1; }
+	@if command -v uv >/dev/null; then uv venv --quiet --python "$(PYTHON)" $(VENV); \
+	else "$(PYTHON)" -m venv $(VENV); fi
+
+# The stamp is newer than what was installed from. The build backend is in the lock, too: nothing is fetched beside it.
+$(READY): $(LOCK) pyproject.toml | $(VENV)/bin/python
+	@if command -v uv >/dev/null; then \
+		uv pip install --quiet --python $(RUN) --require-hashes -r $(LOCK); \
+		uv pip install --quiet --python $(RUN) --no-deps --no-build-isolation --editable .; \
+	else \
+		$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK); \
+		$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	fi
+	@touch $@
+
+$(VENV)/bin/uv: | $(VENV)/bin/python
+	@if command -v uv >/dev/null; then ln -s "$$(command -v uv)" $@; \
+	else $(RUN) -m pip install --quiet --disable-pip-version-check uv; fi

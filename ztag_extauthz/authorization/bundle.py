@@ -1,0 +1,110 @@
+"""Policies and data from files, folders and bundles, with every mistake at once.
+
+A folder is read as OPA reads a bundle: each `.rego` file is a module, each `data.json`, `data.yaml` or `data.yml` is
+placed in `data` by the folders on its way; anything else is left alone. A file that is named by itself is placed at the
+root. Nothing is ever unpacked to disk.
+"""
+
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from msgspec import Struct
+
+from ztag_extauthz.authorization import archive, documents
+from ztag_extauthz.authorization.archive import Source
+from ztag_extauthz.authorization.documents import DocumentError
+from ztag_extauthz.errors import Mistake, PolicyError
+
+MAX_FILE_BYTES: Final = 64 * 1024 * 1024
+_DATA_FILES: Final = frozenset({"data.json", "data.yaml", "data.yml"})
+_DATA_SUFFIXES: Final = frozenset({".json", ".yaml", ".yml"})
+_REMEDY: Final = "give .rego files, data.json or data.yaml, folders, or .tar.gz bundles"
+
+
+class Bundle(Struct, frozen=True):
+    """All policies and all data of one load."""
+
+    modules: Mapping[str, str]
+    """Rego text by file name, as mistakes name it."""
+    data: Mapping[str, Any]
+
+
+class _Collector:
+    """Modules, data and mistakes, as they are found."""
+
+    def __init__(self) -> None:
+        self.modules: dict[str, str] = {}
+        self.data: dict[str, Any] = {}
+        self.mistakes: list[Mistake] = []
+
+    def blame(self, where: str, what: str, remedy: str = "") -> None:
+        self.mistakes.append(Mistake(where, what, remedy))
+
+    def add(self, source: Source, *, at: tuple[str, ...]) -> None:
+        try:
+            if source.path.suffix == ".rego":
+                self.modules[source.where] = documents.rego(source.content)
+            else:
+                documents.merge(self.data, documents.place(documents.data(source.path.name, source.content), at))
+        except DocumentError as error:
+            self.blame(f"{source.where}{error.place}", str(error))
+
+
+def load(paths: Iterable[str], folder: Path) -> Bundle:
+    """Read what the settings name, relative to a folder; raises `PolicyError` with every mistake."""
+    collector = _Collector()
+    for path in paths:
+        _read(folder / path, path, collector)
+    if not collector.modules and not collector.mistakes:
+        collector.blame("policies", "no .rego file in any of them", _REMEDY)
+    if collector.mistakes:
+        raise PolicyError(tuple(collector.mistakes))
+    return Bundle(collector.modules, collector.data)
+
+
+def _read(path: Path, where: str, collector: _Collector) -> None:
+    try:
+        if path.is_dir():
+            for source in _walk(path, where):
+                _place(source, collector)
+        elif where.endswith((".tar.gz", ".tgz")):
+            for source in archive.read(path, where):
+                _place(source, collector)
+        elif path.suffix == ".rego" or path.suffix in _DATA_SUFFIXES:
+            collector.add(Source(where, PurePosixPath(path.name), _bounded(path)), at=())
+        elif path.exists():
+            collector.blame(where, "is no policy, data, folder or bundle", _REMEDY)
+        else:
+            collector.blame(where, "does not exist")
+    except OSError as error:
+        collector.blame(where, f"cannot be read: {error.strerror or error}")
+    except (DocumentError, tarfile.TarError, EOFError) as error:
+        collector.blame(where, str(error) or "is cut off")
+
+
+def _place(source: Source, collector: _Collector) -> None:
+    if source.path.name in _DATA_FILES:
+        collector.add(source, at=source.path.parent.parts)
+    elif source.path.suffix == ".rego" and not source.path.name.endswith("_test.rego"):
+        collector.add(source, at=())
+
+
+def _walk(folder: Path, where: str) -> Iterator[Source]:
+    """Yield a folder's files in order; hidden ones are no policies (`.git`, the `..data` of a mounted ConfigMap)."""
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        name = f"{where.rstrip('/')}/{entry.name}"
+        if entry.is_dir():
+            for source in _walk(entry, name):
+                yield Source(source.where, PurePosixPath(entry.name) / source.path, source.content)
+        elif entry.suffix == ".rego" or entry.name in _DATA_FILES:
+            yield Source(name, PurePosixPath(entry.name), _bounded(entry))
+
+
+def _bounded(path: Path) -> bytes:
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise DocumentError(f"is larger than {MAX_FILE_BYTES} bytes")
+    return path.read_bytes()

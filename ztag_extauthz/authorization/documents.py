@@ -1,0 +1,125 @@
+"""One policy or data file: bytes → text or an object."""
+
+import json
+import math
+import re
+from decimal import Decimal
+from typing import Any, Final, NoReturn
+
+import yaml
+
+MAX_REGO_BYTES: Final = 8 * 1024 * 1024
+
+
+class DocumentError(ValueError):
+    """A file cannot be used; `place` is `:line:column` where it is known."""
+
+    def __init__(self, what: str, place: str = "") -> None:
+        super().__init__(what)
+        self.place = place
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML as OPA reads it: a timestamp is a string."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def rego(content: bytes) -> str:
+    """Return a policy's text."""
+    if len(content) > MAX_REGO_BYTES:
+        raise DocumentError(f"is larger than {MAX_REGO_BYTES} bytes")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DocumentError("is not UTF-8", f":{line}") from None
+
+
+def data(name: str, content: bytes) -> dict[str, Any]:
+    """Return a data file's object, with JSON's types only."""
+    document = _json(content) if name.endswith(".json") else _yaml(content)
+    if not isinstance(document, dict):
+        raise DocumentError("is no object: data has to have a name at its root")
+    return document
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise DocumentError(f"has {constant}, which is not JSON")
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(rego(content), parse_float=Decimal, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        raise DocumentError(error.msg, f":{error.lineno}:{error.colno}") from None
+    except RecursionError:
+        raise DocumentError("is nested too deeply") from None
+
+
+def _yaml(content: bytes) -> Any:
+    try:
+        _refuse_aliases(content)
+        return _plain(yaml.load(content, _Loader))  # noqa: S506 - a safe loader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise DocumentError(error.problem or "is no YAML", place) from None
+    except yaml.YAMLError:
+        raise DocumentError("is no YAML") from None
+    except RecursionError:
+        raise DocumentError("is nested too deeply") from None
+
+
+def _refuse_aliases(content: bytes) -> None:
+    """With aliases a few lines can stand for gigabytes."""
+    for event in yaml.parse(content, yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise DocumentError("has an alias (*name); write the value out", f":{line}")
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON's types: names are strings, as OPA writes them."""
+    if isinstance(value, dict):
+        return {_name(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise DocumentError(f"has {value}, which is not JSON")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise DocumentError(f"has a value of type {type(value).__name__}, which is not JSON")
+
+
+def _name(name: Any) -> str:
+    if isinstance(name, str):
+        return name
+    if isinstance(name, bool | int | float) or name is None:
+        return json.dumps(name)
+    raise DocumentError("has a name that is no string")
+
+
+def place(document: dict[str, Any], at: tuple[str, ...]) -> dict[str, Any]:
+    """Put a document under the names of the folders that it stands in."""
+    for name in reversed(at):
+        document = {name: document}
+    return document
+
+
+def merge(into: dict[str, Any], document: dict[str, Any], at: str = "data") -> None:
+    """Add a document to the data; raises `DocumentError` where both give something a value."""
+    for name, value in document.items():
+        if name not in into:
+            into[name] = value
+        elif isinstance(into[name], dict) and isinstance(value, dict):
+            merge(into[name], value, f"{at}.{name}")
+        else:
+            raise DocumentError(f"gives {at}.{name} a value, and so does another file")
+
+
+PACKAGE: Final = re.compile(r"^\s*package\s+([A-Za-z0-9_.\[\]\"/-]+)", re.MULTILINE)
+"""A module's package, for the roots of a bundle."""

@@ -1,0 +1,36 @@
+"""What a Rego engine has to be able to do."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Literal, TypeAlias
+
+
+class Undefined(Enum):
+    """The type of `UNDEFINED`: a decision that no rule gives a value, which is neither null nor false."""
+
+    UNDEFINED = "undefined"
+
+
+UNDEFINED: Literal[Undefined.UNDEFINED] = Undefined.UNDEFINED
+
+Value: TypeAlias = Any
+"""A JSON value; a Rego set may be a Python set."""
+
+
+class PolicyEngine(ABC):
+    """Compiled policies with their data, and the one decision that they are asked for."""
+
+    @abstractmethod
+    def evaluate(self, document: Mapping[str, Any], deadline: float) -> Value | Literal[Undefined.UNDEFINED]:
+        """Return the decision for an `input` document.
+
+        The document's numbers are `int`, `float` or `decimal.Decimal`; `deadline` is in seconds of `time.monotonic`.
+        Raises `EvaluationError` where the policy fails, `DeadlineError` where it is too late.
+        """
+
+
+def decision_path(decision: str) -> tuple[str, ...]:
+    """Return the parts of `envoy/authz/result`, `envoy.authz.result` or `data.envoy.authz.result`."""
+    parts = tuple(part for part in decision.replace("/", ".").split(".") if part)
+    return parts[1:] if parts[:1] == ("data",) and "/" not in decision else parts

@@ -1,0 +1,92 @@
+"""Rego policies, as opa-envoy-plugin asks them."""
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from ztag_extauthz.authorization import bundle, opa_input, opa_result
+from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
+from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
+from ztag_extauthz.authorization.interface import Authorizer
+from ztag_extauthz.component import Readiness, Resources
+from ztag_extauthz.model import Allow, Context, Deny, Reason, Verdict
+from ztag_extauthz.section import Section
+
+
+class RegoSettings(Section):
+    """Ask a Rego policy: it sees opa-envoy-plugin's `input`, `input.identity` and what earlier kinds found out."""
+
+    file_fields: ClassVar[tuple[str, ...]] = ("policies", "proto_descriptor")
+
+    kind: Literal["rego"]
+    engine: Literal["embedded", "opa"] = "embedded"
+    """Who evaluates: the engine inside ztag, or (not yet) an OPA beside it."""
+    policies: tuple[str, ...] = Field(min_length=1)
+    """`.rego` files, `data.json` or `data.yaml`, folders of them, bundles (`.tar.gz`). Tests (`*_test.rego`) are left
+    out; in a folder, data is placed by the folders on its way."""
+    decision: str = "envoy/authz/result"
+    """The rule that decides: a boolean, or opa-envoy-plugin's result object."""
+    dry_run: bool = False
+    """Let through what the policy denies, and only tell of it."""
+    skip_request_body_parse: bool = False
+    """Leave `parsed_body` and `truncated_body` out of the input."""
+    proto_descriptor: str | None = None
+    """A `FileDescriptorSet` (`protoc --descriptor_set_out --include_imports`) to read gRPC bodies with; Envoy has to
+    send them with `pack_as_bytes`."""
+
+    @field_validator("engine")
+    @classmethod
+    def _built(cls, engine: str) -> str:
+        if engine == "opa":
+            raise ValueError("asking an OPA is not built yet; use `embedded`")
+        return engine
+
+    @field_validator("decision")
+    @classmethod
+    def _path(cls, decision: str) -> str:
+        if not decision_path(decision) or any(character in decision for character in '"[]\\ \n'):
+            raise ValueError("not a path to a rule; write it like `envoy/authz/result`")
+        return decision
+
+    def build(self, resources: Resources) -> "Rego":
+        """Load the policies; raises `PolicyError` with every mistake."""
+        from ztag_extauthz.authorization.regorus_engine import RegorusEngine  # noqa: PLC0415 - heavy
+
+        loaded = bundle.load(self.policies, resources.folder)
+        engine = RegorusEngine(loaded.modules, loaded.data, self.decision)
+        descriptor = _descriptor(self.proto_descriptor, resources.folder)
+        return Rego(self, engine, descriptor, resources.clock())
+
+
+def _descriptor(path: str | None, folder: Path) -> ProtoDescriptor | None:
+    return None if path is None else ProtoDescriptor.load(folder / path, path)
+
+
+class Rego(Authorizer):
+    """Asks one policy for one decision."""
+
+    kind = "rego"
+
+    def __init__(
+        self, settings: RegoSettings, engine: PolicyEngine, descriptor: ProtoDescriptor | None, loaded_at: float
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._descriptor = descriptor
+        self._parse_body = not settings.skip_request_body_parse
+        self._readiness = Readiness(f"policy {settings.decision}", ready=True, updated_at=loaded_at)
+
+    async def authorize(self, context: Context, deadline: float) -> Verdict:
+        try:
+            document = opa_input.build(context, self._descriptor, parse_body=self._parse_body)
+        except opa_input.ParseError as error:
+            # Also in a dry run: nobody can say what the policy would have answered.
+            return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
+        verdict = opa_result.interpret(self._engine.evaluate(document, deadline))
+        if self._settings.dry_run and isinstance(verdict, Deny):
+            return Allow(metadata=verdict.metadata, shadowed=verdict)
+        return verdict
+
+    def readiness(self) -> tuple[Readiness, ...]:
+        return (self._readiness,)

@@ -1,0 +1,86 @@
+"""`ztag check`: one decision, and the way it took."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ztag_extauthz.cli.common import (
+    DEFAULT_CONFIG,
+    FAILED,
+    ConfigOption,
+    load_settings,
+    read_text,
+    resources_for,
+    telling_mistakes,
+)
+
+if TYPE_CHECKING:
+    from ztag_extauthz.cli.trace import Trace
+
+EXIT_CODES = {"allow": 0, "deny": 1, "error": FAILED}
+
+
+def check(
+    file: Annotated[str | None, typer.Argument(help="A CheckRequest as JSON; - for stdin.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    method: Annotated[str, typer.Option("--method", "-X")] = "GET",
+    path: Annotated[str, typer.Option(help="Path and query, as Envoy would send them.")] = "/",
+    host: Annotated[str, typer.Option()] = "localhost",
+    header: Annotated[list[str] | None, typer.Option("--header", "-H", help="name: value; may be repeated.")] = None,
+    body: Annotated[str, typer.Option("--body", "-d")] = "",
+    principal: Annotated[str, typer.Option(help="The peer that Envoy verified: spiffe://…")] = "",
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds until the decision has to be there.")] = 5.0,
+    show_input: Annotated[bool, typer.Option("--input", help="Also what the policy saw, secrets included.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")] = False,
+) -> None:
+    """Decide on one request as the server would. Exit code 0: allow, 1: deny, 2: error."""
+    with telling_mistakes():
+        text = read_text(file) if file else json.dumps(_request(method, path, host, header or [], body, principal))
+        settings = load_settings(config)
+        from ztag_extauthz.cli.trace import trace  # heavy
+
+        found = trace(settings, resources_for(config.parent), text, timeout)
+    if as_json or not sys.stdout.isatty():
+        print(json.dumps(found.as_json(with_input=show_input), indent=2))
+    else:
+        _print(found, show_input=show_input)
+    raise typer.Exit(EXIT_CODES[found.outcome])
+
+
+def _request(method: str, path: str, host: str, header: list[str], body: str, principal: str) -> dict[str, Any]:
+    """Return a CheckRequest as Envoy would send it."""
+    pairs = [line.partition(":") for line in header]
+    headers = {":method": method, ":path": path, ":authority": host}
+    for name, _, value in pairs:
+        key = name.strip().lower()
+        headers[key] = f"{headers[key]},{value.strip()}" if key in headers else value.strip()
+    if body:
+        headers |= {"x-envoy-auth-partial-body": "false", "content-length": str(len(body.encode()))}
+    http = {"method": method, "path": path, "host": host, "scheme": "http", "protocol": "HTTP/1.1", "headers": headers}
+    if body:
+        http |= {"body": body, "size": str(len(body.encode()))}
+    source = {"address": {"socketAddress": {"address": "127.0.0.1", "portValue": 1}}}
+    if principal:
+        source["principal"] = principal  # type: ignore[assignment] - a JSON document
+    return {"attributes": {"source": source, "request": {"http": http}}}
+
+
+def _print(found: "Trace", *, show_input: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    colour = {"allow": "green", "deny": "yellow", "error": "red"}[found.outcome]
+    console.print(Text.assemble((found.outcome, f"bold {colour}"), f"  {found.summary}"))
+    table = Table("stage", "verdict", "by", Text("µs", justify="right"))
+    for row in found.stages:
+        table.add_row(row.stage, row.verdict, row.decided_by, f"{row.microseconds:.1f}" if row.microseconds else "")
+    console.print(table)
+    console.print("Envoy gets:")
+    console.print_json(json.dumps(found.envoy))
+    if show_input:
+        console.print("The policy saw:")
+        console.print_json(json.dumps(found.policy_input))

@@ -1,0 +1,61 @@
+"""What several commands share: the option for the configuration file, and how mistakes are told."""
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ztag_extauthz.component import Resources
+    from ztag_extauthz.settings import Settings
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", envvar="ZTAG_CONFIG", help="The configuration file.", show_envvar=True)
+]
+DEFAULT_CONFIG = Path("ztag.yaml")
+FAILED = 2
+"""Exit code of what could not be done, as opposed to what was done and came out as no."""
+
+
+def load_settings(config: Path) -> "Settings":
+    """Return the settings of a file and the environment. Raises `SettingsError`."""
+    from os import environ
+
+    from ztag_extauthz.settings import load  # brings pydantic
+
+    return load(config, environ)
+
+
+def resources_for(folder: Path) -> "Resources":
+    """Return what `build()` needs in this process."""
+    from time import time
+
+    from ztag_extauthz.component import Resources  # brings msgspec
+    from ztag_extauthz.meter import Meter
+
+    return Resources(folder.resolve(), time, Meter())
+
+
+@contextmanager
+def telling_mistakes() -> "Iterator[None]":
+    """Tell what ztag refuses on stderr, a line each, and exit with 2."""
+    from ztag_extauthz.errors import MistakesError, ZtagError  # brings msgspec
+
+    try:
+        yield
+    except MistakesError as error:
+        for mistake in error.mistakes:
+            print(mistake, file=sys.stderr)
+        raise typer.Exit(FAILED) from None
+    except (ZtagError, OSError) as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(FAILED) from None
+
+
+def read_text(file: str) -> str:
+    """Return a file's text; `-` is stdin. Raises `OSError`, `UnicodeDecodeError`."""
+    return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")

@@ -1,0 +1,69 @@
+"""`ztag config`: what is configured, and is it right."""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from ztag_extauthz.cli.common import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    load_settings,
+    resources_for,
+    telling_mistakes,
+)
+
+app = typer.Typer(help="Validate, show and describe the configuration.", no_args_is_help=True)
+
+
+@app.command()
+def validate(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Check the configuration, its environment, policies and key files. Exit code 2 with every mistake."""
+    with telling_mistakes():
+        settings = load_settings(config)
+        from ztag_extauthz.settings import insecure
+        from ztag_extauthz.wiring import build  # heavy
+
+        build(settings, resources_for(config.parent))
+    for choice in insecure(settings):
+        print(f"insecure choice: {choice}", file=sys.stderr)
+    print(f"{config}: valid")
+
+
+@app.command()
+def show(
+    config: ConfigOption = DEFAULT_CONFIG,
+    origins: Annotated[
+        bool, typer.Option("--origins", help="A line for each setting, with where it came from.")
+    ] = False,
+) -> None:
+    """Print the settings in force, defaults included, secrets hidden."""
+    with telling_mistakes():
+        settings = load_settings(config)
+        from ztag_extauthz.settings.show import as_lines, as_yaml
+
+        if origins:
+            from os import environ
+
+            from ztag_extauthz.settings.loading import read
+
+            print("\n".join(as_lines(settings, read(config, environ))))
+        else:
+            print(as_yaml(settings), end="")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    from ztag_extauthz.settings import Settings  # brings pydantic
+
+    print(json.dumps(Settings.model_json_schema(), indent=2))
+
+
+@app.command(hidden=True)
+def reference() -> None:
+    """Print `docs/configuration.md`."""
+    from ztag_extauthz.settings.reference import reference as text
+
+    print(text(), end="")

@@ -1,0 +1,125 @@
+"""One decision made in this process, with all that is known of its way."""
+
+import asyncio
+import json
+from time import monotonic
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from ztag_extauthz.authorization import opa_input
+from ztag_extauthz.component import Resources
+from ztag_extauthz.envoy import Encoder, decode
+from ztag_extauthz.envoy.protojson import check_request, check_response
+from ztag_extauthz.model import Allow, Context, Decision, Failed, Request, Stage
+from ztag_extauthz.reporting.record import full, outcome_of, to_json
+from ztag_extauthz.server.core import STATUSES, Status
+from ztag_extauthz.settings import Settings
+from ztag_extauthz.wiring import build
+
+
+class Row(Struct, frozen=True):
+    """What one stage said."""
+
+    stage: str
+    verdict: str
+    """`pass`, `allow`, `deny`, `error`, or `not reached`."""
+    decided_by: str
+    microseconds: float
+
+
+class Trace(Struct, frozen=True):
+    """A decision, its way, and what Envoy would be told."""
+
+    outcome: str
+    summary: str
+    stages: tuple[Row, ...]
+    decision: dict[str, Any]
+    """The record, `proto/ztag/v1/decision.proto`."""
+    envoy: dict[str, Any]
+    """The CheckResponse, or `{"grpcStatus": …, "message": …}`."""
+    policy_input: dict[str, Any] | None
+
+    def as_json(self, *, with_input: bool) -> dict[str, Any]:
+        document: dict[str, Any] = msgspec.to_builtins(self)
+        policy_input = document.pop("policy_input")
+        return document | ({"input": policy_input} if with_input else {})
+
+
+def trace(settings: Settings, resources: Resources, text: str, timeout: float) -> Trace:
+    """Decide on a CheckRequest in JSON. Raises `SettingsError`, `PolicyError`, `MessageError`.
+
+    Reporters are left out: this is a question, not a request that happened.
+    """
+    message = check_request(text)
+    return asyncio.run(_trace(settings.model_copy(update={"reporting": ()}), resources, message, timeout))
+
+
+async def _trace(settings: Settings, resources: Resources, message: bytes, timeout: float) -> Trace:  # noqa: ASYNC109 - the deadline is what is asked about
+    gateway = build(settings, resources)
+    await gateway.start()
+    try:
+        request = decode(message)
+        deadline = monotonic() + timeout
+        decision = await gateway.pipeline.decide(request, deadline)
+    finally:
+        await gateway.close()
+    return Trace(
+        outcome=outcome_of(decision),
+        summary=_summary(decision),
+        stages=tuple(_rows(decision)),
+        decision=json.loads(to_json(full(request, decision))),
+        envoy=_answer(settings, request, decision),
+        policy_input=_policy_input(request, decision),
+    )
+
+
+def _summary(decision: Decision) -> str:
+    """Return in a line who decided what, and why."""
+    verdict = decision.verdict
+    who = decision.identity.subject if decision.identity else "nobody known"
+    if isinstance(verdict, Allow):
+        dry = f", in a dry run: {verdict.shadowed.reason} would have refused" if verdict.shadowed else ""
+        return f"{who}: allowed by {decision.decided_by}{dry}"
+    return f"{who}: {verdict.reason} by {decision.decided_by} ({verdict.detail or 'no detail'})"
+
+
+def _rows(decision: Decision) -> list[Row]:
+    stages = list(Stage)
+    last = stages.index(decision.stage)
+    rows = []
+    for index, stage in enumerate(stages):
+        microseconds = getattr(decision.timings, stage) / 1000
+        if index < last:
+            rows.append(Row(stage, "pass", _passed_by(decision, stage), microseconds))
+        elif index == last:
+            rows.append(Row(stage, outcome_of(decision), decision.decided_by, microseconds))
+        else:
+            rows.append(Row(stage, "not reached", "", 0.0))
+    return rows
+
+
+def _passed_by(decision: Decision, stage: Stage) -> str:
+    return decision.identity.kind if stage is Stage.AUTHENTICATION and decision.identity else ""
+
+
+def _answer(settings: Settings, request: Request, decision: Decision) -> dict[str, Any]:
+    verdict = decision.verdict
+    encoder = Encoder(settings.response)
+    if isinstance(verdict, Failed) and not encoder.answers_errors:
+        status = STATUSES.get(verdict.reason, Status.INTERNAL)
+        return {"grpcStatus": status.name, "message": f"{verdict.reason}, decision {decision.id}"}
+    return check_response(encoder.encode(request, decision))
+
+
+def _policy_input(request: Request, decision: Decision) -> dict[str, Any] | None:
+    """Return the document that a policy is asked with; None where nobody got that far, or it cannot be built."""
+    if decision.identity is None:
+        return None
+    try:
+        document = opa_input.build(Context(request, decision.identity, decision.facts))
+    except opa_input.ParseError:
+        return None
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
+    return plain

@@ -1,0 +1,73 @@
+"""An identity provider with real keys: OIDC discovery, a key set, and tokens good and bad."""
+
+import base64
+import json
+import time
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from ztag_extauthz.demo.upstream import JsonHandler, LocalServer
+
+AUDIENCE = "mesh"
+HOUR = 3600.0
+
+
+class Issuer:
+    """Publishes an RSA and an EC key, and signs what it is asked to."""
+
+    def __init__(self) -> None:
+        self.rsa = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.ec = ec.generate_private_key(ec.SECP256R1())
+        self.asked: list[str] = []
+        """Paths that were fetched."""
+        self._server = LocalServer(self._handler())
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.address[1]}"
+
+    def key_set(self) -> dict[str, Any]:
+        keys = [
+            {**json.loads(RSAAlgorithm.to_jwk(self.rsa.public_key())), "kid": "rsa", "alg": "RS256", "use": "sig"},
+            {**json.loads(ECAlgorithm.to_jwk(self.ec.public_key())), "kid": "ec", "alg": "ES256", "use": "sig"},
+        ]
+        return {"keys": keys}
+
+    def token(self, subject: str, *, kid: str = "rsa", headers: dict[str, Any] | None = None, **claims: Any) -> str:
+        """Return a signed token for an hour; `claims` add to its content or replace it."""
+        key, algorithm = (self.ec, "ES256") if kid == "ec" else (self.rsa, "RS256")
+        return jwt.encode(self._claims(subject, claims), key, algorithm, headers={"kid": kid, **(headers or {})})
+
+    def forged(self, subject: str, **claims: Any) -> str:
+        """Return a token that names our key and is signed with another."""
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        return jwt.encode(self._claims(subject, claims), key, "RS256", headers={"kid": "rsa"})
+
+    def unsigned(self, subject: str, **claims: Any) -> str:
+        """Return a token with `alg: none`."""
+        parts = ({"alg": "none", "typ": "JWT", "kid": "rsa"}, self._claims(subject, claims))
+        return (
+            ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts) + "."
+        )
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def _claims(self, subject: str, claims: dict[str, Any]) -> dict[str, Any]:
+        now = int(time.time())
+        return {"iss": self.url, "sub": subject, "aud": AUDIENCE, "iat": now, "exp": now + int(HOUR), **claims}
+
+    def _handler(self) -> type[JsonHandler]:
+        issuer = self
+
+        class Handler(JsonHandler):
+            def document(self) -> Any:
+                issuer.asked.append(self.path)
+                if self.path == "/.well-known/openid-configuration":
+                    return {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"}
+                return issuer.key_set() if self.path == "/keys" else None
+
+        return Handler

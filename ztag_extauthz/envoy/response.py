@@ -1,0 +1,209 @@
+"""`Decision` → CheckResponse.
+
+Rules:
+1. Code 0 is written for an `Allow` and for nothing else; Envoy reads an empty CheckResponse as code 0.
+2. A request header that we set overwrites the client's copy. One that we own and do not set is removed, also where the
+   client spells it with underscores (CGI and WSGI know no difference). No name is both set and removed, because Envoy
+   up to 1.36 removes last and later ones go by the list.
+3. Whatever a client may have written goes into a body only as JSON or as escaped text, and never beyond the bound.
+"""
+
+from functools import lru_cache
+
+from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
+from envoy.service.auth.v3.external_auth_pb2 import CheckResponse, DeniedHttpResponse, OkHttpResponse
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.wrappers_pb2 import BoolValue
+
+from ztag_extauthz.envoy import problem, wire
+from ztag_extauthz.envoy.problem import ANSWERS
+from ztag_extauthz.fields import visible
+from ztag_extauthz.model import Allow, Decision, Deny, Failed, Identity, Pairs, Request
+from ztag_extauthz.settings import ResponseSettings
+
+DECISION_ID = "x-ztag-decision-id"
+PREFIX = "x-ztag-"
+IDENTITY_HEADERS = ("x-ztag-subject", "x-ztag-issuer", "x-ztag-kind", DECISION_ID)
+
+_OVERWRITE = HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+_ADD = HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
+
+_STATUS_OK = wire.field(1, b"")
+_OK_RESPONSE, _DYNAMIC_METADATA = 3, 4
+_HEADERS, _HEADERS_TO_REMOVE = 2, 5
+_ID = "0" * 36
+"""Stands for a decision's id in what is encoded beforehand; every id is as long."""
+_DECISION_ID = wire.field(_HEADERS, wire.overwriting_header(DECISION_ID, _ID))
+_NO_NAMES: frozenset[str] = frozenset()
+
+
+class Encoder:
+    """Writes answers as the settings ask for."""
+
+    def __init__(self, settings: ResponseSettings) -> None:
+        self._max_body_bytes = settings.max_body_bytes
+        self._identity_headers = settings.identity_headers
+        self.answers_errors = settings.error_response
+        """Whether a `Failed` is answered with `error_response` rather than with a gRPC status."""
+        owned = [name.lower() for name in settings.owned_headers]
+        self._owned = frozenset(map(_canonical, owned))
+        spelled = dict.fromkeys((*IDENTITY_HEADERS, *owned))
+        self._always_removed = tuple(dict.fromkeys((*spelled, *(name.replace("-", "_") for name in spelled))))
+        self._injected = lru_cache(maxsize=4096)(self._inject)
+        self._removals = lru_cache(maxsize=1024)(self._remove)
+
+    def encode(self, request: Request, decision: Decision) -> bytes:
+        """Return the encoded `envoy.service.auth.v3.CheckResponse`."""
+        verdict = decision.verdict
+        if isinstance(verdict, Allow):
+            return self._allow(request, decision, verdict)
+        if isinstance(verdict, Deny):
+            return self._deny(request, decision, verdict)
+        return self._failed(request, decision, verdict)
+
+    def _allow(self, request: Request, decision: Decision, allow: Allow) -> bytes:
+        set_by_policy = _joined(allow.request_headers)
+        injected, injected_names = self._tell(decision.identity)
+        parts = [injected]
+        if self._identity_headers:
+            parts.append(_DECISION_ID.replace(_ID.encode(), decision.id.encode()))
+        names = injected_names.union(set_by_policy)
+        parts.extend(
+            wire.field(_HEADERS, wire.overwriting_header(name, value))
+            for name, value in set_by_policy.items()
+            if name not in injected_names
+        )
+        parts.append(self._removals(names, (*self._seen(request), *allow.request_headers_to_remove)))
+        if allow.response_headers or allow.query_parameters or allow.query_parameters_to_remove:
+            parts.append(_rest(allow))
+        shadowed = f"{allow.shadowed.reason}" if allow.shadowed else ""
+        return b"".join(
+            (_STATUS_OK, wire.field(_OK_RESPONSE, b"".join(parts)), _metadata(decision, allow, shadowed=shadowed))
+        )
+
+    def _tell(self, identity: Identity | None) -> tuple[bytes, frozenset[str]]:
+        """Return the encoded headers that say who asks, and the names that must not be removed."""
+        if not self._identity_headers:
+            return b"", _NO_NAMES
+        return (
+            self._injected(identity.subject, identity.issuer, identity.kind) if identity else self._injected("", "", "")
+        )
+
+    @staticmethod
+    def _inject(*values: str) -> tuple[bytes, frozenset[str]]:
+        told = {name: visible(value) for name, value in zip(IDENTITY_HEADERS, values, strict=False) if value}
+        encoded = (wire.field(_HEADERS, wire.overwriting_header(*pair)) for pair in told.items())
+        return b"".join(encoded), frozenset({*told, DECISION_ID})
+
+    def _remove(self, are_set: frozenset[str], further: tuple[str, ...]) -> bytes:
+        """Return the encoded names of what is removed: all that is ours, was seen or is named by the policy."""
+        names = dict.fromkeys((*self._always_removed, *map(str.lower, further)))
+        return b"".join(wire.text_field(_HEADERS_TO_REMOVE, name) for name in names if name not in are_set)
+
+    def _seen(self, request: Request) -> list[str]:
+        """Return the names that the client sent and only we may set."""
+        names = "\n".join(request.headers).replace("_", "-")
+        if PREFIX not in names and not any(owned in names for owned in self._owned):
+            return []
+        return [name for name in request.headers if self._is_owned(_canonical(name))]
+
+    def _is_owned(self, name: str) -> bool:
+        return name.startswith(PREFIX) or name in self._owned
+
+    def _deny(self, request: Request, decision: Decision, deny: Deny) -> bytes:
+        answer = ANSWERS[deny.reason]
+        status = deny.status or answer.http_status
+        response = CheckResponse()
+        response.status.code = answer.code
+        _fill(
+            response.denied_response,
+            status,
+            (*deny.headers, *problem.headers(request, status, deny), (DECISION_ID, decision.id)),
+            problem.cut(problem.body(request, status, decision.id, deny), self._max_body_bytes),
+        )
+        return bytes(response.SerializeToString()) + _metadata(decision, deny)
+
+    def _failed(self, request: Request, decision: Decision, failed: Failed) -> bytes:
+        answer = ANSWERS[failed.reason]
+        told = Deny(failed.reason)  # without the detail: that is for the operator
+        response = CheckResponse()
+        response.status.code = answer.code
+        _fill(
+            response.error_response,
+            answer.http_status,
+            (*problem.headers(request, answer.http_status, told), (DECISION_ID, decision.id)),
+            problem.cut(problem.body(request, answer.http_status, decision.id, told), self._max_body_bytes),
+        )
+        return bytes(response.SerializeToString()) + _metadata(decision, failed)
+
+
+def _canonical(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _joined(headers: Pairs) -> dict[str, str]:
+    """Join repeated request headers (RFC 9110 5.3): one field that overwrites, as a second one would replace the first.
+
+    The client's own copy could only be kept out by adding the rest, which Envoy's versions do in different ways.
+    """
+    joined: dict[str, str] = {}
+    for key, value in headers:
+        name = key.lower()
+        joined[name] = f"{joined[name]},{value}" if name in joined else value
+    return joined
+
+
+def _rest(allow: Allow) -> bytes:
+    """Encode what changes the response and the query.
+
+    Response headers are added, as opa-envoy-plugin's are: a `set-cookie` must not replace the upstream's.
+    """
+    ok = OkHttpResponse()
+    for name, value in allow.response_headers:
+        option = ok.response_headers_to_add.add(header=HeaderValue(key=name.lower(), value=value), append_action=_ADD)
+        option.append.CopyFrom(BoolValue(value=True))
+    for name, value in allow.query_parameters:
+        ok.query_parameters_to_set.add(key=problem.query_text(name), value=problem.query_text(value))
+    ok.query_parameters_to_remove.extend(allow.query_parameters_to_remove)
+    return bytes(ok.SerializeToString())
+
+
+def _fill(response: DeniedHttpResponse, status: int, headers: Pairs, body: str) -> None:
+    """Fill a refusal's or an error's HTTP answer.
+
+    The first field of a name overwrites. Further ones leave `append` out: only so do all versions of Envoy keep both
+    (`set-cookie`): until 1.36 `append: true` is lost in a refusal, from 1.37 on `append: false` replaces the first.
+    """
+    response.status.code = status
+    response.body = body
+    seen = set()
+    for key, value in headers:
+        name = key.lower()
+        if name in seen:
+            response.headers.add(header=HeaderValue(key=name, value=value), append_action=_ADD)
+            continue
+        seen.add(name)
+        option = response.headers.add(header=HeaderValue(key=name, value=value), append_action=_OVERWRITE)
+        option.append.CopyFrom(BoolValue(value=False))
+
+
+def _metadata(decision: Decision, verdict: Allow | Deny | Failed, *, shadowed: str = "") -> bytes:
+    """Encode the dynamic metadata: the policy's own, `decision_id` as opa-envoy-plugin has it, and ours under `ztag`.
+
+    Nothing of a request decides on a key here (envoy#34691), and the policy's `decision_id` and `ztag` do not count.
+    """
+    ours = _own_metadata("" if isinstance(verdict, Allow) else verdict.reason, shadowed)
+    encoded = ours.replace(_ID.encode(), decision.id.encode())
+    if isinstance(verdict, Failed) or not verdict.metadata:
+        return encoded
+    struct = Struct()
+    struct.update({name: value for name, value in verdict.metadata.items() if name not in ("decision_id", "ztag")})
+    return wire.field(_DYNAMIC_METADATA, bytes(struct.SerializeToString())) + encoded
+
+
+@lru_cache(maxsize=128)
+def _own_metadata(reason: str, shadowed: str) -> bytes:
+    own = {"decision_id": _ID, "reason": reason, "shadowed": shadowed}
+    entries = (wire.struct_entry(name, wire.string_value(value)) for name, value in own.items() if value)
+    ztag = wire.struct_entry("ztag", wire.struct_value(b"".join(entries)))
+    return wire.field(_DYNAMIC_METADATA, wire.struct_entry("decision_id", wire.string_value(_ID)) + ztag)

@@ -1,0 +1,42 @@
+"""Decisions and the time they took, counted. What ztag always does; it has no settings."""
+
+from itertools import product
+
+from ztag_extauthz.meter import Meter
+from ztag_extauthz.model import Allow, Decision, Deny, Failed, Outcome, Reason, Request, Stage
+from ztag_extauthz.reporting.interface import Reporter
+
+
+class Metrics(Reporter):
+    """Counts into the worker's cells. Every series is looked up here, so that a report is a few additions."""
+
+    kind = "metrics"
+
+    def __init__(self, meter: Meter) -> None:
+        self._add = meter.add
+        self._observe = meter.observe
+        series = meter.series
+        self._allows = {stage: series("ztag_decisions", Outcome.ALLOW, "", stage) for stage in Stage}
+        self._refusals = {
+            (kind, reason, stage): series("ztag_decisions", outcome, reason, stage)
+            for (kind, outcome), reason, stage in product(
+                ((Deny, Outcome.DENY), (Failed, Outcome.ERROR)), Reason, Stage
+            )
+        }
+        self._admission, self._authentication, self._authorization = (
+            series("ztag_stage_seconds", stage) for stage in Stage
+        )
+
+    def report(self, request: Request, decision: Decision) -> None:  # noqa: ARG002 - nothing a caller sends is a label
+        """See `Reporter.report`."""
+        verdict, stage = decision.verdict, decision.stage
+        if isinstance(verdict, Allow):
+            self._add(self._allows[stage])
+        else:
+            self._add(self._refusals[type(verdict), verdict.reason, stage])
+        timings = decision.timings
+        self._observe(self._admission, timings.admission * 1e-9)
+        if timings.authentication:
+            self._observe(self._authentication, timings.authentication * 1e-9)
+        if timings.authorization:
+            self._observe(self._authorization, timings.authorization * 1e-9)

@@ -1,0 +1,255 @@
+"""`Request` and `Decision` → the record of `proto/ztag/v1/decision.proto`, in its JSON mapping.
+
+Rules:
+1. no token, no body and no query value, whoever asks for the record; what looks like a token in a path or a header is
+   masked, what stands in a header that is named like a secret is masked whole
+2. `brief` adds nothing that a caller could fill with whatever they like but the path, the host and the method; claims,
+   facts, headers and the answer are for `full`
+3. texts are bounded
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from ztag_extauthz.model import Allow, Decision, Deny, Failed, Identity, Outcome, Pairs, Request, Timings
+
+if TYPE_CHECKING:
+    from ztag_extauthz.proto.ztag.v1 import decision_pb2
+
+MASK = "[masked]"
+MAX_TEXT = 2048
+"""Characters of a text that a caller writes."""
+
+# The beginning of every JSON object in base64, and what follows in the compact serialization.
+_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)*")
+_SECRET = re.compile(
+    "authoriz|cookie|token|secret|passw|key|credential|session|assertion|signature|jwt|dpop|x-auth|bearer|otp"
+)
+
+
+class RequestRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
+    id: str = ""
+    method: str = ""
+    scheme: str = ""
+    host: str = ""
+    path: str = ""
+    protocol: str = ""
+    headers: Mapping[str, str] = {}
+    source_address: str = ""
+    source_principal: str = ""
+    destination_address: str = ""
+    destination_principal: str = ""
+    context_extensions: Mapping[str, str] = {}
+    body_size: int = 0
+    body_partial: bool = False
+
+
+class IdentityRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
+    subject: str = ""
+    issuer: str = ""
+    kind: str = ""
+    expires_at: datetime | None = None
+    claims: Mapping[str, Any] = {}
+
+
+class RefusalRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
+    reason: str = ""
+    detail: str = ""
+
+
+class TimingsRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
+    admission_us: float = 0.0
+    authentication_us: float = 0.0
+    authorization_us: float = 0.0
+
+
+class FieldRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
+    name: str = ""
+    value: str = ""
+
+
+class AnswerRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
+    status: int = 0
+    request_headers: Sequence[FieldRecord] = ()
+    request_headers_to_remove: Sequence[str] = ()
+    response_headers: Sequence[FieldRecord] = ()
+    query_parameters: Sequence[FieldRecord] = ()
+    query_parameters_to_remove: Sequence[str] = ()
+    body_size: int = 0
+    metadata: Mapping[str, Any] = {}
+
+
+class DecisionRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """`ztag.v1.Decision`; `to_json` writes it."""
+
+    id: str
+    time: datetime
+    request: RequestRecord
+    outcome: str
+    stage: str
+    decided_by: str
+    timings: TimingsRecord
+    identity: IdentityRecord | None = None
+    reason: str = ""
+    detail: str = ""
+    rule: str = ""
+    shadowed: RefusalRecord | None = None
+    facts: Mapping[str, Any] = {}
+    answer: AnswerRecord | None = None
+
+
+def brief(request: Request, decision: Decision, headers: Sequence[str] = ()) -> DecisionRecord:
+    """Return what a log may hold: of the request's headers only those named, of the identity no claims."""
+    shown = {name: _clean(request.headers[name]) for name in headers if name in request.headers}
+    return _record(decision, _request(request, shown), _identity(decision.identity))
+
+
+def full(request: Request, decision: Decision) -> DecisionRecord:
+    """Return all that is known, for whoever asked about this one request (`ztag check`)."""
+    shown = {name: MASK if is_secret(name) else _clean(value) for name, value in request.headers.items()}
+    identity = decision.identity
+    known = _identity(identity)
+    if known is not None and identity is not None:
+        known = msgspec.structs.replace(known, claims=dict(identity.claims))
+    record = _record(decision, _request(request, shown), known)
+    return msgspec.structs.replace(record, facts=dict(decision.facts), answer=_answer(decision.verdict))
+
+
+def is_secret(header: str) -> bool:
+    """Return whether a header (in lower case) is named like one that holds a secret."""
+    return _SECRET.search(header) is not None
+
+
+def to_json(record: DecisionRecord) -> bytes:
+    """Return one line of ASCII, whatever the texts hold: nothing in it speaks to a terminal or to a log's reader."""
+    try:
+        line = msgspec.json.encode(record, enc_hook=_plain)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return _ascii(msgspec.to_builtins(record, enc_hook=_plain))
+    return line if line.isascii() else _ascii(msgspec.json.decode(line))
+
+
+def _plain(value: object) -> object:
+    """Return a frozen mapping (`model.EMPTY`) or a policy's set as JSON has it."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, AbstractSet):
+        return sorted(value, key=repr)
+    raise TypeError(type(value).__name__)
+
+
+def to_message(record: DecisionRecord) -> "decision_pb2.Decision":
+    """Return the record as a message. Raises `google.protobuf.json_format.ParseError` for texts that are no Unicode."""
+    from google.protobuf import json_format  # noqa: PLC0415 - only where records are exchanged
+
+    from ztag_extauthz.proto.ztag.v1 import decision_pb2  # noqa: PLC0415
+
+    return json_format.Parse(to_json(record), decision_pb2.Decision())
+
+
+def _record(decision: Decision, request: RequestRecord, identity: IdentityRecord | None) -> DecisionRecord:
+    verdict = decision.verdict
+    refusal = None if isinstance(verdict, Allow) else verdict
+    shadowed = verdict.shadowed if isinstance(verdict, Allow) else None
+    return DecisionRecord(
+        decision.id,
+        datetime.fromtimestamp(decision.time, UTC),
+        request,
+        outcome_of(decision),
+        decision.stage,
+        decision.decided_by,
+        _timings(decision.timings),
+        identity,
+        refusal.reason if refusal else "",
+        _clean(refusal.detail) if refusal else "",
+        _rule(verdict),
+        RefusalRecord(shadowed.reason, _clean(shadowed.detail)) if shadowed else None,
+    )
+
+
+def outcome_of(decision: Decision) -> Outcome:
+    return _OUTCOMES[type(decision.verdict)]
+
+
+def _rule(verdict: Allow | Deny | Failed) -> str:
+    """Return the rule that a policy names in its `dynamic_metadata`."""
+    if isinstance(verdict, Failed):
+        return ""
+    rule = (verdict.shadowed or verdict if isinstance(verdict, Allow) else verdict).metadata.get("rule")
+    return _clean(rule) if isinstance(rule, str) else ""
+
+
+def _request(request: Request, headers: Mapping[str, str]) -> RequestRecord:
+    path = request.path.partition("?")[0].partition("#")[0]
+    return RequestRecord(
+        _clean(request.id),
+        _clean(request.method),
+        _clean(request.scheme),
+        _clean(request.host),
+        _clean(path),
+        _clean(request.protocol),
+        headers,
+        request.source.address,
+        _clean(request.source.principal),
+        request.destination.address,
+        _clean(request.destination.principal),
+        request.context_extensions,
+        len(request.body or b""),
+        request.partial,
+    )
+
+
+def _identity(identity: Identity | None) -> IdentityRecord | None:
+    if identity is None:
+        return None
+    expires = None if identity.expires_at is None else datetime.fromtimestamp(identity.expires_at, UTC)
+    return IdentityRecord(_clean(identity.subject), identity.issuer, identity.kind, expires)
+
+
+def _timings(timings: Timings) -> TimingsRecord:
+    return TimingsRecord(timings.admission / 1e3, timings.authentication / 1e3, timings.authorization / 1e3)
+
+
+def _answer(verdict: Allow | Deny | Failed) -> AnswerRecord | None:
+    if isinstance(verdict, Failed):
+        return None
+    if isinstance(verdict, Deny):
+        return AnswerRecord(
+            status=verdict.status or 0,
+            response_headers=_fields(verdict.headers),
+            body_size=len((verdict.body or "").encode(errors="replace")),
+            metadata=dict(verdict.metadata),
+        )
+    return AnswerRecord(
+        request_headers=_fields(verdict.request_headers),
+        request_headers_to_remove=verdict.request_headers_to_remove,
+        response_headers=_fields(verdict.response_headers),
+        query_parameters=_fields(verdict.query_parameters),
+        query_parameters_to_remove=verdict.query_parameters_to_remove,
+        metadata=dict(verdict.metadata),
+    )
+
+
+def _fields(pairs: Pairs) -> tuple[FieldRecord, ...]:
+    return tuple(FieldRecord(name, MASK if is_secret(name.lower()) else _clean(value)) for name, value in pairs)
+
+
+def _clean(text: str) -> str:
+    if "eyJ" in text:
+        text = _TOKEN.sub(MASK, text)
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
+
+
+def _ascii(value: Any) -> bytes:
+    import json  # noqa: PLC0415 - msgspec writes UTF-8 only; few lines need it
+
+    return json.dumps(value, separators=(",", ":"), default=str).encode()
+
+
+_OUTCOMES: Mapping[type, Outcome] = {Allow: Outcome.ALLOW, Deny: Outcome.DENY, Failed: Outcome.ERROR}

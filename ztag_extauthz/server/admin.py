@@ -1,0 +1,96 @@
+"""The admin listener, plain HTTP: `/livez`, `/readyz`, `/metrics`, `/version`."""
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping, MutableSequence, Sequence
+from typing import Any, TypeAlias
+
+from h2corn import Config, Server
+
+from ztag_extauthz import __version__
+from ztag_extauthz.server.crew import Member
+from ztag_extauthz.server.sockets import Bound
+
+Event: TypeAlias = MutableMapping[str, Any]
+Answer: TypeAlias = tuple[int, str, bytes]
+"""Status, content type, body."""
+
+_JSON = "application/json"
+_TEXT = "text/plain; charset=utf-8"
+
+
+class Admin:
+    """The ASGI application."""
+
+    def __init__(self, members: Sequence[Member], own_cells: MutableSequence[float]) -> None:
+        self.draining = False
+        self._members = members
+        self._own_cells = own_cells
+        self._routes: dict[str, Callable[[str], Answer]] = {
+            "/livez": lambda _: (200, _TEXT, b"ok\n"),
+            "/readyz": lambda _: self._ready(),
+            "/metrics": self._metrics,
+            "/version": lambda _: (200, _JSON, _document({"name": "ztag", "version": __version__})),
+        }
+
+    async def __call__(
+        self, scope: Event, _receive: Callable[[], Awaitable[Event]], send: Callable[[Event], Awaitable[None]]
+    ) -> None:
+        if scope["type"] != "http":
+            return
+        status, content_type, body = self._answer(scope)
+        headers = [(b"content-type", content_type.encode()), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _answer(self, scope: Event) -> Answer:
+        route = self._routes.get(scope["path"])
+        if route is None:
+            return 404, _TEXT, b"/livez /readyz /metrics /version\n"
+        if scope["method"] not in ("GET", "HEAD"):
+            return 405, _TEXT, b"GET or HEAD\n"
+        return route(dict(scope["headers"]).get(b"accept", b"").decode("latin-1"))
+
+    def _ready(self) -> Answer:
+        ready = not self.draining and all(member.ready for member in self._members)
+        document = {"ready": ready, "draining": self.draining, "workers": [_state(member) for member in self._members]}
+        return (200 if ready else 503), _JSON, _document(document)
+
+    def _metrics(self, accept: str) -> Answer:
+        from ztag_extauthz.server.exposition import render  # noqa: PLC0415 - not before the first scrape
+
+        body, content_type = render(self._members, self._own_cells, accept)
+        return 200, content_type, body
+
+
+def server(admin: Admin, bound: Bound) -> Server:
+    """Return the HTTP server on a listening socket."""
+    if bound.socket is None:
+        raise ValueError("the admin listener needs host:port")
+    config = Config(
+        bind=(f"fd://{bound.socket.fileno()}",),
+        lifespan="off",
+        access_log=False,
+        max_request_body_size=1024,
+        limit_connections=256,
+        timeout_graceful_shutdown=1.0,
+        runtime_threads=1,
+    )
+    return Server(admin, config)
+
+
+def _state(member: Member) -> dict[str, Any]:
+    """Return what an operator has to know of a worker."""
+    return {
+        "worker": member.number,
+        "address": member.place.address,
+        "accepting": member.accepting,
+        "ready": member.ready,
+        "mistakes": member.mistakes,
+        "components": [
+            {"component": entry.component, "ready": entry.ready, "detail": entry.detail} for entry in member.components
+        ],
+    }
+
+
+def _document(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, indent=2).encode() + b"\n"

@@ -1,0 +1,224 @@
+"""The workers, as their supervisor sees them: started, listened to, and started again when they die."""
+
+import asyncio
+import logging
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from ztag_extauthz.meter import CELLS, METRICS, SERIES
+from ztag_extauthz.server import worker
+from ztag_extauthz.server.engine import Place
+from ztag_extauthz.server.messages import (
+    Accepting,
+    Commit,
+    Condition,
+    Order,
+    Prepare,
+    Prepared,
+    Report,
+    Trouble,
+    Unusable,
+)
+from ztag_extauthz.settings import Settings
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerProcess
+
+    from ztag_extauthz.component import Readiness
+
+_LOG = logging.getLogger("ztag.server")
+
+PRELOADED = ("ztag_extauthz.server.worker", "ztag_extauthz.server.h2corn")
+"""Imported once in the process that forks the workers, so that a new worker is there at once."""
+
+_SOON = 1.0
+"""A worker that dies within these seconds of its start would do so again: it waits before it is started again."""
+_LONGEST_PAUSE = 5.0
+
+
+class Member:
+    """One worker: its place, its process, and what it said last."""
+
+    def __init__(self, number: int, place: Place) -> None:
+        self.number = number
+        self.place = place
+        self._shared = multiprocessing.RawArray("d", CELLS)
+        self.cells = worker.cells_of(self._shared)
+        self.process: ForkServerProcess | None = None
+        self.pipe: Connection | None = None
+        self.accepting = False
+        self.components: tuple[Readiness, ...] = ()
+        self.mistakes = ""
+        self.failures = 0
+        self.started_at = 0.0
+        self._asked: tuple[int, asyncio.Future[str]] | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self.accepting and all(entry.ready for entry in self.components)
+
+    def assignment(self, settings: Settings, folder: Path) -> worker.Assignment:
+        return worker.Assignment(self.place, settings, folder, self._shared)
+
+    def clear_gauges(self) -> None:
+        """Forget what was under way in a worker that died; what it counted stays."""
+        for (name, _), cell in SERIES.items():
+            if METRICS[name].kind == "gauge":
+                self.cells[cell] = 0.0
+
+    def ask(self, order: Prepare) -> asyncio.Future[str]:
+        """Return what will hold the mistakes that the worker finds in new settings, "" if there are none."""
+        answer = asyncio.get_running_loop().create_future()
+        self._asked = (order.revision, answer)
+        self.send(order)
+        return answer
+
+    def answer(self, revision: int | None, mistakes: str) -> None:
+        """Settle what was asked under a revision, or whatever was asked last."""
+        if self._asked and revision in (None, self._asked[0]) and not self._asked[1].done():
+            self._asked[1].set_result(mistakes)
+
+    def send(self, order: Order) -> None:
+        """Tell the worker; one that has just died will be told otherwise."""
+        if self.pipe:
+            try:
+                self.pipe.send(order)
+            except OSError:
+                _LOG.debug("worker %d is gone", self.number)
+
+
+class Crew:
+    """All workers."""
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        settings: Settings,
+        folder: Path,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.members = members
+        self.settings = settings
+        """In force: what a worker is started with."""
+        self.ending = False
+        self._folder = folder
+        self._on_change = on_change
+        self._context = multiprocessing.get_context("forkserver")
+
+    def start(self) -> None:
+        for member in self.members:
+            self._start(member)
+
+    def send(self, order: Order) -> None:
+        for member in self.members:
+            member.send(order)
+
+    async def change_over(self, revision: int, settings: Settings) -> str:
+        """Put settings in force in all workers, or in none; return the mistakes that speak against it."""
+        order = Prepare(revision, settings)
+        answers = await asyncio.gather(*(member.ask(order) for member in self.members if member.pipe))
+        if mistakes := next(filter(None, answers), ""):
+            return mistakes
+        # Nothing may come between these two: a worker that dies now starts with the new settings.
+        self.settings = settings
+        self.send(Commit(revision))
+        return ""
+
+    def kill(self) -> None:
+        for member in self.members:
+            if member.process:
+                member.process.kill()
+
+    async def ended(self, limit: float) -> bool:
+        """Wait until all workers have ended, `limit` seconds at most; return whether they have."""
+        until = time.monotonic() + limit
+        while any(member.pipe for member in self.members):
+            if time.monotonic() > until:
+                return False
+            await asyncio.sleep(0.02)
+        return True
+
+    def _start(self, member: Member) -> None:
+        ours, theirs = multiprocessing.Pipe()
+        assignment = member.assignment(self.settings, self._folder)
+        member.process = self._context.Process(
+            target=worker.main, args=(assignment, theirs), name=f"worker-{member.number}", daemon=True
+        )
+        with _no_main_module():
+            member.process.start()
+        theirs.close()
+        member.pipe, member.started_at = ours, time.monotonic()
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._listen, member)
+
+    def _listen(self, member: Member) -> None:
+        pipe = member.pipe
+        if pipe is None:
+            return
+        try:
+            while pipe.poll():
+                self._hear(member, pipe.recv())
+        except (EOFError, OSError):
+            # The pipe ends with the process, whatever ended that.
+            self._bury(member, pipe)
+        self._on_change()
+
+    def _hear(self, member: Member, report: Report) -> None:
+        match report:
+            case Accepting():
+                member.accepting, member.mistakes = True, ""
+            case Condition(components):
+                member.components = components
+            case Prepared(revision, mistakes):
+                member.answer(revision, mistakes)
+            case Unusable(mistakes):
+                member.mistakes = mistakes
+            case Trouble(what):
+                _LOG.warning("worker %d: %s", member.number, what)
+
+    def _bury(self, member: Member, pipe: Connection) -> None:
+        asyncio.get_running_loop().remove_reader(pipe.fileno())
+        pipe.close()
+        process = member.process
+        member.pipe, member.accepting, member.components = None, False, ()
+        member.answer(None, f"worker {member.number} died of it")
+        if self.ending or process is None:
+            return
+        process.join(1.0)
+        early = time.monotonic() - member.started_at < _SOON
+        member.failures = member.failures + 1 if early else 0
+        pause = min(0.05 * 2**member.failures, _LONGEST_PAUSE) if early else 0.0
+        _LOG.error(
+            "worker %d (pid %s) ended with %s; starting it again", member.number, process.pid, _ending(process.exitcode)
+        )
+        if member.mistakes:
+            _LOG.error("worker %d: %s", member.number, member.mistakes)
+        asyncio.get_running_loop().call_later(pause, self._restart, member)
+
+    def _restart(self, member: Member) -> None:
+        if not self.ending:
+            member.clear_gauges()
+            self._start(member)
+
+
+def _ending(exitcode: int | None) -> str:
+    if exitcode is None:
+        return "an unknown end"
+    return f"exit code {exitcode}" if exitcode >= 0 else f"signal {-exitcode}"
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Keep `multiprocessing` from running our main script once more in each worker: nothing there is theirs."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main

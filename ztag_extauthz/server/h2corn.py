@@ -1,0 +1,269 @@
+"""The gRPC engine on h2corn, an HTTP/2 ASGI server in Rust: several times faster than grpcio.
+
+h2corn does HTTP/2, TLS and flow control; gRPC's own layer is here. The way of a Check is kept thin: no task, no timer
+and no object more than it needs.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from pathlib import Path
+from time import monotonic
+from typing import Any, TypeAlias
+
+from h2corn import Config, RequestPolicy, Server
+
+from ztag_extauthz.server.core import RpcError, Status
+from ztag_extauthz.server.engine import Engine, Place, internal
+from ztag_extauthz.server.framing import (
+    ENCODINGS,
+    PREFIX,
+    allowance,
+    frame,
+    is_grpc,
+    length_of,
+    seconds_of,
+    status_headers,
+    unpack,
+)
+from ztag_extauthz.server.peers import Peers
+from ztag_extauthz.server.service import Dialogue, Service, Streaming
+from ztag_extauthz.settings import ServerSettings
+
+Event: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Event]]
+Send: TypeAlias = Callable[[Event], Awaitable[None]]
+Headers: TypeAlias = Mapping[bytes, bytes]
+
+_LOG = logging.getLogger("ztag.server")
+_CONTENT_TYPE = (b"content-type", b"application/grpc")
+_ACCEPTED = (b"grpc-accept-encoding", ENCODINGS.encode())
+_START = {"type": "http.response.start", "status": 200, "headers": [_CONTENT_TYPE, _ACCEPTED], "trailers": True}
+_OK = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]}
+_BODY = "http.response.body"
+
+_BODY_IDLE_SECONDS = 10.0
+"""How long a client may let us wait for the rest of a message."""
+_UNLIMITED = 2**32 - 1
+
+
+class _GoneError(Exception):
+    """The client has gone away: nobody waits for an answer."""
+
+
+class H2corn(Engine):
+    """One embedded h2corn server; a second one takes over the same socket when the certificates change."""
+
+    def __init__(self, service: Service, place: Place, settings: ServerSettings) -> None:
+        super().__init__(service, place, settings)
+        self._app = _App(service, self.peers, settings)
+        self._server: Server | None = None
+        self._serving: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Accept connections from now on."""
+        self._server = await self._launch()
+
+    async def renew(self) -> None:
+        """Start a server with the new certificates beside the old one, and let the old one finish."""
+        old, self._server = self._server, await self._launch()
+        if old:
+            old.shutdown()
+
+    async def stop(self) -> None:
+        """Stop accepting, send GOAWAY, and wait for the calls under way."""
+        if self._server:
+            self._server.shutdown()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
+    async def _launch(self) -> Server:
+        # h2corn sees no lifespan in our application, so its type of one is too wide for us.
+        server = Server(self._app, _config(self.place, self.settings))
+        serving = asyncio.create_task(server.serve())
+        self._serving.add(serving)
+        serving.add_done_callback(self._ended)
+        await server.wait_started()
+        return server
+
+    def _ended(self, serving: asyncio.Task[None]) -> None:
+        self._serving.discard(serving)
+        if not serving.cancelled() and (error := serving.exception()):
+            _LOG.error("the gRPC listener ended: %s", error)
+
+
+def _config(place: Place, settings: ServerSettings) -> Config:
+    if place.listener is None:
+        raise ValueError("h2corn needs a listening socket")
+    tls = place.tls
+    return Config(
+        bind=(f"fd://{place.listener.fileno()}",),
+        certfile=Path(tls.certificate) if tls else None,
+        keyfile=Path(tls.key) if tls else None,
+        ca_certs=Path(tls.client_ca) if tls and tls.client_ca else None,
+        cert_reqs="required" if tls and tls.client_ca else "none",
+        grpc=True,
+        http1=False,
+        lifespan="off",
+        access_log=False,
+        date_header=False,
+        timeout_graceful_shutdown=settings.drain_timeout,
+        # Envoy fails the requests that a server's limit on streams keeps out; `max_in_flight` sheds them better.
+        max_concurrent_streams=_UNLIMITED,
+        # An Envoy may be silent for hours, and closing its connection could cross a request. TCP keep-alive, which the
+        # listening socket hands down, finds those that died.
+        timeout_keep_alive=0,
+        request_policies=(
+            RequestPolicy(
+                path="/*",
+                # The message's prefix tells us its length before it comes, and then gRPC has a status for it.
+                max_request_body_size=0,
+                timeout_request_body_idle=_BODY_IDLE_SECONDS,
+                h2_timeout_response_stall=60.0,
+            ),
+        ),
+    )
+
+
+class _App:
+    """The ASGI application."""
+
+    def __init__(self, service: Service, peers: Peers, settings: ServerSettings) -> None:
+        self._unary = service.unary
+        self._streaming = service.streaming
+        self._dialogues = service.dialogues
+        self._peers = None if peers.everybody else peers
+        self._limit = settings.max_message_bytes
+        self._default = settings.default_deadline
+
+    async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
+        method = self._unary.get(scope["path"])
+        headers = dict(scope["headers"])
+        try:
+            if method is None or scope["method"] != "POST" or not is_grpc(headers.get(b"content-type")):
+                await self._other(scope, headers, receive, send)
+                return
+            if self._peers is not None:
+                self._peers.admit(_certificate(scope))
+            deadline = self._deadline(headers)
+            answer = frame(await method(await self._message(headers, receive), deadline))
+        except RpcError as error:
+            await _refuse(send, error)
+            return
+        except _GoneError:
+            return
+        except Exception as error:  # noqa: BLE001 - an error must reach Envoy as one
+            await _refuse(send, internal(error))
+            return
+        await send(_START)
+        await send({"type": _BODY, "body": answer})
+        await send(_OK)
+
+    def _deadline(self, headers: Headers) -> float:
+        timeout = headers.get(b"grpc-timeout")
+        seconds = seconds_of(timeout) if timeout is not None else None
+        return monotonic() + (self._default if seconds is None else allowance(seconds))
+
+    async def _message(self, headers: Headers, receive: Receive) -> bytes:
+        body = (await receive()).get("body", b"")
+        # Nearly every message comes in one piece. We don't wait for the end of the stream then: what a client says
+        # after the one message of a unary call is nothing to us.
+        if len(body) < PREFIX or len(body) != PREFIX + length_of(body, self._limit):
+            body = await _Reader(receive, self._limit, body).frame()
+        return unpack(body[0], body[PREFIX:], headers.get(b"grpc-encoding"), self._limit)
+
+    async def _other(self, scope: Event, headers: Headers, receive: Receive, send: Send) -> None:
+        """Answer all that is no unary gRPC call of ours."""
+        if scope["method"] != "POST" or not is_grpc(headers.get(b"content-type")):
+            await _plain(send, 405 if scope["method"] != "POST" else 415)
+            return
+        if self._peers is not None:
+            self._peers.admit(_certificate(scope))
+        streaming, dialogue = self._streaming.get(scope["path"]), self._dialogues.get(scope["path"])
+        if streaming:
+            await self._stream(streaming, headers, receive, send)
+        elif dialogue:
+            await self._converse(dialogue, headers, receive, send)
+        else:
+            raise RpcError(Status.UNIMPLEMENTED, "unknown method")
+
+    async def _stream(self, method: Streaming, headers: Headers, receive: Receive, send: Send) -> None:
+        message = await self._message(headers, receive)
+        await send(_START)
+        trailers = _OK
+        try:
+            async for answer in method(message):
+                await send({"type": _BODY, "body": frame(answer), "more_body": True})
+        except RpcError as error:
+            trailers = {**_OK, "headers": status_headers(error)}
+        await send({"type": _BODY})
+        await send(trailers)
+
+    async def _converse(self, method: Dialogue, headers: Headers, receive: Receive, send: Send) -> None:
+        reader = _Reader(receive, self._limit)
+        await send(_START)
+        while body := await reader.next_frame():
+            message = unpack(body[0], body[PREFIX:], headers.get(b"grpc-encoding"), self._limit)
+            for answer in method(message):
+                await send({"type": _BODY, "body": frame(answer), "more_body": True})
+        await send({"type": _BODY})
+        await send(_OK)
+
+
+class _Reader:
+    """Puts frames together that came in pieces."""
+
+    def __init__(self, receive: Receive, limit: int, begun: bytes = b"") -> None:
+        self._receive = receive
+        self._limit = limit
+        self._unread = bytearray(begun)
+        self._open = True
+
+    async def frame(self) -> bytes:
+        """Return the first frame. Raises `RpcError` where there is none, and above the limit."""
+        found = await self.next_frame()
+        if not found:
+            raise RpcError(Status.INTERNAL, "the stream ended without a message")
+        return found
+
+    async def next_frame(self) -> bytes:
+        """Return the next frame with its prefix, b"" at the end of the stream."""
+        if not await self._fill(PREFIX):
+            if self._unread:
+                raise RpcError(Status.INTERNAL, "the stream ended within a message")
+            return b""
+        end = PREFIX + length_of(self._unread, self._limit)
+        if not await self._fill(end):
+            raise RpcError(Status.INTERNAL, "the stream ended within a message")
+        found = bytes(self._unread[:end])
+        del self._unread[:end]
+        return found
+
+    async def _fill(self, size: int) -> bool:
+        while len(self._unread) < size and self._open:
+            event = await self._receive()
+            if event["type"] != "http.request":
+                raise _GoneError
+            self._unread += event.get("body", b"")
+            self._open = event.get("more_body", False)
+        return len(self._unread) >= size
+
+
+def _certificate(scope: Event) -> str | None:
+    """Return the client's own certificate in PEM; h2corn gives the same text to all requests of a connection."""
+    chain = scope["extensions"].get("tls", {}).get("client_cert_chain", ())
+    return chain[0] if chain else None
+
+
+async def _refuse(send: Send, error: RpcError) -> None:
+    """Answer with trailers only."""
+    # A client that went away, or an answer that has begun, cannot be told any more.
+    with contextlib.suppress(OSError, RuntimeError):
+        headers = [_CONTENT_TYPE, _ACCEPTED, *status_headers(error)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": _BODY})
+
+
+async def _plain(send: Send, status: int) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": _BODY})

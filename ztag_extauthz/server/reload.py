@@ -1,0 +1,116 @@
+"""Reloads: at SIGHUP, and when a file of the configuration has changed. A bad file keeps what is in force."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+
+from ztag_extauthz.errors import SettingsError
+from ztag_extauthz.meter import Meter
+from ztag_extauthz.server.crew import Crew
+from ztag_extauthz.server.messages import Renew
+from ztag_extauthz.server.watch import Fingerprint, fingerprint
+from ztag_extauthz.settings import Settings, TlsSettings, load
+
+_LOG = logging.getLogger("ztag.server")
+
+_POLL = 0.5
+"""Seconds between two looks at the files. They have to look the same twice: who writes several is let finish."""
+_TURN = 5.0
+"""Seconds that a reload has before a newer one may take its place: it may be waiting for keys that do not come."""
+
+
+class Reloader:
+    """Puts new settings in force, one reload after the other."""
+
+    def __init__(self, config: Path, environment: Mapping[str, str], crew: Crew, meter: Meter) -> None:
+        self._config = config
+        self._environment = environment
+        self._crew = crew
+        self._meter = meter
+        self._revision = 0
+        self._requested = asyncio.Event()
+
+    def request(self) -> None:
+        """Reload as soon as the reload under way is done; many requests may become one."""
+        self._requested.set()
+
+    async def run(self) -> None:
+        """Reload whenever that is requested or files change; until cancelled."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            while True:
+                await self._requested.wait()
+                self._requested.clear()
+                await self._take_turn()
+        finally:
+            watching.cancel()
+
+    async def _take_turn(self) -> None:
+        reload = asyncio.create_task(self._reload())
+        newer = asyncio.create_task(self._requested.wait())
+        try:
+            await asyncio.wait({reload}, timeout=_TURN)
+            await asyncio.wait({reload, newer}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            newer.cancel()
+            reload.cancel()
+
+    async def _watch(self) -> None:
+        seen = before = await self._look()
+        while True:
+            await asyncio.sleep(_POLL)
+            now = await self._look()
+            if now == before and now != seen:
+                seen = now
+                _LOG.info("files have changed")
+                self.request()
+            before = now
+
+    async def _look(self) -> Fingerprint:
+        folder = self._config.resolve().parent
+        paths = [self._config, *(folder / name for name in self._crew.settings.files())]
+        return await asyncio.to_thread(fingerprint, paths)
+
+    async def _reload(self) -> None:
+        mistakes = await self._change_over()
+        if mistakes:
+            _LOG.error("reload refused, the configuration in force stays:\n%s", mistakes)
+        else:
+            _LOG.info("reloaded")
+        self._meter.add(self._meter.series("ztag_reloads", "error" if mistakes else "ok"))
+
+    async def _change_over(self) -> str:
+        try:
+            settings = self._keep_fixed(load(self._config, self._environment))
+        except SettingsError as error:
+            return str(error)
+        tls = settings.listen.tls
+        if tls and (mistake := why_not(tls)):
+            return mistake
+        self._revision += 1
+        mistakes = await self._crew.change_over(self._revision, settings)
+        if tls and not mistakes:
+            self._crew.send(Renew())
+        return mistakes
+
+    def _keep_fixed(self, settings: Settings) -> Settings:
+        """Keep the sections that a running server cannot change."""
+        before = self._crew.settings
+        for section in ("listen", "server"):
+            if getattr(settings, section) != getattr(before, section):
+                _LOG.warning("a change of %s needs a restart; the rest is reloaded", section)
+        return settings.model_copy(update={"listen": before.listen, "server": before.server})
+
+
+def why_not(tls: TlsSettings) -> str:
+    """Say why TLS files cannot be used, "" if they can."""
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls.certificate, tls.key)
+        if tls.client_ca:
+            context.load_verify_locations(tls.client_ca)
+    except (OSError, ssl.SSLError) as error:
+        return f"listen.tls: the files cannot be used: {error.strerror or error}"
+    return ""

@@ -1,0 +1,43 @@
+"""What both engines serve: methods by path, bytes in, bytes out."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+from ztag_extauthz.server.health import SERVICE, Health
+
+CHECK = "/envoy.service.auth.v3.Authorization/Check"
+
+Unary: TypeAlias = Callable[[bytes, float], Awaitable[bytes]]
+"""Message and deadline (seconds of `time.monotonic`) to the answer; raises `RpcError`."""
+Streaming: TypeAlias = Callable[[bytes], AsyncIterator[bytes]]
+"""One message to answers without end; raises `RpcError`."""
+Dialogue: TypeAlias = Callable[[bytes], Iterable[bytes]]
+"""Each message of a stream to its answers."""
+
+
+class Checker(Protocol):
+    """What answers a Check: `core.Core`."""
+
+    async def check(self, message: bytes, deadline: float) -> bytes: ...
+
+
+class Service(Struct):
+    """The methods of one worker. `checker` is replaced by a reload; calls under way keep the one they began with."""
+
+    checker: Checker
+    health: Health
+    dialogues: Mapping[str, Dialogue] = {}
+
+    @property
+    def unary(self) -> Mapping[str, Unary]:
+        return {CHECK: self.check, f"/{SERVICE}/Check": self.health.check}
+
+    @property
+    def streaming(self) -> Mapping[str, Streaming]:
+        return {f"/{SERVICE}/Watch": self.health.watch}
+
+    def check(self, message: bytes, deadline: float) -> Awaitable[bytes]:
+        """Answer `Check`; not a coroutine itself, which would be one more to step through for each request."""
+        return self.checker.check(message, deadline)

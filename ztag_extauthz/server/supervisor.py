@@ -1,0 +1,156 @@
+"""`ztag serve`: the process that holds the sockets, watches files and signals, and keeps the workers running.
+
+    supervisor ─┬─ forkserver ─┬─ worker 0   first address
+                │              └─ worker 1   second address
+                └─ admin listener
+
+It answers no check itself.
+"""
+
+import asyncio
+import logging
+import multiprocessing.forkserver
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ztag_extauthz.errors import SettingsError
+from ztag_extauthz.meter import CELLS, Meter
+from ztag_extauthz.server.admin import Admin
+from ztag_extauthz.server.admin import server as admin_server
+from ztag_extauthz.server.crew import PRELOADED, Crew, Member
+from ztag_extauthz.server.engine import Place
+from ztag_extauthz.server.messages import Drain
+from ztag_extauthz.server.reload import Reloader
+from ztag_extauthz.server.sockets import AddressError, Bound, bind
+from ztag_extauthz.server.worker import configure_log
+from ztag_extauthz.settings import Settings, insecure, load
+from ztag_extauthz.settings.addresses import endpoints
+
+_LOG = logging.getLogger("ztag.server")
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_AT_ONCE = 0.5
+"""Seconds that workers have to end after they were killed."""
+
+
+def run(config: Path, environment: Mapping[str, str]) -> int:
+    """Serve until a signal says otherwise; return the exit code: 0 after a drain, 1 if cut short, 2 for mistakes."""
+    configure_log()
+    _start_forkserver()
+    try:
+        settings = load(config, environment)
+        bounds = _bind_all(settings)
+    except (SettingsError, AddressError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    try:
+        return asyncio.run(_Supervisor(config, environment, settings, bounds).run())
+    finally:
+        for bound in bounds:
+            bound.close()
+
+
+def _start_forkserver() -> None:
+    """Start the process that forks the workers, so that it imports what they need while we read the settings."""
+    for number in _SIGNALS:
+        # It inherits this: a signal to the process group must not take the workers' parent away.
+        signal.signal(number, signal.SIG_IGN)
+    # systemd is told nothing: h2corn would report the admin listener as the service.
+    os.environ.pop("NOTIFY_SOCKET", None)
+    multiprocessing.forkserver.set_forkserver_preload(list(PRELOADED))
+    multiprocessing.forkserver.ensure_running()
+
+
+def _bind_all(settings: Settings) -> list[Bound]:
+    """Bind every worker's address, then the admin listener's. Raises `AddressError`, and then none is bound."""
+    bounds: list[Bound] = []
+    try:
+        for address in endpoints(settings.listen.grpc, settings.server.workers):
+            bounds.append(bind(address, handed_over=settings.server.engine == "h2corn"))  # noqa: PERF401 - close on error
+        bounds.append(bind(settings.listen.admin, handed_over=True))
+    except AddressError:
+        for bound in bounds:
+            bound.close()
+        raise
+    return bounds
+
+
+class _Supervisor:
+    def __init__(
+        self, config: Path, environment: Mapping[str, str], settings: Settings, bounds: Sequence[Bound]
+    ) -> None:
+        self._settings = settings
+        *grpc, self._admin_bound = bounds
+        cells = [0.0] * CELLS
+        tls = settings.listen.tls
+        members = [
+            Member(number, Place(bound.address, bound.socket if bound.handed_over else None, tls))
+            for number, bound in enumerate(grpc)
+        ]
+        self._crew = Crew(members, settings, config.resolve().parent, self._changed)
+        self._admin = Admin(members, cells)
+        self._reloader = Reloader(config, environment, self._crew, Meter(cells))
+        self._over: asyncio.Event = asyncio.Event()
+        self._code = 0
+        self._announced = False
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end)
+        loop.add_signal_handler(signal.SIGHUP, self._reloader.request)
+        _warn(self._settings)
+        admin = admin_server(self._admin, self._admin_bound)
+        serving = asyncio.create_task(admin.serve())
+        self._crew.start()
+        reloading = asyncio.create_task(self._reloader.run())
+        await self._over.wait()
+        reloading.cancel()
+        await self._drain()
+        admin.shutdown()
+        await asyncio.wait({serving})
+        return self._code
+
+    def _changed(self) -> None:
+        """Say once that all workers accept; end where they cannot start under the settings."""
+        members = self._crew.members
+        if self._announced or self._over.is_set():
+            return
+        mistakes = [member.mistakes for member in members if member.mistakes]
+        if mistakes:
+            sys.stderr.write(f"{mistakes[0]}\n")
+            self._code = 2
+            self._over.set()
+        elif all(member.accepting for member in members):
+            self._announced = True
+            addresses = ",".join(member.place.address for member in members)
+            sys.stdout.write(f"ready grpc={addresses} admin={self._admin_bound.address}\n")
+            sys.stdout.flush()
+
+    def _end(self) -> None:
+        """Drain at the first signal, end at the second."""
+        if not self._over.is_set():
+            self._over.set()
+            return
+        _LOG.warning("a second signal: ending at once")
+        self._code = 1
+        self._crew.kill()
+
+    async def _drain(self) -> None:
+        server = self._settings.server
+        self._admin.draining = self._crew.ending = True
+        self._crew.send(Drain())
+        if await self._crew.ended(server.drain_delay + server.drain_timeout + 2.0):
+            return
+        _LOG.error("workers did not end in time; killing them")
+        self._code = 1
+        self._crew.kill()
+        await self._crew.ended(_AT_ONCE)
+
+
+def _warn(settings: Settings) -> None:
+    for choice in insecure(settings):
+        _LOG.warning("insecure: %s is set", choice)

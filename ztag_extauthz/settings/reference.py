@@ -1,0 +1,115 @@
+"""`docs/configuration.md`, from the models and their docstrings."""
+
+import json
+import types
+from collections.abc import Iterator
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from ztag_extauthz.section import Section
+from ztag_extauthz.settings.fields import kind_of, sections_in
+from ztag_extauthz.settings.models import Settings
+
+HEAD = """\
+# Configuration
+
+<!-- Made by `ztag config reference` from the settings' own descriptions; a test compares them. -->
+
+`ztag serve --config ztag.yaml` reads one YAML file. Unknown keys are refused, every mistake is told at once with its
+line and a remedy, and paths are relative to the file. `ztag config validate` checks a file, `ztag config show` prints
+what is in force, `ztag config schema` prints the JSON Schema for editors.
+
+```yaml
+authentication:
+  - kind: jwt
+    issuer: https://issuer.example
+    audiences: [mesh]
+    algorithms: [RS256]
+  - kind: anonymous
+authorization:
+  - kind: rego
+    policies: [policy/]
+```
+
+## Environment
+
+`ZTAG_` and the path in capitals, joined by `__`, overrides the file; list entries go by their number from 0, and a
+value that is a JSON array or object is read as such. A variable that names no setting is refused like a wrong key.
+
+| setting | variable |
+|---|---|
+| `listen.grpc` | `ZTAG_LISTEN__GRPC=0.0.0.0:9191` |
+| `server.workers` | `ZTAG_SERVER__WORKERS=2` |
+| `authentication[0].issuer` | `ZTAG_AUTHENTICATION__0__ISSUER=https://issuer.example` |
+| `authentication[0].audiences` | `ZTAG_AUTHENTICATION__0__AUDIENCES=["mesh"]` |
+
+`ZTAG_CONFIG` names the file itself. The variables that Kubernetes makes of a Service called `ztag` are passed over.
+"""
+
+
+def reference() -> str:
+    """Return the page."""
+    parts = [HEAD]
+    for name, field in Settings.model_fields.items():
+        sections = list(sections_in(field.annotation))
+        parts.append(f"## `{name}`\n\n{_text(field.description) or _text(sections[0].__doc__)}\n")
+        for section in sections:
+            parts += _section(name, section, titled=bool(kind_of(section)))
+    return "\n".join(parts)
+
+
+def _section(path: str, section: type[Section], *, titled: bool) -> Iterator[str]:
+    kind = kind_of(section)
+    if titled:
+        heading = f"### `{path}`: `kind: {kind}`" if kind else f"### `{path}`"
+        yield f"{heading}\n\n{_text(section.__doc__)}\n"
+    rows = [_row(name, field) for name, field in section.model_fields.items() if name != "kind"]
+    if rows:
+        yield "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows]) + "\n"
+    for name, field in section.model_fields.items():
+        for inner in sections_in(field.annotation):
+            yield from _section(f"{path}.{name}" if not kind else f"{path}[].{name}", inner, titled=True)
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    meaning = _text(field.description) or _text(next((s.__doc__ for s in sections_in(field.annotation)), ""))
+    return f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {meaning}{_bounds(field)} |"
+
+
+def _type(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(f"`{word}`" for word in arguments)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_type(argument) for argument in arguments if argument is not type(None))
+    if origin in (tuple, list, set, frozenset):
+        return f"list of {_type(arguments[0])}"
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return "section"
+    names = {str: "text", int: "whole number", float: "number", bool: "`true`, `false`"}
+    return names.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "**required**"
+    default = field.get_default(call_default_factory=True)
+    if isinstance(default, Section) or default in (None, ()):
+        return ""
+    return f"`{json.dumps(default, ensure_ascii=False)}`"
+
+
+def _bounds(field: FieldInfo) -> str:
+    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+    found = [
+        f"{word} {getattr(rule, name):,}"
+        for rule in field.metadata
+        for name, word in words.items()
+        if getattr(rule, name, None) is not None
+    ]
+    return f" ({', '.join(found)})" if found else ""
+
+
+def _text(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("|", "\\|")
