@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.core.typing.templates import Signature
@@ -99,6 +100,18 @@ def _swap(_: Any, array: Any, index: Any, _expected: Any, _desired: Any) -> Any:
     return types.boolean(array, index, types.int64, types.int64), codegen
 
 
+def _prefetch(_: Any, array: Any, index: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Signature, arguments: Any) -> Any:
+        pointer = builder.bitcast(_address(context, builder, signature, arguments), ir.IntType(8).as_pointer())
+        kinds = [ir.Constant(ir.IntType(32), value) for value in (1, 3, 1)]  # for writing, to every level, of data
+        form = ir.FunctionType(ir.VoidType(), [pointer.type, *(kind.type for kind in kinds)])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], form)
+        builder.call(fetch, [pointer, *kinds])
+        return context.get_dummy_value()
+
+    return types.void(array, index), codegen
+
+
 load: Callable[[Cells, int], int] = intrinsic(_load)
 """Read an int64 that other processes write."""
 store: Callable[[Cells, int, int], None] = intrinsic(_store)
@@ -107,3 +120,5 @@ add: Callable[[Cells, int, int], int] = intrinsic(_add)
 """Add to an int64 and return what it was before."""
 swap: Callable[[Cells, int, int, int], bool] = intrinsic(_swap)
 """Write the last argument if the int64 still is the one before it; return whether it was."""
+prefetch: Callable[[Any, int], None] = intrinsic(_prefetch)
+"""Begin to fetch the cache line of a number: misses that overlap cost as much as one."""
