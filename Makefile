@@ -56,6 +56,9 @@ docs: $(READY) ## Write what is made of the code: docs/configuration.md, envoy/
 lock: $(VENV)/bin/uv ## Make the lock anew from pyproject.toml (UPGRADE=1: with the newest versions)
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra dev $(if $(UPGRADE),--upgrade) pyproject.toml --output-file $(LOCK)
+	printf 'hatchling\npyjwt\n' | $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate --constraints $(LOCK) --extra grpcio --extra reflection \
+		pyproject.toml - --output-file envoy/requirements.lock
 
 .PHONY: clean
 clean: ## Remove what the targets made

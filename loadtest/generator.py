@@ -158,11 +158,11 @@ class Connection:
 
 
 def _is_ok(trailers: bytes) -> bool:
-    """Say whether trailers end with the value `0`, as `grpc-status: 0` does.
+    """Say whether trailers say `grpc-status: 0`.
 
     The dynamic table is switched off by our settings, so the value stands there, plain or Huffman-coded (RFC 7541).
     """
-    return trailers.endswith((b"\x010", b"\x81\x07"))
+    return b"grpc-status\x010" in trailers or trailers.endswith((b"\x010", b"\x81\x07"))
 
 
 def _connect(address: str, tls: ssl.SSLContext | None) -> socket.socket:

@@ -7,6 +7,7 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from random import getrandbits
 from time import perf_counter_ns
 from typing import Any
@@ -50,7 +51,7 @@ class _Trail:
 
     def timings(self) -> Timings:
         marks = [*self.marks, perf_counter_ns()]
-        return Timings(*(after - before for before, after in zip(marks, marks[1:], strict=False)))
+        return Timings(*(after - before for before, after in pairwise(marks)))
 
 
 class Pipeline:
@@ -64,6 +65,8 @@ class Pipeline:
         reporters: Sequence[Reporter],
         clock: Callable[[], float],
     ) -> None:
+        if not authenticators or not authorizers:
+            raise ValueError("without an authenticator and an authorizer there is nobody to say no")
         self._gates = gates
         self._authenticators = authenticators
         self._authorizers = authorizers

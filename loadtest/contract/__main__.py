@@ -5,6 +5,7 @@ policy that answers with what the request asks for. Exit code 1 if a difference 
 """
 
 import argparse
+import asyncio
 import json
 import sys
 from collections import Counter
@@ -18,13 +19,15 @@ import msgspec
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from google.protobuf import json_format
 
-from loadtest.contract import corpus, differences, plugin
+from loadtest.contract import corpus, differences, plugin, shop
 from ztag_extauthz.authentication.anonymous import NOBODY
-from ztag_extauthz.authorization import opa_input, opa_result
+from ztag_extauthz.authorization import opa_input
+from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
+from ztag_extauthz.authorization.rego import Rego, RegoSettings
 from ztag_extauthz.authorization.regorus_engine import RegorusEngine
 from ztag_extauthz.envoy import Encoder, decode
 from ztag_extauthz.errors import CheckError
-from ztag_extauthz.model import EMPTY, Context, Decision, Deny, Reason, Stage, Timings
+from ztag_extauthz.model import EMPTY, Context, Decision, Stage, Timings
 from ztag_extauthz.settings import ResponseSettings
 
 DOCUMENTS = """package contract
@@ -34,6 +37,7 @@ ANSWERS = """package contract
 result := json.unmarshal(input.attributes.request.http.headers["x-result"])
 """
 DECISION = "contract/result"
+DESCRIPTOR = ProtoDescriptor(shop.file_descriptor_set())
 FAR = 1e18
 ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -58,18 +62,19 @@ def _their_document(ask: plugin.Ask, request: CheckRequest) -> Any:
 
 def _our_document(request: CheckRequest) -> Any:
     try:
-        document = opa_input.build(Context(decode(request.SerializeToString()), NOBODY))
+        document = opa_input.build(Context(decode(request.SerializeToString()), NOBODY), DESCRIPTOR)
     except opa_input.ParseError:
         return "400"
     del document["identity"]
     return json.loads(ENCODE(document), parse_float=Decimal)
 
 
-def answers(ask: plugin.Ask, requests: Iterator[CheckRequest]) -> Iterator[Finding]:
-    engine = RegorusEngine({"contract.rego": ANSWERS}, {}, DECISION)
+def answers(ask: plugin.Ask, requests: Iterator[CheckRequest], *, dry_run: bool) -> Iterator[Finding]:
+    settings = RegoSettings(kind="rego", policies=("contract.rego",), decision=DECISION, dry_run=dry_run)
+    rego = Rego(settings, RegorusEngine({"contract.rego": ANSWERS}, {}, DECISION), None, 0.0)
     encoder = Encoder(ResponseSettings(identity_headers=False))
     for request in requests:
-        yield "answers", request, _their_answer(ask, request), _our_answer(engine, encoder, request)
+        yield "answers", request, _their_answer(ask, request), _our_answer(rego, encoder, request)
 
 
 def _their_answer(ask: plugin.Ask, request: CheckRequest) -> Any:
@@ -79,12 +84,10 @@ def _their_answer(ask: plugin.Ask, request: CheckRequest) -> Any:
         return f"error {error.code().name}"
 
 
-def _our_answer(engine: RegorusEngine, encoder: Encoder, request: CheckRequest) -> Any:
+def _our_answer(rego: Rego, encoder: Encoder, request: CheckRequest) -> Any:
     decoded = decode(request.SerializeToString())
     try:
-        verdict = opa_result.interpret(engine.evaluate(opa_input.build(Context(decoded, NOBODY)), FAR))
-    except opa_input.ParseError as error:
-        verdict = Deny(Reason.MALFORMED_REQUEST, body=f"request_parse_error: {error}")
+        verdict = asyncio.run(rego.authorize(Context(decoded, NOBODY), FAR))
     except CheckError:
         return "error UNKNOWN"
     decision = Decision("0" * 36, 0.0, verdict, Stage.AUTHORIZATION, "rego", NOBODY, EMPTY, Timings())
@@ -104,7 +107,7 @@ def _answer(response: CheckResponse) -> Any:
         "code": response.status.code,
         "metadata": metadata,
         "status": denied.status.code or (403 if response.status.code else 0),
-        "body": "" if own_body else denied.body,
+        "body": "" if own_body else denied.body.partition(": ")[0],
         "headers": _headers(ok.headers or denied.headers),
         "removed": sorted(name for name in ok.headers_to_remove if "ztag" not in name),
         "response_headers": _headers(ok.response_headers_to_add),
@@ -130,10 +133,11 @@ def main() -> int:
     arguments = parser.parse_args()
     counts: Counter[str] = Counter()
     binary = arguments.opa or plugin.built()
-    with plugin.running(binary, DOCUMENTS, DECISION) as ask:
+    with plugin.running(binary, DOCUMENTS, DECISION, descriptor=shop.file_descriptor_set()) as ask:
         _compare(documents(ask, corpus.requests(arguments.seed, arguments.requests)), counts, verbose=arguments.all)
-    with plugin.running(binary, ANSWERS, DECISION) as ask:
-        _compare(answers(ask, corpus.results()), counts, verbose=arguments.all)
+    for dry_run in (False, True):
+        with plugin.running(binary, ANSWERS, DECISION, dry_run=dry_run) as ask:
+            _compare(answers(ask, corpus.results(), dry_run=dry_run), counts, verbose=arguments.all)
     for name, count in sorted(counts.items()):
         print(f"{count:6}  {name}")
     return 1 if counts["documents: unexplained"] or counts["answers: unexplained"] else 0

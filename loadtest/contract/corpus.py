@@ -1,12 +1,15 @@
 """CheckRequests of every shape that the policy contract knows, and results of every shape, from one seed."""
 
 import json
+import struct
 from collections.abc import Iterator
 from random import Random
 from typing import Any
 
 from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
+
+from loadtest.contract import shop
 
 PATHS = (
     "/", "", "/api/v1/products", "/api//x/", "/a%2Fb", "/a/../b", "/%zz", "/%2", "/caf%C3%A9", "/a+b%20c", "/x%00y",
@@ -105,6 +108,7 @@ def requests(seed: int, count: int) -> Iterator[CheckRequest]:
     """Yield requests whose fields are there or not, by chance; the first ones go through every list in order."""
     random = Random(seed)  # noqa: S311 - not for a secret
     yield from _bodies()
+    yield from _grpc()
     for path in PATHS:
         check = _plain(path)
         yield check
@@ -117,6 +121,10 @@ def results() -> Iterator[CheckRequest]:
     for text in (*map(json.dumps, RESULTS), *RAW_RESULTS):
         check = _plain("/")
         check.attributes.request.http.headers["x-result"] = text
+        yield check
+    for path in ("/%zz", "/a?b;c"):
+        check = _plain(path)
+        check.attributes.request.http.headers["x-result"] = "true"
         yield check
 
 
@@ -160,6 +168,31 @@ def _bodies() -> Iterator[CheckRequest]:
     raw_bytes = _with_body("application/json", "", raw=True)
     raw_bytes.attributes.request.http.raw_body = b'{"\xff": "\xe2\x82\xed\xa0\x80"}'
     yield raw_bytes
+
+
+def _grpc() -> Iterator[CheckRequest]:
+    item, seven = shop.ITEM, b"\x08\x07"
+    strange = struct.pack("<d", float("nan")), struct.pack("<d", float("-inf")), struct.pack("<d", 1e21)
+    bodies = (
+        *(shop.framed(message) for message in (item, seven, b"", b"\xff", b"\x38\x09", item * 2)),
+        *(shop.framed(b"\x19" + number) for number in strange),
+        *(shop.framed(b"\x25" + struct.pack("<f", number)) for number in (0.1, 3.4e38, 1e-7)),
+        shop.framed(item, flag=1), shop.framed(item, size=99), shop.framed(item, size=2), b"\0\0\0\0", b"",
+    )  # fmt: skip
+    methods = (
+        "/shop.Cart/Put",
+        "/shop.Cart/Add",
+        "/shop.Cart/Watch",
+        "/shop.Cart/Upload",
+        "/shop.Cart/No",
+        "/shop.No/A",
+    )
+    for path in (*methods, "/shop.Item/Put", "/shop.Cart", "/shop.Cart/Put/", "/"):
+        for body in bodies:
+            check = _with_body("application/grpc+proto", "", raw=False)
+            check.attributes.request.http.path = path
+            check.attributes.request.http.raw_body = body
+            yield check
 
 
 def _with_body(content_type: str, body: str, *, raw: bool) -> CheckRequest:

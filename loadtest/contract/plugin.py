@@ -22,13 +22,18 @@ def built() -> Path:
 
 
 @contextmanager
-def running(binary: Path, policy: str, decision: str, *, dry_run: bool = False) -> Iterator[Ask]:
+def running(
+    binary: Path, policy: str, decision: str, *, dry_run: bool = False, descriptor: bytes = b""
+) -> Iterator[Ask]:
     """Start the plugin with a policy, and give a function that asks it; ends it afterwards."""
     port = _free_port()
     with TemporaryDirectory() as folder:
         path = Path(folder, "policy.rego")
         path.write_text(policy)
         options = {"addr": f"127.0.0.1:{port}", "path": decision, "dry-run": str(dry_run).lower()}
+        if descriptor:
+            Path(folder, "descriptor.pb").write_bytes(descriptor)
+            options["proto-descriptor"] = f"{folder}/descriptor.pb"
         settings = [f"--set=plugins.envoy_ext_authz_grpc.{name}={value}" for name, value in options.items()]
         command = [str(binary), "run", "--server", "--addr=127.0.0.1:0", "--log-level=error", *settings, str(path)]
         process = subprocess.Popen(command)

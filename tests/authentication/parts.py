@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -175,6 +176,13 @@ class KeyServer:
 
     def serve(self, path: str, body: bytes, status: int = 200, **headers: str) -> None:
         self.answers[path] = (status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+
+    def speak_tls(self, certificate: Path, key: Path) -> None:
+        """Serve https from now on, as localhost."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"https://localhost:{self._server.server_port}"
 
     @contextmanager
     def running(self) -> Iterator["KeyServer"]:

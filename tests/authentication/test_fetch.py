@@ -24,8 +24,17 @@ def test_fetches(key_server: KeyServer) -> None:
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("max-age=60", 60), ("MAX-AGE=7, public", 7), ('max-age="5"', 5), ("no-store", 0), ("no-cache, max-age=9", 0)]
-    + [("max-age=" + "9" * 400, 9999999999), ("max-age=-1", None), ("max-age=x", None), ("s-maxage=4", None)],
+    [
+        ("max-age=60", 60),
+        ("MAX-AGE=7, public", 7),
+        ('max-age="5"', 5),
+        ("no-store", 0),
+        ("no-cache, max-age=9", 0),
+        ("max-age=" + "9" * 400, 9999999999),
+        ("max-age=-1", None),
+        ("max-age=x", None),
+        ("s-maxage=4", None),
+    ],
 )
 def test_reads_cache_control(key_server: KeyServer, value: str, seconds: float | None) -> None:
     key_server.serve("/keys", b"{}", cache_control=value)
@@ -128,8 +137,13 @@ def test_plain_http_where_tls_is_expected(key_server: KeyServer) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["https://issuer.example", "https://issuer.example:8443/a/b?c=d", "http://127.0.0.1:1/x", "http://[::1]/x"]
-    + ["http://localhost:8080"],
+    [
+        "https://issuer.example",
+        "https://issuer.example:8443/a/b?c=d",
+        "http://127.0.0.1:1/x",
+        "http://[::1]/x",
+        "http://localhost:8080",
+    ],
 )
 def test_good_addresses(url: str) -> None:
     assert why_not_url(url, insecure_http=False) == ""
@@ -137,9 +151,23 @@ def test_good_addresses(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "issuer.example", "http://issuer.example/keys", "http://127.0.0.1.example/", "http://10.0.0.1/", "ftp://a/b"]
-    + ["file:///etc/passwd", "https://", "https://user:pass@issuer.example/", "https://a/b#c", "https://a:99999/"]
-    + ["https://a/b\r\nx: y", "https://a/b c", "https://\u212a.example/", "https://[::1/"],
+    [
+        "",
+        "issuer.example",
+        "http://issuer.example/keys",
+        "http://127.0.0.1.example/",
+        "http://10.0.0.1/",
+        "ftp://a/b",
+        "file:///etc/passwd",
+        "https://",
+        "https://user:pass@issuer.example/",
+        "https://a/b#c",
+        "https://a:99999/",
+        "https://a/b\r\nx: y",
+        "https://a/b c",
+        "https://\u212a.example/",
+        "https://[::1/",
+    ],
 )
 def test_s23_bad_addresses(url: str) -> None:
     assert why_not_url(url, insecure_http=False) != ""

@@ -17,7 +17,7 @@ def entry(subject: str) -> Remembered:
 def test_remembers() -> None:
     memory = TokenMemory(10)
     memory.put(memory.digest("a"), entry("alice"))
-    assert cast(Remembered, memory.get(memory.digest("a"))).identity.subject == "alice"
+    assert cast("Remembered", memory.get(memory.digest("a"))).identity.subject == "alice"
     assert memory.get(memory.digest("b")) is None
 
 

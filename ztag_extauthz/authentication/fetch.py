@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from ipaddress import ip_address
 from socket import SHUT_RDWR, socket
 from threading import Thread, Timer
@@ -85,22 +85,15 @@ def fetch(url: str, deadline: float, context: ssl.SSLContext) -> Fetched:
     connection = _connection(parts, max(0.001, deadline - monotonic()), context)
     try:
         connection.connect()
-        # The socket's own timeout begins anew with every byte that drips in; this one does not.
-        guard = Timer(max(0.0, deadline - monotonic()), _hang_up, [connection.sock])
-        guard.daemon = True
-        guard.start()
-        try:
-            fetched = _get(connection, parts)
-        finally:
-            guard.cancel()
-        if monotonic() >= deadline:
-            raise TimeoutError  # what was cut off may look like a whole
-        return fetched
+        fetched = _get(connection, parts, deadline)
     except (OSError, HTTPException, ValueError) as error:
         late = " in time" if monotonic() >= deadline else ""
         raise FetchError(f"{parts.netloc} does not answer{late}: {type(error).__name__}") from error
     finally:
         connection.close()
+    if monotonic() >= deadline:  # what was cut off may look like a whole
+        raise FetchError(f"{parts.netloc} does not answer in time")
+    return fetched
 
 
 def _connection(parts: SplitResult, timeout: float, context: ssl.SSLContext) -> HTTPConnection:
@@ -110,21 +103,36 @@ def _connection(parts: SplitResult, timeout: float, context: ssl.SSLContext) -> 
     return HTTPConnection(host, parts.port, timeout=timeout)
 
 
-def _get(connection: HTTPConnection, parts: SplitResult) -> Fetched:
+def _get(connection: HTTPConnection, parts: SplitResult, deadline: float) -> Fetched:
+    # The socket's own timeout begins anew with every byte that drips in; this one does not.
+    guard = Timer(max(0.0, deadline - monotonic()), _hang_up, [connection.sock])
+    guard.daemon = True
+    guard.start()
+    try:
+        return _exchange(connection, parts)
+    finally:
+        guard.cancel()
+
+
+def _exchange(connection: HTTPConnection, parts: SplitResult) -> Fetched:
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     connection.request("GET", target, headers={"accept": "application/json", "accept-encoding": "identity"})
-    response = connection.getresponse()
-    if response.status != 200:
-        remedy = "; redirects are not followed" if 300 <= response.status < 400 else ""
-        raise FetchError(f"{parts.netloc} answers {response.status}{remedy}")
+    with connection.getresponse() as response:
+        if response.status != 200:
+            remedy = "; redirects are not followed" if 300 <= response.status < 400 else ""
+            raise FetchError(f"{parts.netloc} answers {response.status}{remedy}")
+        return Fetched(_read(response, parts.netloc), _max_age(response.headers.get("cache-control", "")))
+
+
+def _read(response: HTTPResponse, server: str) -> bytes:
     document = b""
     while chunk := response.read1(_CHUNK):
         document += chunk
         if len(document) > MAX_BYTES:
-            raise FetchError(f"{parts.netloc} sends more than {MAX_BYTES} bytes")
+            raise FetchError(f"{server} sends more than {MAX_BYTES} bytes")
     if response.length:
-        raise FetchError(f"{parts.netloc} breaks off")
-    return Fetched(document, _max_age(response.headers.get("cache-control", "")))
+        raise FetchError(f"{server} breaks off")
+    return document
 
 
 def _hang_up(connection: socket) -> None:

@@ -83,7 +83,7 @@ def _keep_roots(file: Source, roots: tuple[tuple[str, ...], ...]) -> None:
         at = path.parent.parts
         # A data file above a root may hold what the root is: OPA allows it as long as the names lead there.
         inside = any(at[: len(root)] == root or root[: len(at)] == at for root in roots)
-    elif path.suffix == ".rego":
+    elif path.suffix == ".rego" and not path.name.endswith("_test.rego"):
         found = PACKAGE.search(documents.rego(content))
         package = tuple(found[1].split(".")) if found else ()
         inside = any(package[: len(root)] == root for root in roots)

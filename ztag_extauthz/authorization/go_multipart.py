@@ -20,6 +20,7 @@ MAX_HEADER_BYTES: Final = 64 * 1024
 _WORD: Final = r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+"
 _MEDIA_TYPE: Final = re.compile(rf"\s*({_WORD}(?:/{_WORD})?)\s*(?=;|$)")
 _PARAMETER: Final = re.compile(rf'\s*;\s*({_WORD})\s*=\s*({_WORD}|"(?:[^"\\\r\n]|\\[^\r\n])*")')
+_END: Final = re.compile(r"[\s;]*\Z")
 _ESCAPED: Final = re.compile(r'\\([()<>@,;:\\"/\[\]?=])')
 _FIELD: Final = rb"[^\x00-\x20:\x7f-\xff]+:[^\x00\r\n]*\r?\n(?:[ \t]+[^\x00\r\n]*\r?\n)*"
 _HEADERS: Final = re.compile(rb"((?:" + _FIELD + rb")*)\r?\n")
@@ -46,7 +47,7 @@ def media_type(field: str) -> tuple[str, dict[str, str]]:
         raise ParseError("the content type is malformed")
     parameters: dict[str, str] = {}
     position = found.end()
-    while field[position:].strip(" \t\r\n;"):
+    while not _END.match(field, position):
         parameter = _PARAMETER.match(field, position)
         if not parameter:
             raise ParseError("the content type is malformed")

@@ -15,13 +15,18 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _INT64: Final = range(-(2**63), 2**63)
 
 
-def parse(request: Request, parsed_path: list[str], descriptor: ProtoDescriptor | None) -> tuple[Any, bool]:
-    """Return the body, or None where it is not understood, and whether it is cut; raises `ParseError`."""
+def parse(
+    request: Request, parsed_path: list[str], descriptor: ProtoDescriptor | None, *, is_text: bool
+) -> tuple[Any, bool]:
+    """Return the body, or None where it is not understood, and whether it is cut; raises `ParseError`.
+
+    A body that Envoy sent as text (without `pack_as_bytes`) has lost what makes it a gRPC message.
+    """
     if request.partial:
         return None, True
     content_type = request.headers.get("content-type", "")
     if "application/grpc" in content_type and "application/json" not in content_type:
-        return descriptor.parse(request.body or b"", parsed_path) if descriptor else (None, False)
+        return descriptor.parse(request.body or b"", parsed_path) if descriptor and not is_text else (None, False)
     parser = _parser(content_type)
     if parser is None or not request.body:
         return None, False

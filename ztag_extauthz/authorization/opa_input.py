@@ -25,16 +25,19 @@ def build(context: Context, descriptor: ProtoDescriptor | None = None, *, parse_
     request = context.request
     path, _, query = request.path.partition("?")
     parsed_path = unescape(path).lstrip("/").split("/")
+    attributes = request.attributes()
     document: dict[str, Any] = {
         **context.facts,
         "version": _VERSION,
-        "attributes": request.attributes(),
+        "attributes": attributes,
         "parsed_path": parsed_path,
         "parsed_query": parse_query(query),
         "identity": _identity(context.identity),
     }
     if parse_body:
-        document["parsed_body"], document["truncated_body"] = opa_body.parse(request, parsed_path, descriptor)
+        is_text = "body" in attributes.get("request", {}).get("http", {})
+        body, truncated = opa_body.parse(request, parsed_path, descriptor, is_text=is_text)
+        document["parsed_body"], document["truncated_body"] = body, truncated
     if request.source.principal:
         document["source_principal"] = request.source.principal
     return document

@@ -9,7 +9,7 @@ Rules that its Python binding imposes:
 
 import re
 from collections.abc import Mapping
-from threading import local
+from threading import current_thread, local, main_thread
 from time import monotonic
 from typing import Any, Literal, NoReturn
 
@@ -40,6 +40,8 @@ class RegorusEngine(PolicyEngine):
         self._threads = local()
         self._is_rule = True
         self._verify(decision)
+        if current_thread() is not main_thread():
+            self._threads.engine = None  # dropped here and now: a reload builds in a thread that then goes away
 
     def evaluate(self, document: Mapping[str, Any], deadline: float) -> Value | Literal[Undefined.UNDEFINED]:
         if monotonic() > deadline:

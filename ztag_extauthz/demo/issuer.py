@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -18,16 +19,17 @@ HOUR = 3600.0
 class Issuer:
     """Publishes an RSA and an EC key, and signs what it is asked to."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, bind: tuple[str, int] = ("127.0.0.1", 0), url: str = "", *, tokens_for_all: bool = False
+    ) -> None:
+        """`url` is how others reach `bind`. With `tokens_for_all`, `/token?sub=…` gives anybody a token."""
         self.rsa = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.ec = ec.generate_private_key(ec.SECP256R1())
         self.asked: list[str] = []
         """Paths that were fetched."""
-        self._server = LocalServer(self._handler())
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.address[1]}"
+        self._tokens_for_all = tokens_for_all
+        self._server = LocalServer(self._handler(), bind)
+        self.url = url or f"http://127.0.0.1:{self._server.address[1]}"
 
     def key_set(self) -> dict[str, Any]:
         keys = [
@@ -56,6 +58,10 @@ class Issuer:
     def stop(self) -> None:
         self._server.stop()
 
+    def _token_for(self, path: str) -> dict[str, str]:
+        wanted = parse_qs(urlsplit(path).query)
+        return {"token": self.token(wanted.get("sub", ["ann"])[0], roles=wanted.get("role", []))}
+
     def _claims(self, subject: str, claims: dict[str, Any]) -> dict[str, Any]:
         now = int(time.time())
         return {"iss": self.url, "sub": subject, "aud": AUDIENCE, "iat": now, "exp": now + int(HOUR), **claims}
@@ -68,6 +74,8 @@ class Issuer:
                 issuer.asked.append(self.path)
                 if self.path == "/.well-known/openid-configuration":
                     return {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"}
+                if self.path.startswith("/token?") and issuer._tokens_for_all:
+                    return issuer._token_for(self.path)
                 return issuer.key_set() if self.path == "/keys" else None
 
         return Handler

@@ -124,18 +124,18 @@ class Envoy(Process):
         # A base id of its own lets several Envoys run side by side.
         options = ["--concurrency", str(concurrency), "--use-dynamic-base-id", "--log-level", "warning"]
         super().__init__(name, [str(envoy_path()), "-c", str(config), *options], folder)
-        self._admin = admin
+        self.admin = admin
         self.wait_until(self._live, "getting ready")
 
     def stats(self, prefix: str) -> dict[str, int]:
         """Return the counters and gauges whose names begin with a prefix."""
-        lines = fetch(self._admin, f"/stats?filter=^{prefix}")[1].decode().splitlines()
+        lines = fetch(self.admin, f"/stats?filter=^{prefix}")[1].decode().splitlines()
         pairs = (line.rsplit(": ", 1) for line in lines)
         return {name: int(value) for name, value in pairs if value.isdigit()}
 
     def _live(self) -> bool:
         try:
-            return fetch(self._admin, "/ready")[0] == 200
+            return fetch(self.admin, "/ready")[0] == 200
         except OSError:
             return False
 

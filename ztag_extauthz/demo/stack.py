@@ -9,7 +9,7 @@ import yaml
 from msgspec import Struct
 
 from ztag_extauthz.demo.issuer import AUDIENCE, Issuer
-from ztag_extauthz.demo.processes import Envoy, Ztag, folder_for, free_ports
+from ztag_extauthz.demo.processes import START_SECONDS, Envoy, Ztag, folder_for, free_ports
 from ztag_extauthz.demo.upstream import Echo, LocalServer
 from ztag_extauthz.settings import load
 from ztag_extauthz.wire.bootstrap import Surroundings, envoy_bootstrap
@@ -18,6 +18,7 @@ from ztag_extauthz.wire.text import to_plain
 
 BODY_BYTES = 8192
 LOOPBACK = "127.0.0.1"
+HEALTHY = "cluster.ztag.membership_healthy"
 
 
 class Stack(Struct):
@@ -73,7 +74,9 @@ def policy_folder() -> Path:
 
 
 @contextmanager
-def running(plan: Plan, tell: Callable[[str], None] = lambda _: None) -> Iterator[Stack]:
+def running(
+    plan: Plan, tell: Callable[[str], None] = lambda _: None, healthy_seconds: float = START_SECONDS
+) -> Iterator[Stack]:
     """Yield a stack that answers; `tell` hears what is being started. Raises `ProcessError`."""
     with ExitStack() as parts:
         folder = parts.enter_context(folder_for("demo"))
@@ -91,11 +94,9 @@ def running(plan: Plan, tell: Callable[[str], None] = lambda _: None) -> Iterato
         document = envoy_document(plan, config, Surroundings(listen=edge, admin=admin, upstream=upstream.address))
         envoy = Envoy(document, admin, folder, concurrency=plan.concurrency)
         parts.callback(envoy.stop)
-        envoy.wait_until(lambda: envoy.stats("cluster.ztag.membership_healthy")[HEALTHY] > 0, "finding ztag healthy")
+        workers = load(config, {}).server.workers
+        envoy.wait_until(lambda: envoy.stats(HEALTHY).get(HEALTHY) == workers, "finding ztag healthy", healthy_seconds)
         yield Stack(folder, issuer, upstream, ztag, envoy, edge, config)
-
-
-HEALTHY = "cluster.ztag.membership_healthy"
 
 
 def write_settings(config: Path, plan: Plan, issuer: Issuer) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 
 class LocalServer:
-    """An HTTP server on a free loopback port, in a thread of its own."""
+    """An HTTP server in a thread of its own; on a free loopback port if nothing else is said."""
 
-    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    def __init__(self, handler: type[BaseHTTPRequestHandler], bind: tuple[str, int] = ("127.0.0.1", 0)) -> None:
+        self._server = ThreadingHTTPServer(bind, handler)
         self._server.daemon_threads = True
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()

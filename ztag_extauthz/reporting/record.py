@@ -26,6 +26,8 @@ MASK = "[masked]"
 MAX_TEXT = 2048
 """Characters of a text that a caller writes."""
 
+_NONE = 0.0  # msgspec leaves out what is this very object
+
 # The beginning of every JSON object in base64, and what follows in the compact serialization.
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)*")
 _SECRET = re.compile(
@@ -64,9 +66,9 @@ class RefusalRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class TimingsRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
-    admission_us: float = 0.0
-    authentication_us: float = 0.0
-    authorization_us: float = 0.0
+    admission_us: float = _NONE
+    authentication_us: float = _NONE
+    authorization_us: float = _NONE
 
 
 class FieldRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -106,13 +108,13 @@ class DecisionRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 def brief(request: Request, decision: Decision, headers: Sequence[str] = ()) -> DecisionRecord:
     """Return what a log may hold: of the request's headers only those named, of the identity no claims."""
-    shown = {name: _clean(request.headers[name]) for name in headers if name in request.headers}
+    shown = {name: _header(name, request.headers[name]) for name in headers if name in request.headers}
     return _record(decision, _request(request, shown), _identity(decision.identity))
 
 
 def full(request: Request, decision: Decision) -> DecisionRecord:
     """Return all that is known, for whoever asked about this one request (`ztag check`)."""
-    shown = {name: MASK if is_secret(name) else _clean(value) for name, value in request.headers.items()}
+    shown = {name: _header(name, value) for name, value in request.headers.items()}
     identity = decision.identity
     known = _identity(identity)
     if known is not None and identity is not None:
@@ -132,7 +134,9 @@ def to_json(record: DecisionRecord) -> bytes:
         line = msgspec.json.encode(record, enc_hook=_plain)
     except UnicodeEncodeError:  # half a surrogate pair
         return _ascii(msgspec.to_builtins(record, enc_hook=_plain))
-    return line if line.isascii() else _ascii(msgspec.json.decode(line))
+    if not line.isascii():
+        line = _ascii(msgspec.json.decode(line))
+    return line.replace(b"\x7f", b"\\u007f")
 
 
 def _plain(value: object) -> object:
@@ -213,7 +217,11 @@ def _identity(identity: Identity | None) -> IdentityRecord | None:
 
 
 def _timings(timings: Timings) -> TimingsRecord:
-    return TimingsRecord(timings.admission / 1e3, timings.authentication / 1e3, timings.authorization / 1e3)
+    return TimingsRecord(
+        timings.admission / 1e3 or _NONE,
+        timings.authentication / 1e3 or _NONE,
+        timings.authorization / 1e3 or _NONE,
+    )
 
 
 def _answer(verdict: Allow | Deny | Failed) -> AnswerRecord | None:
@@ -237,7 +245,15 @@ def _answer(verdict: Allow | Deny | Failed) -> AnswerRecord | None:
 
 
 def _fields(pairs: Pairs) -> tuple[FieldRecord, ...]:
-    return tuple(FieldRecord(name, MASK if is_secret(name.lower()) else _clean(value)) for name, value in pairs)
+    return tuple(FieldRecord(name, _header(name.lower(), value)) for name, value in pairs)
+
+
+def _header(name: str, value: str) -> str:
+    if is_secret(name):
+        return MASK
+    # `:path`, `referer`, `location` and their like hold queries, too.
+    address, mark, _ = value.partition("?")
+    return _clean(address) + (f"?{MASK}" if mark else "")
 
 
 def _clean(text: str) -> str:

@@ -41,6 +41,8 @@ PRELOADED = ("ztag_extauthz.server.worker", "ztag_extauthz.server.h2corn")
 _SOON = 1.0
 """A worker that dies within these seconds of its start would do so again: it waits before it is started again."""
 _LONGEST_PAUSE = 5.0
+_SILENCE = 5
+"""Seconds without a sign of life after which a worker hangs: whatever it does, it answers nobody."""
 
 
 class Member:
@@ -58,6 +60,8 @@ class Member:
         self.mistakes = ""
         self.failures = 0
         self.started_at = 0.0
+        self.silence = 0
+        """Seconds since the worker last said something."""
         self._asked: tuple[int, asyncio.Future[str]] | None = None
 
     @property
@@ -145,6 +149,20 @@ class Crew:
             await asyncio.sleep(0.02)
         return True
 
+    async def watch(self) -> None:
+        """Kill workers that accept, but say nothing any more; until cancelled.
+
+        Seconds of ours are counted, not the clock: where everything was stopped, nobody is to blame.
+        """
+        while True:
+            await asyncio.sleep(1.0)
+            for member in self.members:
+                member.silence += member.accepting
+                if member.silence > _SILENCE and member.process:
+                    _LOG.error("worker %d has hung for %d s; killing it", member.number, _SILENCE)
+                    member.silence = 0
+                    member.process.kill()
+
     def _start(self, member: Member) -> None:
         ours, theirs = multiprocessing.Pipe()
         assignment = member.assignment(self.settings, self._folder)
@@ -170,6 +188,7 @@ class Crew:
         self._on_change()
 
     def _hear(self, member: Member, report: Report) -> None:
+        member.silence = 0
         match report:
             case Accepting():
                 member.accepting, member.mistakes = True, ""

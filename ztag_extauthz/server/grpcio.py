@@ -16,6 +16,7 @@ from ztag_extauthz.server.core import RpcError
 from ztag_extauthz.server.engine import Engine, internal
 from ztag_extauthz.server.framing import allowance
 from ztag_extauthz.server.service import Dialogue, Streaming, Unary
+from ztag_extauthz.server.tls import why_not
 from ztag_extauthz.settings import TlsSettings
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -69,6 +70,9 @@ def _options(max_message_bytes: int) -> list[tuple[str, int]]:
 
 
 def _read(tls: TlsSettings) -> "grpc.ServerCertificateConfiguration":
+    if mistake := why_not(tls):
+        # grpcio would only refuse the connections that come.
+        raise ValueError(mistake)
     pair = (Path(tls.key).read_bytes(), Path(tls.certificate).read_bytes())
     return grpc.ssl_server_certificate_configuration(
         [pair], root_certificates=Path(tls.client_ca).read_bytes() if tls.client_ca else None

@@ -165,11 +165,12 @@ class _App:
         return monotonic() + (self._default if seconds is None else allowance(seconds))
 
     async def _message(self, headers: Headers, receive: Receive) -> bytes:
-        body = (await receive()).get("body", b"")
+        event = await receive()
+        body: bytes = event.get("body", b"")
         # Nearly every message comes in one piece. We don't wait for the end of the stream then: what a client says
         # after the one message of a unary call is nothing to us.
         if len(body) < PREFIX or len(body) != PREFIX + length_of(body, self._limit):
-            body = await _Reader(receive, self._limit, body).frame()
+            body = await _Reader(receive, self._limit, event).frame()
         return unpack(body[0], body[PREFIX:], headers.get(b"grpc-encoding"), self._limit)
 
     async def _other(self, scope: Event, headers: Headers, receive: Receive, send: Send) -> None:
@@ -213,11 +214,13 @@ class _App:
 class _Reader:
     """Puts frames together that came in pieces."""
 
-    def __init__(self, receive: Receive, limit: int, begun: bytes = b"") -> None:
+    def __init__(self, receive: Receive, limit: int, first: Event | None = None) -> None:
         self._receive = receive
         self._limit = limit
-        self._unread = bytearray(begun)
+        self._unread = bytearray()
         self._open = True
+        if first:
+            self._take(first)
 
     async def frame(self) -> bytes:
         """Return the first frame. Raises `RpcError` where there is none, and above the limit."""
@@ -241,12 +244,14 @@ class _Reader:
 
     async def _fill(self, size: int) -> bool:
         while len(self._unread) < size and self._open:
-            event = await self._receive()
-            if event["type"] != "http.request":
-                raise _GoneError
-            self._unread += event.get("body", b"")
-            self._open = event.get("more_body", False)
+            self._take(await self._receive())
         return len(self._unread) >= size
+
+    def _take(self, event: Event) -> None:
+        if event["type"] != "http.request":
+            raise _GoneError
+        self._unread += event.get("body", b"")
+        self._open = event.get("more_body", False)
 
 
 def _certificate(scope: Event) -> str | None:

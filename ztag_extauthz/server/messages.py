@@ -56,7 +56,7 @@ class Prepared(Struct, frozen=True):
 
 
 class Condition(Struct, frozen=True):
-    """The components' readiness, told whenever it changes."""
+    """The components' readiness, told whenever it changes, and every second as a sign of life."""
 
     components: tuple[Readiness, ...]
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,8 +9,9 @@ from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.server.crew import Crew
 from ztag_extauthz.server.messages import Renew
+from ztag_extauthz.server.tls import why_not
 from ztag_extauthz.server.watch import Fingerprint, fingerprint
-from ztag_extauthz.settings import Settings, TlsSettings, load
+from ztag_extauthz.settings import Settings, load
 
 _LOG = logging.getLogger("ztag.server")
 
@@ -102,15 +102,3 @@ class Reloader:
             if getattr(settings, section) != getattr(before, section):
                 _LOG.warning("a change of %s needs a restart; the rest is reloaded", section)
         return settings.model_copy(update={"listen": before.listen, "server": before.server})
-
-
-def why_not(tls: TlsSettings) -> str:
-    """Say why TLS files cannot be used, "" if they can."""
-    try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tls.certificate, tls.key)
-        if tls.client_ca:
-            context.load_verify_locations(tls.client_ca)
-    except (OSError, ssl.SSLError) as error:
-        return f"listen.tls: the files cannot be used: {error.strerror or error}"
-    return ""

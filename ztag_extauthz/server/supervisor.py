@@ -106,9 +106,10 @@ class _Supervisor:
         admin = admin_server(self._admin, self._admin_bound)
         serving = asyncio.create_task(admin.serve())
         self._crew.start()
-        reloading = asyncio.create_task(self._reloader.run())
+        background = [asyncio.create_task(work) for work in (self._reloader.run(), self._crew.watch())]
         await self._over.wait()
-        reloading.cancel()
+        for task in background:
+            task.cancel()
         await self._drain()
         admin.shutdown()
         await asyncio.wait({serving})

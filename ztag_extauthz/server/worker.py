@@ -9,7 +9,7 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Coroutine, MutableSequence
+from collections.abc import Coroutine, Mapping, MutableSequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from ztag_extauthz.component import Readiness, Resources
-from ztag_extauthz.errors import MistakesError
+from ztag_extauthz.errors import Mistake, MistakesError, SettingsError
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.server.engine import Engine, Place
 from ztag_extauthz.server.health import Health, Serving
@@ -34,7 +34,7 @@ from ztag_extauthz.server.messages import (
     Trouble,
     Unusable,
 )
-from ztag_extauthz.server.service import Service
+from ztag_extauthz.server.service import Dialogue, Service
 from ztag_extauthz.settings import Settings
 from ztag_extauthz.wiring import Gateway, build
 
@@ -50,6 +50,8 @@ PATIENCE = 3.0
 _ALLOCATIONS = 50_000
 """Objects between two runs of the garbage collector; its default is made for programs that make few."""
 _POLL = 0.2
+HEARTBEAT = 0.8
+"""Seconds between two words to the supervisor at most."""
 
 
 class Assignment(Struct, frozen=True):
@@ -101,7 +103,8 @@ class Worker:
             self._gateway = build(self._assignment.settings, self._resources)
             await self._gateway.start()
             self._health = Health()
-            self._engine = engine(Service(self._gateway.core, self._health), self._assignment)
+            service = Service(self._gateway.core, self._health, _dialogues(self._assignment.settings))
+            self._engine = engine(service, self._assignment)
             await self._until_ready(self._gateway, PATIENCE)
             await self._engine.start()
         except (MistakesError, OSError, ValueError, RuntimeError) as error:
@@ -202,12 +205,13 @@ class Worker:
 
     async def _watch_condition(self) -> None:
         told: tuple[Readiness, ...] | None = None
+        told_at = 0.0
         was_ready = False
         while True:
-            condition = self._gateway.readiness()
-            if condition != told:
+            condition, now = self._gateway.readiness(), time.monotonic()
+            if condition != told or now - told_at > HEARTBEAT:
                 self._tell(Condition(condition))
-                told = condition
+                told, told_at = condition, now
             if not was_ready and not _unready(condition):
                 was_ready = True
                 self._health.set(Serving.SERVING)
@@ -246,6 +250,17 @@ def engine(service: Service, assignment: Assignment) -> Engine:
     from ztag_extauthz.server.h2corn import H2corn  # noqa: PLC0415 - heavy
 
     return H2corn(service, place, server)
+
+
+def _dialogues(settings: Settings) -> Mapping[str, Dialogue]:
+    if not settings.server.reflection:
+        return {}
+    try:
+        from ztag_extauthz.server.reflection import dialogues  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        remedy = "pip install 'ztag-extauthz[reflection]'"
+        raise SettingsError((Mistake("server.reflection", f"needs a package: {error}", remedy),)) from error
+    return dialogues()
 
 
 def _unready(entries: tuple[Readiness, ...]) -> set[str]:

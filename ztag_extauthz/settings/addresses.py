@@ -10,8 +10,8 @@ def split_address(address: str) -> tuple[str, int] | None:
     host, colon, port = address.rpartition(":")
     if not colon or not port.isascii() or not port.isdecimal() or int(port) > 65535:
         return None
-    bare = host.removeprefix("[").removesuffix("]")
-    if not bare or (":" in bare) != (host != bare) or "/" in bare:
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not bare or (":" in bare) != (host != bare) or not {"/", "[", "]"}.isdisjoint(bare):
         return None
     return bare, int(port)
 

@@ -20,6 +20,7 @@ Path: TypeAlias = tuple[str | int, ...]
 MAX_BYTES = 1024 * 1024
 MAX_NODES = 20_000
 MAX_DEPTH = 32
+PLAIN_TAGS = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 MERGE_TAG = "tag:yaml.org,2002:merge"
 
 
@@ -51,8 +52,8 @@ def parse(text: str, name: str) -> Document:
     """Return the values of a YAML text; `name` is what mistakes call the file. Raises `SettingsError`."""
     if len(text) > MAX_BYTES:
         raise SettingsError((Mistake(name, f"longer than {MAX_BYTES} bytes", "is this the right file?"),))
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         reader = _Reader(loader, name)
         value = {} if node is None else reader.read(node, (), ())
@@ -63,8 +64,6 @@ def parse(text: str, name: str) -> Document:
         raise SettingsError((Mistake(name, f"not YAML: {str(error).splitlines()[0]}"),)) from None
     except RecursionError:
         raise SettingsError((Mistake(name, "nested too deeply"),)) from None
-    finally:
-        loader.dispose()
     if reader.mistakes:
         raise SettingsError(tuple(reader.mistakes))
     if not isinstance(value, dict):
@@ -95,11 +94,18 @@ class _Reader:
             if not self.mistakes:
                 self._mistake(node, path, "aliases expand without end, or too deeply", "write the values out")
             return None
+        if isinstance(node, yaml.CollectionNode) and node.tag not in PLAIN_TAGS:
+            self._mistake(node, path, f"the tag {node.tag} is not read", "write plain YAML")
+            return None
         if isinstance(node, yaml.SequenceNode):
             return [self.read(child, (*path, index), (*parents, node)) for index, child in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):
             return dict(self._pairs(node, path, parents))
-        return self._loader.construct_object(node)
+        try:
+            return self._loader.construct_object(node)
+        except ValueError:  # a date that is none, a number that is none
+            self._mistake(node, path, f"is no {node.tag.rpartition(':')[2]}", "put it in quotes if it is text")
+            return None
 
     def _pairs(self, node: yaml.MappingNode, path: Path, parents: tuple[yaml.Node, ...]) -> Iterator[tuple[str, Any]]:
         seen: dict[str, yaml.Node] = {}

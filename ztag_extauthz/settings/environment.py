@@ -31,6 +31,8 @@ def override(document: Document, environment: Mapping[str, str]) -> Document:
         problem = _put(value, path, _read(text))
         if problem:
             mistakes.append(Mistake(name, problem, "lists are filled from 0 without gaps"))
+        for length in range(1, len(path)):
+            origins.setdefault(path[:length], name)
         origins[path] = name
     if mistakes:
         raise SettingsError(tuple(mistakes))

@@ -31,10 +31,13 @@ class _Found(Struct, frozen=True):
 
 def findings_of(error: ValidationError, document: Document) -> Iterator[Finding]:
     """Yield where, what and remedy of each error."""
-    for details in error.errors(include_url=False):
-        found = _place(details, document)
+    placed = [(details, _place(details, document)) for details in error.errors(include_url=False)]
+    unknown = [found.path for details, found in placed if details["type"] == "extra_forbidden"]
+    for details, found in placed:
         if details["type"] == "too_short" and len(found.value) >= found.context["min_length"]:
             continue  # pydantic does not count entries that have mistakes of their own
+        if details["type"] == "missing" and _is_misspelt(found.path, unknown):
+            continue  # one mistake, told where the misspelt key stands
         yield found.path, *EXPLANATIONS.get(details["type"], _other(details["msg"]))(found)
 
 
@@ -52,6 +55,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     known = sorted(known)
     near = get_close_matches(word, known, n=1, cutoff=0.6)
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+
+
+def _is_misspelt(missing: Path, unknown: Iterable[Path]) -> bool:
+    beside = [str(path[-1]) for path in unknown if path[:-1] == missing[:-1]]
+    return any(get_close_matches(key, [str(missing[-1])], cutoff=0.6) for key in beside)
 
 
 def _place(details: ErrorDetails, document: Document) -> _Found:
@@ -119,6 +127,10 @@ def _expected(what: str, remedy: str) -> Callable[[_Found], tuple[str, str]]:
     return lambda found: (f"expected {what}, got {_name(found.value)}", remedy)
 
 
+def _fixed(what: str, remedy: str) -> Callable[[_Found], tuple[str, str]]:
+    return lambda _: (what, remedy)
+
+
 def _bound(words: str, key: str) -> Callable[[_Found], tuple[str, str]]:
     return lambda found: (f"must be {words} {found.context[key]}", description_of(found.path, found.document.value))
 
@@ -162,7 +174,7 @@ EXPLANATIONS: Mapping[str, Callable[[_Found], tuple[str, str]]] = {
     "int_from_float": _WHOLE,
     "float_type": _NUMBER,
     "float_parsing": _NUMBER,
-    "finite_number": _NUMBER,
+    "finite_number": _fixed("is not finite", "e.g. 0.5"),
     "bool_type": _BOOLEAN,
     "bool_parsing": _BOOLEAN,
     "list_type": _LIST,

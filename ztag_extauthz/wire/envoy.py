@@ -65,7 +65,7 @@ def ext_authz_filter(wishes: Wishes) -> hcm.HttpFilter:
         grpc_service=core.GrpcService(
             envoy_grpc=core.GrpcServiceEnvoyGrpc(cluster_name=CLUSTER),
             timeout=timedelta(seconds=wishes.timeout),
-            retry_policy=_retry_policy(),
+            retry_policy=_retry_policy(wishes.timeout),
         ),
         failure_mode_allow=wishes.failure_mode_allow,
         failure_mode_allow_header_add=wishes.failure_mode_allow,
@@ -127,19 +127,24 @@ def socket_address(host: str, port: int) -> core.Address:
     return core.Address(socket_address=core.SocketAddress(address=host, port_value=port))
 
 
-def _retry_policy() -> core.RetryPolicy:
+def _retry_policy(timeout: float) -> core.RetryPolicy:
+    """Return when to ask again, and whom.
+
+    Envoy makes `max_interval` the timeout of a single try as well (`convertCoreToRouteRetryPolicy`), so it is that of
+    the whole. A dead worker has the fewest requests under way, which is why the choice is repeated that often.
+    """
     predicate = core.RetryPolicyRetryHostPredicate(
         name="envoy.retry_host_predicates.previous_hosts",
         typed_config=Any.pack(previous_hosts.PreviousHostsPredicate()),
     )
     return core.RetryPolicy(
         retry_on="connect-failure,refused-stream,reset,unavailable",
-        num_retries=2,
+        num_retries=3,
         retry_back_off=core.BackoffStrategy(
-            base_interval=timedelta(milliseconds=5), max_interval=timedelta(milliseconds=25)
+            base_interval=timedelta(milliseconds=5), max_interval=timedelta(seconds=timeout)
         ),
         retry_host_predicate=[predicate],
-        host_selection_retry_max_attempts=3,
+        host_selection_retry_max_attempts=20,
     )
 
 

@@ -156,7 +156,7 @@ def test_never_6_errors_hold_no_key() -> None:
     assert "c2VjcmV0" not in str(caught.value)
 
 
-# Tokens that a strict verifier may judge otherwise than the table, and two that the table states twice with different results.
+# Tokens that a strict verifier may judge otherwise than the table, and two that the table states twice, differently.
 DOUBTFUL = {346, 347, 350, 351, 372}
 CONTRADICTORY = {367, 370}
 PRIVATE = ("d", "p", "q", "dp", "dq", "qi")

@@ -60,6 +60,7 @@ from ztag_extauthz.authorization.risk.layout import (
     SEEN,
     TAG,
     TOKEN_AGE,
+    TOP,
     USER,
     USERS,
     WORDS,
@@ -255,6 +256,22 @@ def _bursts(floats: Floats, ints: Ints, row: Longs, tick: int, signals: Doubles)
 
 
 @inlined
+def _rank(signals: Doubles) -> None:
+    """Put the places of the signals that add most behind them."""
+    if signals.size < BIAS + TOP:
+        return
+    first = second = third = -1
+    for signal in range(BIAS):
+        if first < 0 or signals[signal] > signals[first]:
+            first, second, third = signal, first, second
+        elif second < 0 or signals[signal] > signals[second]:
+            second, third = signal, second
+        elif third < 0 or signals[signal] > signals[third]:
+            third = signal
+    signals[BIAS], signals[BIAS + 1], signals[BIAS + 2] = first, second, third
+
+
+@inlined
 def _observe(longs: Longs, floats: Floats, ints: Ints, row: Longs, facts: Doubles, weights: Doubles, signals: Doubles) -> float:
     _fetch(longs, floats, row)
     tick = ticks(facts[NOW])
@@ -279,6 +296,7 @@ def _observe(longs: Longs, floats: Floats, ints: Ints, row: Longs, facts: Double
     for signal in range(BIAS):
         signals[signal] *= weights[signal]
         total += signals[signal]
+    _rank(signals)
     return 1.0 / (1.0 + math.exp(-total))
 
 

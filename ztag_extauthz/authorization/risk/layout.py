@@ -46,6 +46,9 @@ BURSTS: Final = 5
 BIAS: Final = len(SIGNALS)
 """The weights' last one is added to the sum: log-odds of an attack before anything is known."""
 
+TOP: Final = 3
+"""Behind the signals the kernel puts the places of the three that add most."""
+
 # longs
 REQUESTS, USERS = 0, 1
 DISTINCT: Final = 8

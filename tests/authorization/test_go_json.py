@@ -1,0 +1,80 @@
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ztag_extauthz.authorization.go_json import loads
+from ztag_extauthz.authorization.parse_error import ParseError
+
+leaves = st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8"))
+documents = st.recursive(
+    leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner)
+)
+
+
+@given(documents)
+def test_a_written_document_comes_back(document: Any) -> None:
+    assert loads(json.dumps(document)) == document
+    assert loads(json.dumps(document, ensure_ascii=False)) == document
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "{",
+        "[1,]",
+        "{}x",
+        "{} {}",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        '"\t"',
+        '"\n"',
+        "\ufeff{}",
+        "01",
+        "1.",
+        "+1",
+        "'a'",
+        "[" * 20000 + "]" * 20000,
+        '{"a" 1}',
+        "nul",
+        "1e",
+        '"\\x"',
+        "1e99999999999999999999",
+    ],
+)
+def test_what_go_refuses_is_refused(text: str) -> None:
+    with pytest.raises(ParseError):
+        loads(text)
+
+
+def test_a_hundred_levels_are_not_too_deep() -> None:
+    assert loads("[" * 100 + "]" * 100)
+
+
+@pytest.mark.parametrize(
+    "text", ["9007199254740993", "1e400", "0.1", "123456789012345678901234567890", "1.0", "-0.5e-7"]
+)
+def test_numbers_are_exact(text: str) -> None:
+    assert Decimal(loads(text)) == Decimal(text)
+
+
+def test_s34_a_number_of_a_million_digits_is_read_at_once() -> None:
+    assert loads("9" * 1_000_000) == Decimal("9" * 1_000_000)
+
+
+def test_the_last_of_two_equal_names_wins() -> None:
+    assert loads('{"a": 1, "a": 2}') == {"a": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [(r'"\ud800"', "\ufffd"), (r'"\ud83d\ude00"', "😀"), (r'["\udc00a", {"\ud800": 1}]', ["\ufffda", {"\ufffd": 1}])],
+)
+def test_half_a_surrogate_pair_is_replaced(text: str, value: Any) -> None:
+    assert loads(text) == value

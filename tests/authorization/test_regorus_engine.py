@@ -1,0 +1,153 @@
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.authorization.parts import FAR, engine
+from ztag_extauthz.authorization.engine import UNDEFINED
+from ztag_extauthz.authorization.regorus_engine import RegorusEngine
+from ztag_extauthz.errors import DeadlineError, EvaluationError, PolicyError
+
+
+def evaluate(policy: str, document: dict[str, Any] | None = None, **options: Any) -> Any:
+    return engine(policy, **options).evaluate(document or {}, FAR)
+
+
+@pytest.mark.parametrize(
+    ("policy", "value"),
+    [
+        ("result := true", True),
+        ("result := false", False),
+        ("result := null", None),
+        ("result if input.missing", UNDEFINED),
+        ('result := "<undefined>"', "<undefined>"),
+        ("result := {1, 2}", {1, 2}),
+        ('result := {"allowed": true}', {"allowed": True}),
+        ("default result := false\nresult if input.missing", False),
+    ],
+)
+def test_undefined_null_and_false_are_three_things(policy: str, value: Any) -> None:
+    assert evaluate(policy) == value
+    assert (evaluate(policy) is UNDEFINED) is (value is UNDEFINED)
+
+
+def test_a_decision_can_be_a_package_or_a_part_of_a_rule() -> None:
+    assert evaluate("allowed := true", decision="p") == {"allowed": True}
+    assert evaluate('r := {"a": {"b": false}}', decision="p/r/a/b") is False
+    assert evaluate('r := {"a": {}}', decision="p/r/a/b") is UNDEFINED
+
+
+@pytest.mark.parametrize("decision", ["p/nothing", "q/result", "p.result.x.y.z", "result", "p/p"])
+def test_a_decision_that_no_rule_defines_is_refused(decision: str) -> None:
+    if decision == "p.result.x.y.z":
+        assert evaluate("result := 1", decision=decision) is UNDEFINED
+        return
+    with pytest.raises(PolicyError, match="no rule defines it"):
+        engine("result := true", decision=decision)
+
+
+def test_data_is_there() -> None:
+    assert evaluate("result := data.roles.alice", data={"roles": {"alice": ["admin"]}}) == ["admin"]
+
+
+def test_numbers_are_given_exactly() -> None:
+    policy = "result if input.a == 9007199254740993"
+    assert evaluate(policy, {"a": 9007199254740993}) is True
+    assert evaluate(policy, {"a": 9007199254740992}) is UNDEFINED
+    assert evaluate("result if input.a == 1.5", {"a": Decimal("1.5")}) is True
+
+
+FAILING = (
+    "result := to_number(input.s)",
+    "result := 1 / input.zero",
+    "result := strings.count(input.s, input.empty)",
+    "default result := true\nresult := false if http.send({}).status_code == 200",
+    "result := true if input.x\nresult := false if input.x",
+)
+DOCUMENT = {"s": "s3cret", "zero": 0, "empty": "", "x": True}
+
+
+@pytest.mark.parametrize("policy", FAILING)
+def test_never_2_a_policy_that_fails_is_an_error(policy: str) -> None:
+    failing = engine(policy)
+    for _ in range(2):
+        with pytest.raises(EvaluationError) as raised:
+            failing.evaluate(DOCUMENT, FAR)
+        assert "s3cret" not in str(raised.value)
+        assert "Stack" not in str(raised.value)
+
+
+def test_an_error_names_the_place() -> None:
+    with pytest.raises(EvaluationError, match=r"p\.rego:2:"):
+        evaluate("result := to_number(input.s)", {"s": "x"})
+
+
+def test_after_an_error_and_after_a_panic_it_goes_on() -> None:
+    panicking = engine('result := strings.count("aa", input.needle)')
+    for _ in range(2):
+        with pytest.raises(EvaluationError):
+            panicking.evaluate({"needle": ""}, FAR)
+        assert panicking.evaluate({"needle": "a"}, FAR) == 2
+
+
+@pytest.mark.parametrize("number", [Decimal("1e400"), float("1e308") * 10])
+def test_an_input_that_the_engine_cannot_hold_is_an_error_or_null(number: Any) -> None:
+    try:
+        value = evaluate("result := input.n", {"n": number})
+    except EvaluationError:
+        return
+    assert value is None
+
+
+def test_an_input_that_is_too_deep_is_an_error() -> None:
+    deep: Any = 1
+    for _ in range(900):
+        deep = [deep]
+    with pytest.raises(EvaluationError):
+        evaluate("result := true", {"n": deep})
+
+
+def test_nothing_stays_from_the_last_input() -> None:
+    policy = engine("result if input.x")
+    assert policy.evaluate({"x": True}, FAR) is True
+    assert policy.evaluate({}, FAR) is UNDEFINED
+
+
+def test_a_deadline_that_is_over_is_an_error() -> None:
+    with pytest.raises(DeadlineError):
+        engine("result := true").evaluate({}, 0.0)
+
+
+def test_every_thread_has_its_own() -> None:
+    policy = engine("result := input.n")
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda number: policy.evaluate({"n": number}, FAR), range(100)))
+    assert found == list(range(100))
+
+
+def test_prints_go_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
+    assert evaluate("result if print(input)", {"token": "s3cret"}) is True
+    assert "s3cret" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("package p\nresult := {", r"^a\.rego:2:\d+: "),
+        ("result := true", r"^a\.rego:1:1: "),
+        ("package p\nresult if x == 1", r"^a\.rego:2:\d+: .*unsafe"),
+        ("package p\nresult if no_function(1)", r"a\.rego:2:\d+: .*no_function"),
+    ],
+)
+def test_a_mistake_names_file_and_line(text: str, where: str) -> None:
+    with pytest.raises(PolicyError, match=where) as raised:
+        RegorusEngine({"a.rego": text}, {}, "p/result")
+    assert "Stack" not in str(raised.value)
+
+
+def test_every_file_with_a_syntax_error_is_named() -> None:
+    modules = {"a.rego": "package p\nx {", "b.rego": "package p\nresult := true", "c.rego": "nonsense"}
+    with pytest.raises(PolicyError) as raised:
+        RegorusEngine(modules, {}, "p/result")
+    assert [mistake.where.partition(":")[0] for mistake in raised.value.mistakes] == ["a.rego", "c.rego"]

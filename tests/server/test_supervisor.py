@@ -1,0 +1,331 @@
+"""`ztag serve` as processes: starts, deaths, reloads, drains, as an operator sees them."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import grpc
+import pytest
+from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
+from msgspec import Struct
+
+from tests.server.certificates import Authority
+from tests.server.client import Tls, channel, check, connect, watch
+from tests.server.keys import KeyServer
+from tests.server.parts import ENGINES, tls_settings
+from tests.server.process import Ztag, replace, request, revision, serving, until, write_config, write_policy
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_policy(tmp_path, "one")
+    return tmp_path
+
+
+class Shared(Struct):
+    """Two workers of one engine, which serve several tests: a start is most of a test's time."""
+
+    ztag: Ztag
+    folder: Path
+    server: dict[str, object]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def lasting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    folder = tmp_path_factory.mktemp("lasting")
+    write_policy(folder, "one")
+    server = {"engine": request.param, "workers": 2}
+    with serving(folder, server=server) as ztag:
+        yield Shared(ztag, folder, server)
+
+
+@pytest.fixture
+def shared(lasting: Shared) -> Shared:
+    """The lasting server as it was at its start."""
+    write_config(lasting.folder, server=lasting.server)
+    write_policy(lasting.folder, "one")
+    lasting.ztag.signal(signal.SIGHUP)
+    until(lambda: all(revision(lasting.ztag.check(worker=worker)) == "one" for worker in (0, 1)))
+    return lasting
+
+
+@pytest.fixture
+def ztag(folder: Path, kind: str) -> Iterator[Ztag]:
+    """Two workers of either engine, for one test that leaves nothing of them."""
+    with serving(folder, server={"engine": kind, "drain_timeout": 1.0}) as started:
+        yield started
+
+
+class Load(threading.Thread):
+    """Asks one worker after the other without a pause, each on a connection that stays."""
+
+    def __init__(self, ztag: Ztag) -> None:
+        super().__init__()
+        self._ztag = ztag
+        self._over = threading.Event()
+        self.revisions: list[str] = []
+        self.errors: list[grpc.RpcError] = []
+
+    def __enter__(self) -> Self:
+        self.start()
+        until(lambda: len(self.revisions) > 20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+
+    def run(self) -> None:
+        channels = [channel(address) for address in self._ztag.addresses]
+        while not self._over.is_set():
+            for opened in channels:
+                try:
+                    answer = check(opened)(request("/"), timeout=5)
+                    self.revisions.append(revision(CheckResponse.FromString(answer)))
+                except grpc.RpcError as error:
+                    self.errors.append(error)
+        for opened in channels:
+            opened.close()
+
+
+class TestStart:
+    def test_one_line_names_an_endpoint_a_worker(self, shared: Shared) -> None:
+        assert len(set(shared.ztag.addresses)) == 2
+        for worker in (0, 1):
+            assert revision(shared.ztag.check(worker=worker)) == "one"
+
+    def test_unix_sockets_come_and_go(self, folder: Path, kind: str) -> None:
+        with serving(folder, listen={"grpc": f"unix://{folder}/z.sock"}, server={"workers": 2, "engine": kind}) as ztag:
+            assert ztag.addresses == [f"unix://{folder}/z.sock", f"unix://{folder}/z.1.sock"]
+            assert revision(ztag.check(worker=1)) == "one"
+            ztag.signal(signal.SIGTERM)
+            assert ztag.wait() == 0
+        assert not list(folder.glob("*.sock"))
+
+    def test_mistakes_of_the_settings_are_all_printed(self, folder: Path) -> None:
+        with serving(folder, server={"workers": 0, "engin": "h2corn"}, authentication=[]) as ztag:
+            assert (ztag.line, ztag.wait()) == ("", 2)
+            assert all(name in ztag.log for name in ("server.workers", "server.engin", "authentication"))
+
+    def test_mistakes_of_the_policies_are_printed_once(self, folder: Path) -> None:
+        (folder / "policy.rego").write_text("package envoy.authz\nresult := {\n")
+        with serving(folder) as ztag:
+            assert (ztag.line, ztag.wait()) == ("", 2)
+            assert ztag.log.count("policy.rego:") == 1
+
+    def test_an_address_in_use_is_named(self, folder: Path) -> None:
+        with serving(folder) as first, serving(folder, listen={"grpc": first.addresses[0]}) as second:
+            assert (second.line, second.wait()) == ("", 2)
+            assert f"cannot listen on {first.addresses[0]}" in second.log
+
+    def test_reflection_where_it_is_asked_for(self, folder: Path, kind: str) -> None:
+        with serving(folder, server={"workers": 1, "engine": kind, "reflection": True}) as ztag:
+            assert services_of(ztag.addresses[0]) >= {"envoy.service.auth.v3.Authorization", "grpc.health.v1.Health"}
+
+    def test_insecure_choices_are_named(self, folder: Path) -> None:
+        with serving(folder, admission={"insecure_ambiguous_paths": True}) as ztag:
+            assert "insecure: admission.insecure_ambiguous_paths" in ztag.log
+
+
+class TestAdmin:
+    def test_paths(self, shared: Shared) -> None:
+        assert shared.ztag.get("/livez") == (200, "ok\n")
+        assert shared.ztag.get("/version")[0] == 200
+        assert shared.ztag.get("/nope")[0] == 404
+        until(lambda: shared.ztag.get("/readyz")[0] == 200)
+        assert [worker["accepting"] for worker in shared.ztag.ready()["workers"]] == [True, True]
+
+    def test_metrics_are_summed_over_the_workers(self, shared: Shared) -> None:
+        ztag = shared.ztag
+        counters = ("ztag_check_seconds_count", 'ztag_decisions_total{outcome="allow",reason="",stage="authorization"}')
+        before = [ztag.metric(name) for name in counters]
+        for worker in (0, 0, 1):
+            ztag.check(worker=worker)
+        assert [ztag.metric(name) for name in counters] == [count + 3 for count in before]
+        assert ztag.metric("ztag_in_flight") == 0
+        assert ztag.metric("ztag_worker_up") == 2
+        assert ztag.metric("ztag_worker_resident_memory_bytes") > 2 * 10_000_000
+        assert "# EOF" in ztag.get("/metrics", {"accept": "application/openmetrics-text; version=1.0.0"})[1]
+
+    def test_keys_that_cannot_be_had_hold_up_neither_start_nor_other_requests(self, folder: Path) -> None:
+        issuer = "http://127.0.0.1:1"
+        jwt = {"kind": "jwt", "issuer": issuer, "audiences": ["mesh"], "algorithms": ["RS256"]}
+        with serving(folder, authentication=[jwt, {"kind": "anonymous"}], server={"workers": 1}) as ztag:
+            assert revision(ztag.check()) == "one"
+            assert ztag.get("/readyz")[0] == 503
+            unready = [entry for entry in ztag.ready()["workers"][0]["components"] if not entry["ready"]]
+            assert [issuer in entry["component"] for entry in unready] == [True]
+            with channel(ztag.addresses[0]) as opened:
+                assert next(watch(opened)(b"", timeout=5)) == b"\x08\x02"
+
+
+class TestDeaths:
+    def test_never_5_a_killed_worker_is_replaced_on_its_endpoint(self, ztag: Ztag) -> None:
+        ztag.check(worker=0)
+        killed = ztag.workers()
+        os.kill(killed[0], signal.SIGKILL)
+        until(lambda: len(ztag.workers()) == 2 and ztag.workers() != killed)
+        until(lambda: ztag.metric("ztag_worker_up") == 2)
+        for worker in (0, 1):
+            assert revision(ztag.check(worker=worker)) == "one"
+        assert "ended with signal 9; starting it again" in ztag.log
+        assert ztag.metric("ztag_check_seconds_count") == 3
+
+    def test_never_5_connections_wait_while_a_worker_is_replaced(self, folder: Path) -> None:
+        with serving(folder, server={"workers": 1}) as ztag:
+            os.kill(ztag.workers()[0], signal.SIGKILL)
+            assert revision(ztag.check()) == "one"
+
+    def test_a_worker_that_hangs_is_replaced(self, folder: Path) -> None:
+        with serving(folder, server={"workers": 1}) as ztag:
+            os.kill(ztag.workers()[0], signal.SIGSTOP)
+            until(lambda: "worker 0 has hung" in ztag.log)
+            assert revision(ztag.check()) == "one"
+
+    def test_workers_end_with_their_supervisor(self, ztag: Ztag) -> None:
+        workers = ztag.workers()
+        ztag.signal(signal.SIGKILL)
+        ztag.wait()
+        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+    def test_a_worker_whose_policy_went_bad_is_named_and_tried_again(self, folder: Path) -> None:
+        with serving(folder, server={"workers": 1}) as ztag:
+            (folder / "policy.rego").write_text("package")
+            until(lambda: "reload refused" in ztag.log)
+            os.kill(ztag.workers()[0], signal.SIGKILL)
+            until(lambda: ztag.get("/readyz")[0] == 503 and "policy.rego" in ztag.ready()["workers"][0]["mistakes"])
+            write_policy(folder, "two")
+            until(lambda: ztag.get("/readyz")[0] == 200)
+            assert revision(ztag.check()) == "two"
+
+
+class TestReload:
+    def test_never_5_sighup_under_load_fails_no_request(self, shared: Shared) -> None:
+        with Load(shared.ztag) as load:
+            write_policy(shared.folder, "two")
+            shared.ztag.signal(signal.SIGHUP)
+            until(lambda: load.revisions[-2:] == ["two", "two"])
+        assert load.errors == []
+
+    def test_a_changed_file_is_enough(self, shared: Shared) -> None:
+        write_policy(shared.folder, "two")
+        until(lambda: all(revision(shared.ztag.check(worker=worker)) == "two" for worker in (0, 1)))
+
+    @pytest.mark.parametrize("name", ["policy.rego", "ztag.yaml"])
+    def test_a_bad_file_keeps_what_is_in_force_and_says_why(self, shared: Shared, name: str) -> None:
+        ztag, refused = shared.ztag, 'ztag_reloads_total{result="error"}'
+        before = ztag.metric(refused)
+        replace(shared.folder / name, "{ bad")
+        ztag.signal(signal.SIGHUP)
+        until(lambda: ztag.metric(refused) > before)
+        assert name in ztag.log
+        for worker in (0, 1):
+            assert revision(ztag.check(worker=worker)) == "one"
+
+    def test_a_changed_listener_needs_a_restart_and_the_rest_is_reloaded(self, shared: Shared) -> None:
+        write_policy(shared.folder, "two")
+        write_config(shared.folder, server={**shared.server, "workers": 3})
+        shared.ztag.signal(signal.SIGHUP)
+        until(lambda: revision(shared.ztag.check()) == "two")
+        assert "a change of server needs a restart" in shared.ztag.log
+        assert len(shared.ztag.workers()) == 2
+
+    def test_a_storm_of_reloads_ends_with_the_last_word(self, shared: Shared) -> None:
+        with Load(shared.ztag) as load:
+            for number in range(20):
+                write_policy(shared.folder, f"r{number:02}")
+                shared.ztag.signal(signal.SIGHUP)
+            until(lambda: load.revisions[-2:] == ["r19", "r19"])
+        assert load.errors == []
+
+    def test_keys_that_are_lost_in_a_reload_are_waited_for(self, folder: Path) -> None:
+        """The key server is down when the policy changes: the keys that are in force must not go."""
+        with KeyServer() as keys:
+            jwt: dict[str, Any] = {"kind": "jwt", "issuer": keys.url, "audiences": ["mesh"], "algorithms": ["RS256"]}
+            jwt["jwks"] = {"url": f"{keys.url}/keys", "cool_down": 0.2}
+            with serving(folder, authentication=[jwt, {"kind": "anonymous"}], server={"workers": 1}) as ztag:
+                until(lambda: ztag.get("/readyz")[0] == 200)
+                keys.down = True
+                write_policy(folder, "two")
+                until(lambda: "the reload waits for" in ztag.log)
+                assert revision(ztag.check()) == "one"
+                keys.down = False
+                until(lambda: revision(ztag.check()) == "two")
+
+
+class TestTls:
+    def test_certificates_are_rotated_when_their_files_change(self, folder: Path, pki: Path, kind: str) -> None:
+        tls = tls_settings(pki).model_dump(exclude_none=True, mode="json")
+        with serving(folder, listen={"tls": tls}, server={"workers": 2, "engine": kind}) as ztag:
+            assert revision(ztag.check(tls=Tls(pki / "ca.pem"))) == "one"
+            authority = Authority("mesh, next year")
+            (pki / "new-ca.pem").write_bytes(authority.certificate)
+            pair = authority.issue("server", "127.0.0.1")
+            replace(pki / "server.key", pair.key.decode())
+            ztag.signal(signal.SIGHUP)
+            until(lambda: "listen.tls: the files cannot be used" in ztag.log)
+            assert revision(ztag.check(tls=Tls(pki / "ca.pem"))) == "one"
+            replace(pki / "server.pem", pair.certificate.decode())
+            until(lambda: _accepts(ztag, Tls(pki / "new-ca.pem")))
+            assert revision(ztag.check(worker=1, tls=Tls(pki / "new-ca.pem"))) == "one"
+
+
+class TestDrain:
+    def test_never_5_sigterm_answers_what_is_under_way(self, folder: Path, kind: str) -> None:
+        server = {"workers": 1, "engine": kind, "drain_delay": 0.5, "drain_timeout": 5.0}
+        with serving(folder, server=server) as ztag, channel(ztag.addresses[0]) as opened:
+            watched = watch(opened)(b"", timeout=10)
+            assert next(watched) == b"\x08\x01"
+            ztag.signal(signal.SIGTERM)
+            assert next(watched) == b"\x08\x02"
+            assert ztag.ready()["draining"] is True
+            assert ztag.get("/readyz")[0] == 503
+            assert check(opened)(request("/"), timeout=5)
+            assert ztag.wait() == 0
+
+    def test_a_second_signal_ends_at_once(self, folder: Path) -> None:
+        with serving(folder, server={"workers": 1, "drain_delay": 60.0}) as ztag:
+            ztag.signal(signal.SIGTERM)
+            until(lambda: ztag.ready()["draining"] is True)
+            ztag.signal(signal.SIGINT)
+            assert ztag.wait() == 1
+
+    def test_idle_connections_hold_up_nothing(self, ztag: Ztag) -> None:
+        idle = [connect(address) for address in ztag.addresses]
+        ztag.signal(signal.SIGTERM)
+        assert ztag.wait() == 0
+        for opened in idle:
+            opened.close()
+
+
+def services_of(address: str) -> set[str]:
+    """Ask for the list of services, as grpcurl does."""
+    asked = ServerReflectionRequest(list_services="*")
+    with channel(address) as opened:
+        method = opened.stream_stream(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            ServerReflectionRequest.SerializeToString,
+            ServerReflectionResponse.FromString,
+        )
+        answer = next(method(iter((asked,)), timeout=5))
+    return {service.name for service in answer.list_services_response.service}
+
+
+def _accepts(ztag: Ztag, tls: Tls) -> bool:
+    try:
+        return revision(ztag.check(tls=tls)) == "one"
+    except grpc.RpcError:
+        return False
+
+
+def test_help_needs_no_server() -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "ztag_extauthz", "serve", "--help"], capture_output=True, check=True
+    )
+    assert b"--config" in printed.stdout

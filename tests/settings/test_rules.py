@@ -1,0 +1,78 @@
+"""Insecure choices are named, and addresses are what they look like."""
+
+import pytest
+
+from ztag_extauthz.settings import Settings, endpoints, insecure
+from ztag_extauthz.settings.addresses import is_loopback, split_address
+
+
+def test_insecure_choices_are_named() -> None:
+    settings = Settings.model_validate(
+        {
+            "listen": {"insecure_plaintext": True},
+            "admission": {"insecure_ambiguous_paths": True},
+            "authentication": [
+                {
+                    "kind": "jwt",
+                    "issuer": "http://issuer.example",
+                    "audiences": ["mesh"],
+                    "algorithms": ["RS256"],
+                    "jwks": {"insecure_http_keys": True},
+                }
+            ],
+            "authorization": [{"kind": "rego", "policies": ["p"], "dry_run": True}],
+        }
+    )
+    assert set(insecure(settings)) == {
+        "listen.insecure_plaintext",
+        "admission.insecure_ambiguous_paths",
+        "authentication[0].jwks.insecure_http_keys",
+        "authorization[0].dry_run",
+    }
+
+
+def test_the_defaults_have_no_insecure_choice() -> None:
+    settings = Settings.model_validate(
+        {"authentication": [{"kind": "anonymous"}], "authorization": [{"kind": "rego", "policies": ["p"]}]}
+    )
+    assert insecure(settings) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:9191", ("127.0.0.1", 9191)),
+        ("[::1]:0", ("::1", 0)),
+        ("ztag.example:1", ("ztag.example", 1)),
+        ("::1:9191", None),
+        ("9191", None),
+        (":9191", None),
+        ("host:", None),
+        ("host:65536", None),
+        ("host:٩", None),
+        ("http://host:1", None),
+        ("[::1:1", None),
+    ],
+)
+def test_addresses(text: str, address: tuple[str, int] | None) -> None:
+    assert split_address(text) == address
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("a.b", False)],
+)
+def test_loopback(host: str, *, loopback: bool) -> None:
+    assert is_loopback(host) is loopback
+
+
+def test_each_worker_has_an_endpoint() -> None:
+    assert endpoints("127.0.0.1:9191", 2) == ("127.0.0.1:9191", "127.0.0.1:9192")
+    assert endpoints("[::1]:9191", 2) == ("[::1]:9191", "[::1]:9192")
+    assert endpoints("unix:///run/z.sock", 3) == (
+        "unix:///run/z.sock",
+        "unix:///run/z.1.sock",
+        "unix:///run/z.2.sock",
+    )
+    assert endpoints("unix:///run/z", 2) == ("unix:///run/z", "unix:///run/z.1")
+    assert endpoints("127.0.0.1:0", 2) == ("127.0.0.1:0", "127.0.0.1:0")

@@ -1,0 +1,130 @@
+"""Imports go one way, and foreign types stop where the design says."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "ztag_extauthz"
+FILES = [path for path in sorted(ROOT.glob(f"{PACKAGE}/**/*.py")) if "_pb2" not in path.name]
+
+STAGES = ("admission", "authentication", "authorization", "reporting")
+LAYERS = {
+    "__main__": 0,
+    "cli": 1,
+    "demo": 2,
+    "wire": 3,
+    "wiring": 3,
+    "server": 3,
+    "settings": 4,
+    "pipeline": 4,
+    "envoy": 4,
+    **dict.fromkeys(STAGES, 5),
+    "proto": 6,
+    "rego": 6,
+    "stores": 6,
+    "fields": 7,
+    "section": 7,
+    "component": 7,
+    "meter": 7,
+    "errors": 8,
+    "model": 9,
+}
+"""A module imports what stands in its own layer or below; a stage no other stage."""
+
+ALLOWED = {
+    ("server", "wiring"),  # a worker builds its own gateway
+    ("wiring", "server"),  # and the gateway holds the server's core
+    ("envoy", "settings"),  # the encoder's own section
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the full names of the modules that a file imports, wherever it does."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield str(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def part(path: Path) -> str:
+    """Return the part of the package that a file belongs to: a folder, or the file itself."""
+    inside = path.relative_to(ROOT / PACKAGE)
+    return inside.parts[0].removesuffix(".py")
+
+
+def parts_imported(path: Path) -> set[str]:
+    own = [name.split(".") for name in imports(path) if name.startswith(f"{PACKAGE}.")]
+    return {steps[1] for steps in own} & LAYERS.keys()
+
+
+def test_every_part_has_a_layer() -> None:
+    assert {part(path) for path in FILES} - {"__init__"} <= LAYERS.keys()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_one_way(path: Path) -> None:
+    own = part(path)
+    if own == "__init__":
+        return
+    wrong = [
+        other
+        for other in parts_imported(path) - {own}
+        if LAYERS[other] < LAYERS[own]
+        or (LAYERS[other] == LAYERS[own] and own in STAGES)
+        or (LAYERS[other] == LAYERS[own] and (own, other) not in ALLOWED and LAYERS[own] < 6)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_foreign_types_stop_where_they_come_in(path: Path) -> None:
+    names = set(imports(path))
+    inside = path.relative_to(ROOT / PACKAGE)
+    if part(path) != "envoy":
+        assert [name for name in names if name.startswith("envoy.")] == []
+    if str(inside) != "authorization/regorus_engine.py":
+        assert "regorus" not in names
+    if part(path) != "wire":
+        assert [name for name in names if name.startswith("envoy_data_plane")] == []
+    if part(path) not in {"cli", "demo"}:
+        assert [name for name in names if name.split(".")[0] in {"typer", "rich"}] == []
+
+
+HEAVY = {"grpc", "regorus", "numba", "jwt", "cryptography", "h2corn", "envoy", "envoy_data_plane", "rich.console"}
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"), [("ztag_extauthz.settings", HEAVY), ("ztag_extauthz.cli", HEAVY | {"pydantic", "yaml"})]
+)
+def test_heavy_imports_wait_until_they_are_needed(module: str, unwanted: set[str]) -> None:
+    """`ztag --version` and `ztag config` don't pay for what serves requests."""
+    program = f"import {module}, sys; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
+    assert set(result.stdout.split()) & unwanted == set()
+
+
+def test_files_and_functions_stay_readable() -> None:
+    long_files = [str(path) for path in FILES if len(path.read_text().splitlines()) > 300]
+    functions = [
+        (str(path.relative_to(ROOT)), node.name, _lines(node))
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert long_files == []
+    assert [function for function in functions if function[2] > 40] == []
+
+
+def _lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the lines of a function without its docstring."""
+    docstring = node.body[0].end_lineno if ast.get_docstring(node) else None
+    first = docstring if docstring is not None else node.lineno
+    return int(node.end_lineno or 0) - first

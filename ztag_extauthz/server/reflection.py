@@ -1,0 +1,30 @@
+"""gRPC server reflection, so that grpcurl and its like can ask without our protos."""
+
+from collections.abc import Iterator
+
+from google.protobuf.message import DecodeError
+from grpc_reflection.v1alpha.reflection import ReflectionServicer
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+
+from ztag_extauthz.server import health
+from ztag_extauthz.server.core import RpcError, Status
+from ztag_extauthz.server.service import Dialogue
+
+# The messages of v1 and v1alpha are the same on the wire.
+_SERVICES = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
+
+
+def dialogues() -> dict[str, Dialogue]:
+    """Return the methods of reflection. Raises `ImportError` without the extra `reflection`."""
+    health.messages()
+    servicer = ReflectionServicer(("envoy.service.auth.v3.Authorization", health.SERVICE, _SERVICES[1]))
+
+    def answer(message: bytes) -> Iterator[bytes]:
+        try:
+            request = ServerReflectionRequest.FromString(message)
+        except DecodeError as error:
+            raise RpcError(Status.INVALID_ARGUMENT, "no ServerReflectionRequest") from error
+        for response in servicer.ServerReflectionInfo(iter((request,)), None):  # type: ignore[arg-type] # it uses no context
+            yield response.SerializeToString()
+
+    return {f"/{service}/ServerReflectionInfo": answer for service in _SERVICES}
