@@ -53,6 +53,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "jwks": {"file": "keys.json"},
     },
     "anonymous": {},
+    "quota": {"limits": [{"name": "subject", "limit": "100/minute burst 10", "by": ["subject"]}]},
+    "risk": {},
     "rego": {"policies": ["policy.rego"], "decision": "p/allow"},
     "audit": {"to": "audit.log"},
 }

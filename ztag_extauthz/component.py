@@ -27,7 +27,7 @@ class Memory(Protocol):
         """Return the block: zeros after `initial` where it is new, else as the others left it."""
 
 
-def private_memory(_name: str, size: int, initial: bytes = b"") -> memoryview:
+def private_memory(name: str, size: int, initial: bytes = b"") -> memoryview:  # noqa: ARG001 - Memory's form
     """Return a new block that nobody else sees: for commands and tests that serve nothing."""
     return memoryview(bytearray(initial.ljust(size, b"\0")))
 

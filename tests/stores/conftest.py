@@ -79,4 +79,4 @@ def redis_cluster(tmp_path: Path) -> Iterator[int]:
 def _healthy(node: object) -> bool:
     state = node.execute_command("CLUSTER INFO")  # type: ignore[attr-defined]
     text = state if isinstance(state, dict) else dict(line.split(":") for line in state.decode().split())
-    return text["cluster_state"] == "ok" and text["cluster_known_nodes"] == "3"
+    return bool(text["cluster_state"] == "ok" and text["cluster_known_nodes"] == "3")

@@ -81,8 +81,8 @@ def test_a_shadow_counts_and_refuses_nothing() -> None:
     meter = Meter([0.0] * 1000)
     some = make_limits(Clock(), {**ROUTE, "shadow": True}, meter=meter)
     assert all(some.check(make_request()) is None for _ in range(5))
-    counted = {result: meter._cells[meter.series("ztag_limits", "admission", result)] for result in ("allowed", "shadow")}
-    assert counted == {"allowed": 5, "shadow": 2}
+    places = [meter.series("ztag_limits", "admission", result) for result in ("allowed", "shadow")]
+    assert [meter._cells[place] for place in places] == [5, 2]
 
 
 def test_a_daily_quota_begins_anew_at_midnight() -> None:

@@ -27,10 +27,10 @@ class AddressSet:
                 self._starts.append(start)
                 self._ends.append(end)
 
-    def __contains__(self, address: str) -> bool:
+    def __contains__(self, address: object) -> bool:
         """Whether the address, or the network that `traits.network` made of it, lies in the set."""
         try:
-            number = _number(ip_address(address.partition("/")[0]))
+            number = _number(ip_address(str(address).partition("/")[0]))
         except ValueError:
             return False
         place = bisect_right(self._starts, number) - 1

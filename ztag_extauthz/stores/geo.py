@@ -55,7 +55,7 @@ class AddressLists:
     def __init__(self, folder: Path, paths: Sequence[str]) -> None:
         self._lists: list[Watched[AddressSet]] = [Watched(folder / path, read_addresses, "addresses") for path in paths]
 
-    def __contains__(self, address: str) -> bool:
+    def __contains__(self, address: object) -> bool:
         return any(address in one.value for one in self._lists)
 
     async def start(self) -> None:

@@ -15,10 +15,6 @@ from numba.core import cgutils
 from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
-KERNELS = ("ztag_extauthz.stores.table", "ztag_extauthz.authorization.risk.kernel")
-"""Modules that compile when they are imported: each of their kernels states its signature."""
-
-
 Cells: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,16 +35,15 @@ def inlined(function: F) -> F:
     return part
 
 
-def warm(modules: tuple[str, ...] = KERNELS) -> None:
-    """Compile or load the kernels, one process at a time.
+def warm(module: str) -> None:
+    """Import a module of kernels: compile them, or load what another process compiled.
 
-    The supervisor does it before workers start. The lock makes two servers that start at once on a cold cache wait for
-    each other: processes that write numba's cache at the same time have crashed.
+    One process at a time: processes that wrote numba's cache at once have crashed, so two servers or workers that start
+    together on a cold cache wait for each other.
     """
     with (_cache_folder() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for module in modules:
-            import_module(module)
+        import_module(module)
 
 
 def _cache_folder() -> Path:

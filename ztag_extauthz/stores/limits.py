@@ -73,7 +73,10 @@ class Limits:
     """The limits of one stage, over all workers of this node."""
 
     def __init__(self, settings: LimitsSettings, resources: Resources, stage: str) -> None:
-        from ztag_extauthz.stores import table as kernels  # noqa: PLC0415 - numba: only where limits are set
+        from ztag_extauthz.stores.kernels import warm  # noqa: PLC0415 - numba: only where limits are set
+
+        warm("ztag_extauthz.stores.table")
+        from ztag_extauthz.stores import table as kernels  # noqa: PLC0415 - likewise
 
         self._settings = settings
         self._clock = resources.clock

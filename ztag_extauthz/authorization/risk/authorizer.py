@@ -18,7 +18,7 @@ from ztag_extauthz.authorization.risk.model import Band, Model, read_model
 from ztag_extauthz.authorization.risk.scorer import Assessment, Scorer
 from ztag_extauthz.authorization.risk.state import State, read_snapshot, write_snapshot
 from ztag_extauthz.errors import Mistake, SettingsError
-from ztag_extauthz.model import Allow, Context, Decision, Deny, Reason, Request, Stage, Verdict
+from ztag_extauthz.model import Allow, Context, Decision, Deny, Reason, Request, Verdict
 from ztag_extauthz.stores.digest import hasher
 from ztag_extauthz.stores.geo import AddressLists, Places
 from ztag_extauthz.stores.limits import limits
@@ -118,9 +118,8 @@ class Risk(Authorizer):
             if handle is not None:
                 self.scorer.learn(handle)
             self.scorer.outcome(request, decision.identity, decision.time, failed=False)
-        elif decision.stage is Stage.AUTHENTICATION and isinstance(decision.verdict, Deny):
-            if decision.verdict.reason is Reason.INVALID_CREDENTIALS:
-                self.scorer.outcome(request, None, decision.time, failed=True)
+        elif isinstance(decision.verdict, Deny) and decision.verdict.reason is Reason.INVALID_CREDENTIALS:
+            self.scorer.outcome(request, None, decision.time, failed=True)
 
     async def start(self) -> None:
         for part in (self._places, self._threats, self._model):

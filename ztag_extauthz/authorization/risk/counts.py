@@ -135,7 +135,8 @@ def surprise(fast: float, mid: float, slow: float) -> float:
     expected_mid = PRIOR_MID + slow * (TAU_MID / TAU_SLOW)
     over_fast = max(0.0, fast - expected_fast)
     over_mid = max(0.0, mid - expected_mid)
-    return math.log1p(max(over_fast * over_fast / expected_fast, over_mid * over_mid / expected_mid))
+    most: float = max(over_fast * over_fast / expected_fast, over_mid * over_mid / expected_mid)
+    return math.log1p(most)
 
 
 @inlined
@@ -233,7 +234,7 @@ def _estimate(longs: Longs, place: int) -> float:
     """Count linearly while some registers are empty, harmonically from there on."""
     zeros = _zeros(longs, place)
     if zeros > 4:
-        return REGISTERS * math.log(REGISTERS / zeros)
+        return float(REGISTERS * math.log(REGISTERS / zeros))
     total = 0.0
     for word in range(place, place + 3):
         for shift in range(0, 64, 4):
@@ -273,7 +274,7 @@ def _fade_failures(floats: Floats, ints: Ints, key: int, tick: int) -> int:
 def value_count(floats: Floats, ints: Ints, value: int, tick: int) -> float:
     """Return how often a value (an address, a browser …) was learned in the last weeks."""
     cell = _value_of(value)
-    return floats[cell] * fade(max(0, tick - ints[cell + 1]) * 0.1 / VALUE_TAU)
+    return float(floats[cell]) * fade(max(0, tick - ints[cell + 1]) * 0.1 / VALUE_TAU)
 
 
 @inlined

@@ -76,8 +76,10 @@ def read_model(path: Path) -> Model:
     if not isinstance(document, dict) or document.get("version") != VERSION:
         raise ValueError(f"no model of version {VERSION}: make one with `ztag risk calibrate`")
     weights, thresholds = document.get("weights"), document.get("thresholds")
-    if not isinstance(weights, dict) or set(weights) != set(SIGNALS):
-        raise ValueError(f"`weights` must have exactly these signals: {', '.join(SIGNALS)}")
+    if not isinstance(thresholds, dict) or not isinstance(weights, dict) or set(weights) != set(SIGNALS):
+        raise ValueError(
+            f"`thresholds` must be there, and `weights` must have exactly these signals: {', '.join(SIGNALS)}"
+        )
     try:
         model = Model(
             {signal: float(weights[signal]) for signal in SIGNALS},

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from ztag_extauthz.section import Seconds, Section
-from ztag_extauthz.stores.limits import LimitsSettings  # noqa: TC001 - pydantic reads it
-from ztag_extauthz.traits import TrustedProxies  # noqa: TC001 - likewise
+from ztag_extauthz.stores.limits import LimitsSettings
+from ztag_extauthz.traits import TrustedProxies
 
 if TYPE_CHECKING:
     from ztag_extauthz.authorization.risk.authorizer import Risk
