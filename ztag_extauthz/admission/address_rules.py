@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field, field_validator, model_validator
 
 from ztag_extauthz.admission.interface import Gate
-from ztag_extauthz.component import Readiness, Resources
+from ztag_extauthz.component import Resources
 from ztag_extauthz.model import Deny, Reason, Request
 from ztag_extauthz.section import Section
 from ztag_extauthz.stores.addresses import AddressSet
@@ -16,14 +16,16 @@ from ztag_extauthz.traits import TrustedProxies, client_address
 class AddressRulesSettings(Section):
     """Rules about the client's address. What is denied stays denied; where something is allowed, all else is denied."""
 
+    file_fields = ("deny_files", "databases")
+
     deny: tuple[str, ...] = ()
     """Networks: `203.0.113.0/24`, `2001:db8::/32` …"""
     deny_files: tuple[str, ...] = ()
-    """Files with a network a line, read again when they change."""
+    """Files with a network a line."""
     allow: tuple[str, ...] = ()
     """The only networks from which requests are accepted."""
     databases: tuple[str, ...] = ()
-    """MaxMind-format databases (country, city, ASN), read again when they change (extra `geo`)."""
+    """MaxMind-format databases (country, city, ASN) (extra `geo`)."""
     deny_countries: tuple[str, ...] = ()
     """ISO 3166-1 codes: `XX`."""
     allow_countries: tuple[str, ...] = ()
@@ -82,14 +84,3 @@ class AddressRules(Gate):
         if rules.allow_countries and place.country not in rules.allow_countries:
             return f"{address} is of {place.country or 'no known country'}"
         return ""
-
-    async def start(self) -> None:
-        await self._lists.start()
-        await self._places.start()
-
-    async def close(self) -> None:
-        await self._lists.close()
-        await self._places.close()
-
-    def readiness(self) -> tuple[Readiness, ...]:
-        return self._lists.readiness() + self._places.readiness()

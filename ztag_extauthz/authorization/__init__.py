@@ -6,6 +6,6 @@ from pydantic import Field
 
 from ztag_extauthz.authorization.quota import QuotaSettings
 from ztag_extauthz.authorization.rego import RegoSettings
-from ztag_extauthz.authorization.risk.settings import RiskSettings
+from ztag_extauthz.authorization.risk import RiskSettings
 
 AuthorizerSettings = Annotated[QuotaSettings | RiskSettings | RegoSettings, Field(discriminator="kind")]

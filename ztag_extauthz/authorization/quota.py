@@ -13,6 +13,8 @@ _ALLOW = Allow()
 class QuotaSettings(LimitsSettings):
     """Limits after authentication: by subject, issuer or claim."""
 
+    decides: ClassVar[bool] = False
+
     kind: Literal["quota"]
 
     def build(self, resources: Resources) -> "Quota":

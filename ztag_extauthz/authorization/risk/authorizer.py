@@ -17,18 +17,16 @@ from ztag_extauthz.authorization.risk.features import Features
 from ztag_extauthz.authorization.risk.model import Band, Model, read_model
 from ztag_extauthz.authorization.risk.scorer import Assessment, Scorer
 from ztag_extauthz.authorization.risk.state import State, read_snapshot, write_snapshot
-from ztag_extauthz.errors import Mistake, SettingsError
 from ztag_extauthz.model import Allow, Context, Decision, Deny, Reason, Request, Verdict
 from ztag_extauthz.stores.digest import hasher
-from ztag_extauthz.stores.geo import AddressLists, Places
+from ztag_extauthz.stores.geo import AddressLists, Places, usable
 from ztag_extauthz.stores.limits import limits
-from ztag_extauthz.stores.watched import Watched
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ztag_extauthz.authorization.risk.settings import RiskSettings
-    from ztag_extauthz.component import Readiness, Resources
+    from ztag_extauthz.authorization.risk import RiskSettings
+    from ztag_extauthz.component import Resources
 
 _IN_FLIGHT = 65_536
 """Requests whose decision is still awaited; more than a worker ever admits."""
@@ -44,24 +42,20 @@ class Risk(Authorizer):
         self._clock, self._meter = resources.clock, resources.meter
         self._bands = {band: resources.meter.series("ztag_risk", band) for band in Band}
         self._snapshot = resources.folder / settings.snapshot if settings.snapshot else None
-        self._state = State(resources.memory, _restore(self._snapshot))
-        self._places = Places(resources.folder, settings.databases)
-        self._threats = AddressLists(resources.folder, settings.threat_lists)
-        self._model = Watched(resources.folder / settings.model, read_model, "risk model") if settings.model else None
+        self._state = State(resources.memory, usable(read_snapshot, self._snapshot) if self._snapshot else b"")
+        places = Places(resources.folder, settings.databases)
+        threats = AddressLists(resources.folder, settings.threat_lists)
+        model = usable(read_model, resources.folder / settings.model) if settings.model else Model()
         self._limits = limits(settings.limits, resources, "authorization") if settings.limits else None
         features = Features(
-            hasher(self._state.seed), self._places, self._threats, settings.fingerprint_header, settings.trusted_proxies
+            hasher(self._state.seed), places, threats, settings.fingerprint_header, settings.trusted_proxies
         )
-        self.scorer = Scorer(self._state, features, self._model.value if self._model else Model())
-        self._used = self._model.value if self._model else None
+        self.scorer = Scorer(self._state, features, model)
         self._pending: dict[int, bytes] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:  # noqa: ARG002 - nothing is waited for
         now = self._clock()
-        if self._model is not None and self._model.value is not self._used:
-            self._used = self._model.value
-            self.scorer.use(self._used)
         found = self.scorer.assess(context.request, context.identity, now)
         self._meter.add(self._bands[found.band])
         if found.band is Band.LOW:
@@ -122,9 +116,6 @@ class Risk(Authorizer):
             self.scorer.outcome(request, None, decision.time, failed=True)
 
     async def start(self) -> None:
-        for part in (self._places, self._threats, self._model):
-            if part is not None:
-                await part.start()
         if self._snapshot is not None:
             self._tasks.append(asyncio.create_task(self._keep(self._snapshot)))
 
@@ -145,13 +136,8 @@ class Risk(Authorizer):
         if self._snapshot is not None:
             with suppress(OSError):
                 await asyncio.to_thread(write_snapshot, self._snapshot, self._state)
-        for part in (self._limits, self._model, self._threats, self._places):
-            if part is not None:
-                await part.close()
-
-    def readiness(self) -> tuple[Readiness, ...]:
-        model = (self._model.readiness(),) if self._model else ()
-        return (*self._places.readiness(), *self._threats.readiness(), *model)
+        if self._limits is not None:
+            await self._limits.close()
 
 
 def _allow(found: Assessment) -> Allow:
@@ -160,12 +146,3 @@ def _allow(found: Assessment) -> Allow:
 
 def _facts(found: Assessment) -> dict[str, object]:
     return {"score": round(found.score, 3), "band": found.band.value, "signals": found.top}
-
-
-def _restore(path: Path | None) -> bytes:
-    if path is None:
-        return b""
-    try:
-        return read_snapshot(path)
-    except (OSError, ValueError) as error:
-        raise SettingsError((Mistake("authorization.risk.snapshot", str(error)),)) from error

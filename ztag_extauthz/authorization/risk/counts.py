@@ -159,7 +159,7 @@ def count(floats: Floats, ints: Ints, key: int, tick: int) -> float:
 def ordinary(floats: Floats, key: int) -> float:
     """Return the key's count of what was learned as ordinary, some hours back."""
     one, two = cells_of(key)
-    return min(floats[one + SLOW], floats[two + SLOW])
+    return float(min(floats[one + SLOW], floats[two + SLOW]))
 
 
 @inlined

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -26,26 +27,28 @@ class Band(StrEnum):
     HIGH = "high"
 
 
-WEIGHTS: Mapping[str, float] = {
-    "address": 1.0,
-    "agent": 0.6,
-    "device": 0.8,
-    "account": 0.3,
-    "travel": 1.5,
-    "hour": 0.4,
-    "route": 0.3,
-    "burst_user_address": 0.9,
-    "burst_address_route": 0.7,
-    "burst_user_route": 0.7,
-    "burst_user": 0.9,
-    "burst_address": 0.7,
-    "users_of_address": 1.0,
-    "addresses_of_user": 1.2,
-    "failures_of_address": 1.8,
-    "failures_of_user": 1.5,
-    "token_age": 0.1,
-    "threat_list": 4.0,
-}
+WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {
+        "address": 1.0,
+        "agent": 0.6,
+        "device": 0.8,
+        "account": 0.3,
+        "travel": 1.5,
+        "hour": 0.4,
+        "route": 0.3,
+        "burst_user_address": 0.9,
+        "burst_address_route": 0.7,
+        "burst_user_route": 0.7,
+        "burst_user": 0.9,
+        "burst_address": 0.7,
+        "users_of_address": 1.0,
+        "addresses_of_user": 1.2,
+        "failures_of_address": 1.8,
+        "failures_of_user": 1.5,
+        "token_age": 0.1,
+        "threat_list": 4.0,
+    }
+)
 """Signals are log-likelihood ratios (or logarithms of how far something is over the usual); a weight below 1 says how
 much of it other signals have said already."""
 BIAS = -6.0

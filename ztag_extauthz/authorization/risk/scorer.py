@@ -56,12 +56,7 @@ class Scorer:
         self._row_view: MutableSequence[int] = _view(self._row)
         self._facts_view: MutableSequence[float] = _view(self._facts)
         self._signals_view: Sequence[float] = _view(self._signals)
-        self._numpy = np
-        self.use(model)
-
-    def use(self, model: Model) -> None:
-        """Score with this model from now on."""
-        self._model, self._weights = model, self._numpy.array(model.row(), self._numpy.float64)
+        self._model, self._weights = model, np.array(model.row(), np.float64)
 
     def assess(self, request: Request, identity: Identity | None, now: float) -> Assessment:
         """Count the request and return how risky it is; nothing is learned from it yet."""
