@@ -60,6 +60,8 @@ class World:
         self.systems = random.choice(SYSTEMS, (2, USERS), p=_zipf(SYSTEMS)) + 1
         self.second_device = random.random(USERS) < 0.6
         self.hour = random.normal(16, 3, USERS)
+        self.journey = np.where(random.random((DAYS, USERS)) < 0.003, random.choice(COUNTRIES, (DAYS, USERS)) + 1, 0)
+        self.updates = random.random(USERS)
         self.place = random.uniform(-60, 60, COUNTRIES + 1), random.uniform(-170, 170, COUNTRIES + 1)
 
     def _network(self, country: Ids, *, mobile: bool = False) -> Ids:
@@ -82,9 +84,9 @@ class World:
         mobile = (self.phone[user] > 0) & (random.random(count) < 0.35)
         network = np.where(mobile, self.phone[user], network)
         address = np.where(mobile, network * 10_000_000 + random.integers(0, 4096, count) + 5_000_000, address)
-        elsewhere, journey = random.random(count) < 0.003, random.random(count) < 0.003
+        elsewhere, journey = random.random(count) < 0.003, self.journey[day, user] > 0
         network = np.where(elsewhere, self._network(country), network)
-        country = np.where(journey, random.choice(COUNTRIES, count, p=_zipf(COUNTRIES)) + 1, country)
+        country = np.where(journey, self.journey[day, user], country)
         network = np.where(journey, self._network(country), network)
         address = np.where(elsewhere | journey, network * 10_000_000 + random.integers(0, 4_000_000, count), address)
         device = (self.second_device[user] & (random.random(count) < 0.3)).astype(np.int64)
@@ -127,7 +129,7 @@ class World:
         system: Ids,
         attacker: Ids,
     ) -> Logins:
-        version = ((time - START) / (WEEKS_OF_A_VERSION * 7 * 86_400)).astype(np.int64) + 1
+        version = ((time - START) / (WEEKS_OF_A_VERSION * 7 * 86_400) + self.updates[user]).astype(np.int64) + 1
         near = self.random.normal(0, 1.5, (2, len(user)))
         return Logins(
             time,

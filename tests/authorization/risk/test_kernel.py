@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.authorization.risk.twin import COLUMNS, Twin
-from ztag_extauthz.authorization.risk import counts, kernel
+from ztag_extauthz.authorization.risk import counts, kernel, profile
 from ztag_extauthz.authorization.risk.layout import (
     BIAS,
     FAILURES,
@@ -88,7 +88,7 @@ def collides_nowhere(pool: dict[str, list[int]]) -> bool:
     ]
     if len(set(counted)) < len(counted):
         return False
-    bits = dict(zip(COLUMNS[1:-1], (12, 10, 8, 10, 5, 4, 7), strict=True))
+    bits = dict(zip(COLUMNS[1:-1], (11, 9, 7, 10, 5, 4, 8), strict=True))
     kept = (
         [value >> 17 & (1 << bits[column]) - 1 for value in [0, *values]]
         for column, values in pool.items()
@@ -149,28 +149,29 @@ def test_equals_its_twin_on_ten_thousand_random_histories() -> None:
 
 
 def test_the_likelihood_ratio_is_the_papers_formula() -> None:
-    """Freeman et al.: p(x) / p(x | user), here written out from counts, to 1e-6."""
+    """Freeman et al.: p(x) / p(x | user) from counts, to 1e-6; without a country, which an attacker would look up."""
     one = Kernel()
-    names = dict.fromkeys(COLUMNS, 0)
-    home = names | {"user": 11 << 20, "address": 1 << 20, "network": 2 << 20, "country": 3 << 20, "route": 9 << 20}
+    home = dict.fromkeys(COLUMNS, 0) | {"user": 11 << 20, "address": 1 << 20, "network": 2 << 20, "route": 9 << 20}
     other = home | {"user": 12 << 20, "address": 7 << 20}
     facts = dict.fromkeys(FACTS, 0.0)
     for visit in range(6):
-        one.learn(home, facts | {"now": START + 100 * visit})
-        one.learn(other, facts | {"now": START + 100 * visit})
-    roaming = home | {"address": 99 << 20}
-    visits, users_visits, contexts = 12, 6, 1
-    for row, same in ((home, (6, 6, 6)), (roaming, (0, 6, 6))):
-        _, signals = one.observe(row, facts | {"now": START + 500})
-        everybody = ((6 if row is home else 0) + 1, 12 + 1, 12 + 1)
-        distinct = (2, 1, 1)
-        known = sum(
-            weight * (count / users_visits) / (shown / (visits + values + 1))
-            for weight, count, shown, values in zip((0.6, 0.3, 0.1), same, everybody, distinct, strict=True)
+        one.learn(home, facts | {"now": START + 60 * visit})
+        one.learn(other, facts | {"now": START + 60 * visit})
+    users_visits, contexts, everybodys_visits = 6, 1, 12
+    for address, same, shown in ((1 << 20, 6, 6), (99 << 20, 0, 0)):
+        place = profile.find_profile(one.longs, home["user"])
+        row, _ = one.arrays(home | {"address": address}, facts)
+        tick = counts.ticks(START + 300)
+        known = profile._known(*one.state, row, tick, place, float(users_visits), 0)
+        faded = sum(math.exp(-60 * age / (30 * 86_400)) for age in range(6))
+        levels = ((0.6, same, faded * shown / 6, 2), (0.3, 6, 2 * faded, 1))
+        expected = sum(
+            weight / 0.9 * (count / users_visits) / ((times + 1) / (everybodys_visits + values + 1))
+            for weight, count, times, values in levels
         )
         unseen = contexts / (users_visits + contexts)
-        expected = -math.log(unseen + (1 - unseen) * known)
-        assert signals["address"] == pytest.approx(min(6, max(-3, expected)), abs=2e-3)
+        ratio = 1 / (unseen + (1 - unseen) * expected)
+        assert profile._ratio(float(users_visits), float(contexts), known) == pytest.approx(math.log(ratio), abs=1e-6)
 
 
 def test_the_three_signals_that_add_most_are_named() -> None:
