@@ -10,7 +10,7 @@ targeted    knows country, browser, system and device exactly: a residential pro
             their share, which may by chance be the victim's own
 """
 
-from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -44,7 +44,8 @@ class Logins(Struct):
 
 def _zipf(count: int, power: float = 1.0) -> NDArray[np.float64]:
     shares = 1.0 / np.arange(1, count + 1) ** power
-    return shares / shares.sum()
+    total: NDArray[np.float64] = shares / shares.sum()
+    return total
 
 
 class World:
@@ -78,7 +79,10 @@ class World:
         user = random.integers(0, USERS, count)
         day = random.integers(0, DAYS, count)
         time = START + day * 86_400.0 + (self.hour[user] + random.normal(0, 2, count)) % 24 * 3600
-        country, network = self.country[user].copy(), np.where(random.random(count) < 0.7, self.home[user], self.second[user])
+        country, network = (
+            self.country[user].copy(),
+            np.where(random.random(count) < 0.7, self.home[user], self.second[user]),
+        )
         lease = day // random.integers(7, 60, USERS)[user]
         address = network * 10_000_000 + user * 64 + lease
         mobile = (self.phone[user] > 0) & (random.random(count) < 0.35)
@@ -151,7 +155,7 @@ def stream(seed: int = 1, attacks: int = 2000) -> Logins:
     """Return users and attackers together, in the order of time."""
     world = World(seed)
     parts = [world.benign(), *(world.attacks(kind, attacks) for kind in (1, 2, 3))]
-    columns: Mapping[str, NDArray[np.generic]] = {
+    columns: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts]) for name in Logins.__struct_fields__
     }
     order = np.argsort(columns["time"], kind="stable")

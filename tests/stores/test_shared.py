@@ -3,7 +3,7 @@
 import fcntl
 import multiprocessing
 import pickle
-from multiprocessing.queues import SimpleQueue
+from multiprocessing.queues import SimpleQueue  # noqa: TC003 - as plain as in any other test
 from pathlib import Path
 
 from ztag_extauthz.stores.shared import SharedMemory, shared_memory

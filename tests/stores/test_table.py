@@ -5,7 +5,7 @@ import random
 import time
 from dataclasses import dataclass
 from itertools import pairwise
-from multiprocessing.queues import SimpleQueue
+from multiprocessing.queues import SimpleQueue  # noqa: TC003 - as plain as in any other test
 from pathlib import Path
 
 import numpy as np

@@ -193,7 +193,7 @@ def test_batch_equals_single() -> None:
     rows, facts = (np.stack(columns) for columns in zip(*arrays, strict=True))
     ended = np.array([source.choice([-1, 0, 1]) for _ in log], np.int8)
     signals, scores = np.zeros((len(log), BIAS)), np.zeros(len(log))
-    kernel.observe_many(*batch.state, rows, facts, batch.weights, ended, 0.5, signals, scores)
+    kernel.observe_many(*batch.state, rows, facts, batch.weights, ended, np.zeros_like(ended), 0.5, signals, scores)
     for turn, (row, fact) in enumerate(log):
         score, _ = single.observe(row, fact)
         assert score == scores[turn]

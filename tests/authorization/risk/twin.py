@@ -1,4 +1,4 @@
-"""The risk kernel once more: slow, in dictionaries that never collide, written from the description and not the code."""
+"""The risk kernel once more: slow, in dictionaries that never collide, after the description and not the code."""
 
 import math
 from dataclasses import dataclass, field
