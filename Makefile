@@ -10,6 +10,8 @@ RUN := $(VENV)/bin/python
 LOCK := requirements.lock
 READY := $(VENV)/ready
 FILES := ztag_extauthz tests loadtest proto
+# uv trusts the authorities of the machine, as pip does.
+export UV_SYSTEM_CERTS := 1
 
 .PHONY: help
 help: ## List the targets

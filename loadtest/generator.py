@@ -144,7 +144,8 @@ class Connection:
         self._unread = data[at:]
 
     def _take(self, kind: int, flags: int, stream: int, payload: bytes, now: float) -> None:
-        if kind == _RST or (kind == _HEADERS and flags & _END_STREAM):
+        # A refused stream may be reset after its answer, so it is counted once.
+        if (kind == _RST or (kind == _HEADERS and flags & _END_STREAM)) and stream in self._started:
             self._latencies.append(now - self._started.pop(stream))
             self._failed += kind == _RST or not _is_ok(payload)
         elif kind == _WINDOW and stream == 0:

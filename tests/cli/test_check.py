@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,9 @@ import yaml
 from typer.testing import Result
 
 from tests.cli.conftest import Site
+from ztag_extauthz.cli.check import _print, _request
+from ztag_extauthz.cli.common import load_settings, resources_for
+from ztag_extauthz.cli.trace import trace
 
 
 @pytest.fixture
@@ -103,3 +107,14 @@ def test_nothing_is_reported(run: Callable[..., Result], site: Site) -> None:
     """A question is no request: the audit log on stdout stays empty."""
     result = run("check", "--config", site.config, "--path", "/health")
     assert json.loads(result.stdout)["outcome"] == "allow"
+
+
+def test_a_terminal_gets_a_table(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    text = json.dumps(_request("GET", "/health", "shop.example", [], "", ""))
+    found = trace(load_settings(Path(site.config)), resources_for(site.folder), text, 10.0)
+    _print(found, show_input=True)
+    printed = capsys.readouterr().out
+    assert printed.startswith("allow  anonymous: allowed by rego")
+    assert "authorization" in printed
+    assert "okResponse" in printed
+    assert '"parsed_path"' in printed

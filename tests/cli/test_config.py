@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+import pytest
 import yaml
 from typer.testing import Result
 
@@ -10,8 +11,9 @@ from tests.cli.conftest import Site
 from ztag_extauthz.settings.reference import reference
 
 
-def test_a_good_configuration_is_valid(run: Callable[..., Result], site: Site) -> None:
-    result = run("config", "validate", "--config", site.config)
+@pytest.mark.parametrize("option", [["--config"], ["-c"], []])
+def test_a_good_configuration_is_valid(run: Callable[..., Result], site: Site, option: list[str]) -> None:
+    result = run("config", "validate", *option, site.config)
     assert (result.exit_code, result.stdout) == (0, f"{site.config}: valid\n")
 
 

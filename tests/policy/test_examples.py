@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 
-from ztag_extauthz.authorization.regorus_engine import RegorusEngine
+from ztag_extauthz.authorization.embedded import Embedded
 
 ROOT = Path(__file__).parents[2]
 FILES = {path.name: path.read_text() for path in (ROOT / "policy/envoy").glob("*.rego")}
@@ -19,5 +19,5 @@ def test_there_are_tests() -> None:
 
 @pytest.mark.parametrize("name", TESTS)
 def test_policy(name: str) -> None:
-    engine = RegorusEngine(FILES, {}, f"envoy/authz_test/{name}")
+    engine = Embedded(FILES, {}, f"envoy/authz_test/{name}")
     assert engine.evaluate({}, monotonic() + 30) is True

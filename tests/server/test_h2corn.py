@@ -1,10 +1,13 @@
 """What only this engine does, as gRPC's own layer is ours here; the body for both is in `test_engine.py`."""
 
+import contextlib
 from collections.abc import Iterator
+from typing import Any
 
+import grpc
 import pytest
 
-from tests.server.client import Answer, RawClient
+from tests.server.client import Answer, RawClient, channel, check
 from tests.server.parts import Running, running
 from ztag_extauthz.server.framing import frame
 
@@ -86,3 +89,22 @@ def test_s34_a_flood_of_resets_ends_the_connection_and_not_the_server(server: Ru
                 break
         assert client.goaway() == 11
     assert ask(server, frame(b"one")).status == 0
+
+
+def test_never_5_requests_above_the_bound_are_refused_before_they_wait() -> None:
+    with running("h2corn", max_in_flight=8) as server, channel(server.address, None) as opened:
+        calls = [check(opened).future(b"wait", timeout=10) for _ in range(40)]
+        refused = [made for made in calls if _code_when_refused(made) is grpc.StatusCode.UNAVAILABLE]
+        server.do(server.script.release.set)
+        answered = [made.result() for made in calls if made not in refused]
+    assert answered == [b"answer to wait"] * 8
+
+
+def _code_when_refused(made: Any) -> grpc.StatusCode | None:
+    """Return a refusal's code; None for a call that still waits while nobody releases it."""
+    with contextlib.suppress(grpc.FutureTimeoutError):
+        made.exception(timeout=0.5)
+        code = made.code()
+        assert isinstance(code, grpc.StatusCode)
+        return code
+    return None

@@ -2,39 +2,28 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from enum import Enum
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-
-class Undefined(Enum):
-    """The type of `UNDEFINED`: a decision that no rule gives a value, which is neither null nor false."""
-
-    UNDEFINED = "undefined"
-
-
-UNDEFINED: Literal[Undefined.UNDEFINED] = Undefined.UNDEFINED
-
-Value: TypeAlias = Any
-"""A JSON value; a Rego set may be a Python set."""
+from ztag_extauthz.rego.values import Value
 
 
 class PolicyEngine(ABC):
     """Compiled policies with their data, and the one decision that they are asked for."""
 
     @abstractmethod
-    def evaluate(self, document: Mapping[str, Any], deadline: float) -> Value | Literal[Undefined.UNDEFINED]:
-        """Return the decision for an `input` document.
+    def evaluate(self, document: Value, deadline: float) -> Value:
+        """Return the decision for an `input` document, `rego.UNDEFINED` where no rule gives it a value.
 
-        The document's numbers are `int`, `float` or `decimal.Decimal`; `deadline` is in seconds of `time.monotonic`.
-        Raises `EvaluationError` where the policy fails, `DeadlineError` where it is too late.
+        Both are values of `rego/values.py`; `deadline` is in seconds of `time.monotonic`. Raises `EvaluationError`
+        where the policy fails, `DeadlineError` where it is too late.
         """
 
 
 def load(modules: Mapping[str, str], data: Mapping[str, Any], decision: str) -> PolicyEngine:
     """Compile policies (Rego text by file name) with their data; raises `PolicyError` with every mistake found."""
-    from ztag_extauthz.authorization.regorus_engine import RegorusEngine  # noqa: PLC0415 - heavy
+    from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
 
-    return RegorusEngine(modules, data, decision)
+    return Embedded(modules, data, decision)
 
 
 def decision_path(decision: str) -> tuple[str, ...]:

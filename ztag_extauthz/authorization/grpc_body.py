@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 
 from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.errors import Mistake, PolicyError
+from ztag_extauthz.rego.documents import from_python
 
 _PREFIX = struct.Struct(">BI")
 _REMEDY = "make it with protoc --include_imports --descriptor_set_out"
@@ -61,6 +62,6 @@ class ProtoDescriptor:
             return None
         try:
             message = message_factory.GetMessageClass(called.input_type).FromString(encoded)
-            return json_format.MessageToDict(message, descriptor_pool=self._pool)
+            return from_python(json_format.MessageToDict(message, descriptor_pool=self._pool))
         except (DecodeError, TypeError, ValueError, RecursionError):
             raise ParseError("the gRPC message cannot be read") from None

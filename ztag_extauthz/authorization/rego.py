@@ -73,11 +73,17 @@ class Rego(Authorizer):
         self._policy = policy
         self._descriptor = descriptor
         self._parse_body = not settings.skip_request_body_parse
+        self._identities = opa_input.Identities()
         self._readiness = Readiness(f"policy {settings.decision}", ready=True, updated_at=loaded_at)
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:
         try:
-            document = opa_input.build(context, self._descriptor, parse_body=self._parse_body)
+            document = opa_input.build(
+                context,
+                self._descriptor,
+                parse_body=self._parse_body,
+                identity=self._identities.document(context.identity),
+            )
         except opa_input.ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")

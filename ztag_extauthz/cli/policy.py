@@ -1,6 +1,5 @@
 """`ztag policy`: try policies without a server."""
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,8 +57,9 @@ def _documents(file: str, *, lines: bool) -> Iterator[tuple[str, str]]:
 
 
 def _answer(ask: Any, text: str, place: str) -> int:
-    from ztag_extauthz.authorization.engine import UNDEFINED as NO_VALUE
     from ztag_extauthz.errors import CheckError
+    from ztag_extauthz.rego.documents import dumps
+    from ztag_extauthz.rego.values import UNDEFINED as NO_VALUE
 
     try:
         value = ask(_parse(text), monotonic() + SECONDS)
@@ -69,19 +69,14 @@ def _answer(ask: Any, text: str, place: str) -> int:
     if value is NO_VALUE:
         print(f"{place}: undefined", file=sys.stderr)
         return UNDEFINED
-    print(json.dumps(value, default=_plain, separators=(",", ":")))
+    print(dumps(value, escape_html=False))
     return 0
 
 
 def _parse(text: str) -> dict[str, Any]:
-    document = json.loads(text)
+    from ztag_extauthz.rego.documents import loads
+
+    document: dict[str, Any] = loads(text)
     if not isinstance(document, dict):
         raise ValueError("the input is no JSON object")  # noqa: TRY004 - told like any other unreadable input
     return document
-
-
-def _plain(value: Any) -> Any:
-    """Return a set as a sorted list, as OPA prints it."""
-    if isinstance(value, set | frozenset):
-        return sorted(value, key=lambda entry: json.dumps(entry, sort_keys=True, default=_plain))
-    raise TypeError(type(value).__name__)

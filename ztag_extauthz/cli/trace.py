@@ -13,6 +13,7 @@ from ztag_extauthz.component import Resources
 from ztag_extauthz.envoy import Encoder, decode
 from ztag_extauthz.envoy.protojson import check_request, check_response
 from ztag_extauthz.model import Allow, Context, Decision, Failed, Request, Stage
+from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.reporting.record import full, outcome_of, to_json
 from ztag_extauthz.server.core import STATUSES, Status
 from ztag_extauthz.settings import Settings
@@ -121,5 +122,5 @@ def _policy_input(request: Request, decision: Decision) -> dict[str, Any] | None
         document = opa_input.build(Context(request, decision.identity, decision.facts))
     except opa_input.ParseError:
         return None
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
+    plain: dict[str, Any] = json.loads(dumps(document))
     return plain

@@ -44,8 +44,7 @@ def run(*, keep: bool) -> int:
         status.stop()
         _show(console, stack, outcomes)
         if keep:
-            _explain(console, stack)
-            _wait_for_interrupt()
+            _leave_running(console, stack)
     return sum(not outcome.as_expected for outcome in outcomes)
 
 
@@ -119,10 +118,11 @@ def _explain(console: Console, stack: Stack) -> None:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
-def _wait_for_interrupt() -> None:
-    """Wait for Ctrl-C or SIGTERM, and return so that everything is ended in order."""
+def _leave_running(console: Console, stack: Stack) -> None:
+    """Say how to go on, and return at Ctrl-C or SIGTERM so that everything is ended in order."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        _explain(console, stack)
         while True:
             signal.pause()
     except KeyboardInterrupt:

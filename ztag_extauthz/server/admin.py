@@ -1,6 +1,7 @@
 """The admin listener, plain HTTP: `/livez`, `/readyz`, `/metrics`, `/version`."""
 
 import json
+import platform
 from collections.abc import Awaitable, Callable, MutableMapping, MutableSequence, Sequence
 from typing import Any, TypeAlias
 
@@ -21,15 +22,16 @@ _TEXT = "text/plain; charset=utf-8"
 class Admin:
     """The ASGI application."""
 
-    def __init__(self, members: Sequence[Member], own_cells: MutableSequence[float]) -> None:
+    def __init__(self, members: Sequence[Member], own_cells: MutableSequence[float], engine: str) -> None:
         self.draining = False
+        version = {"name": "ztag", "version": __version__, "engine": engine, "python": platform.python_version()}
         self._members = members
         self._own_cells = own_cells
         self._routes: dict[str, Callable[[str], Answer]] = {
             "/livez": lambda _: (200, _TEXT, b"ok\n"),
             "/readyz": lambda _: self._ready(),
             "/metrics": self._metrics,
-            "/version": lambda _: (200, _JSON, _document({"name": "ztag", "version": __version__})),
+            "/version": lambda _: (200, _JSON, _document(version)),
         }
 
     async def __call__(

@@ -53,8 +53,9 @@ class ServerSettings(Section):
     """The largest CheckRequest; a larger one is refused with RESOURCE_EXHAUSTED."""
     default_deadline: Seconds = 1.0
     """Seconds for a request whose caller sets no `grpc-timeout`."""
-    drain_delay: float = Field(default=0.0, ge=0)
-    """Seconds between SIGTERM (health: NOT_SERVING) and the closing of the listeners, for Envoys that check health."""
+    drain_delay: float = Field(default=0.25, ge=0)
+    """Seconds between SIGTERM (health: NOT_SERVING) and the closing of the listeners: what is on its way arrives, and
+    Envoys that check health turn away."""
     drain_timeout: Seconds = 10.0
     """Seconds that requests under way have after the listeners closed."""
     reflection: bool = False

@@ -92,6 +92,9 @@ def _check_tls(listen: ListenSettings) -> Iterator[Finding]:
     if listen.tls and listen.tls.allowed_clients and listen.tls.client_ca is None:
         remedy = "add listen.tls.client_ca: without it no client shows a certificate"
         yield ("listen", "tls", "allowed_clients"), "needs client_ca", remedy
+    if listen.tls and listen.grpc.startswith(UNIX):
+        remedy = "leave listen.tls out: the permissions of the socket's file say who may connect"
+        yield ("listen", "tls"), "there is no TLS on a UNIX socket", remedy
 
 
 def _check_authentication(entries: Sequence[Any]) -> Iterator[Finding]:
