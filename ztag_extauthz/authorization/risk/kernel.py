@@ -179,7 +179,8 @@ def outcome(longs: Longs, floats: Floats, ints: Ints, row: Longs, now: float, fa
 
 
 @kernel(
-    f"void({_STATE}, int64[:, ::1], float64[:, ::1], float64[::1], int8[::1], int8[::1], float64, float64[:, ::1], float64[::1])"
+    f"void({_STATE}, int64[:, ::1], float64[:, ::1], float64[::1], int8[::1], int8[::1], float64, "
+    "float64[:, ::1], float64[::1])"
 )
 def observe_many(
     longs: Longs,
