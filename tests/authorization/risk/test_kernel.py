@@ -112,7 +112,7 @@ def loudest(signals: dict[str, float]) -> float:
 
 def test_equals_its_twin_on_ten_thousand_random_histories() -> None:
     """Users, addresses, pauses from nothing to days, outcomes, and what is learned or not: all at random."""
-    source = random.Random(3)
+    source = random.Random(3)  # noqa: S311
     histories = 0
     while histories < 10_000:
         pool = pools(source)
@@ -175,7 +175,7 @@ def test_the_likelihood_ratio_is_the_papers_formula() -> None:
 
 
 def test_the_three_signals_that_add_most_are_named() -> None:
-    one, source = Kernel(), random.Random(5)
+    one, source = Kernel(), random.Random(5)  # noqa: S311
     pool = pools(source)
     for turn in range(300):
         row, facts = random_request(source, pool, START + turn * 7)
@@ -186,7 +186,7 @@ def test_the_three_signals_that_add_most_are_named() -> None:
 
 
 def test_batch_equals_single() -> None:
-    source = random.Random(2)
+    source = random.Random(2)  # noqa: S311
     pool, single, batch = pools(source), Kernel(), Kernel()
     log = [random_request(source, pool, START + turn * 3.0) for turn in range(400)]
     arrays = [single.arrays(row, facts) for row, facts in log]
@@ -208,7 +208,7 @@ def test_batch_equals_single() -> None:
 
 def test_a_flood_cannot_make_itself_ordinary() -> None:
     """Even if every request of it were allowed, what is unusual now is not learned as usual."""
-    one, source = Kernel(), random.Random(8)
+    one, source = Kernel(), random.Random(8)  # noqa: S311
     row, facts = random_request(source, pools(source), START)
     for turn in range(20_000):
         _, signals = one.observe(row, facts | {"now": START + turn * 0.01})
@@ -218,7 +218,7 @@ def test_a_flood_cannot_make_itself_ordinary() -> None:
 
 def test_slow_poisoning_is_flagged_before_ten_times_the_usual_rate() -> None:
     """A rate that doubles every ten minutes, for six hours: unusual long before it is ten times what it was."""
-    one, source = Kernel(), random.Random(9)
+    one, source = Kernel(), random.Random(9)  # noqa: S311
     row, facts = random_request(source, pools(source), START)
     usual, now = 0.2, START
     while now < START + 12 * 3600:
@@ -238,7 +238,7 @@ def test_slow_poisoning_is_flagged_before_ten_times_the_usual_rate() -> None:
 
 def test_no_history_makes_a_number_that_is_none() -> None:
     """Time that goes back, places at the poles, ages that are absurd."""
-    one, source = Kernel(), random.Random(10)
+    one, source = Kernel(), random.Random(10)  # noqa: S311
     pool = pools(source)
     for _ in range(2000):
         row, facts = random_request(source, pool, START + source.uniform(-1e6, 1e6))

@@ -108,9 +108,8 @@ class Risk(Authorizer):
     def learn(self, request: Request, decision: Decision) -> None:
         """Learn what was allowed; count credentials that were refused."""
         handle = self._pending.pop(id(request), None)
-        if isinstance(decision.verdict, Allow):
-            if handle is not None:
-                self.scorer.learn(handle)
+        if isinstance(decision.verdict, Allow) and handle is not None:
+            self.scorer.learn(handle)
             self.scorer.outcome(request, decision.identity, decision.time, failed=False)
         elif isinstance(decision.verdict, Deny) and decision.verdict.reason is Reason.INVALID_CREDENTIALS:
             self.scorer.outcome(request, None, decision.time, failed=True)

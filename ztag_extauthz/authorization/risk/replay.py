@@ -99,9 +99,10 @@ def replay(entries: Iterable[Entry], scorer: Scorer, learn_below: float) -> Iter
     for entry in entries:
         assessment = scorer.assess(entry.request, entry.identity, entry.time)
         yield Scored(entry, assessment, scorer.contributions())
-        if entry.allowed and assessment.score < learn_below:
+        learned = entry.allowed and assessment.score < learn_below
+        if learned:
             scorer.learn(assessment.handle)
-        if entry.allowed or entry.failed:
+        if learned or entry.failed:
             scorer.outcome(entry.request, entry.identity, entry.time, failed=entry.failed)
 
 
