@@ -37,20 +37,35 @@ lint: $(READY) ## ruff, ruff format, mypy --strict
 	$(RUN) -m mypy
 
 .PHONY: bench
-bench: $(READY) ## What each stage costs, and the whole against a constant answer on the same engine
+bench: $(READY) ## What each stage costs, the whole against a constant answer, and policies against opa (OPA=path)
 	$(RUN) -m loadtest.bench
+	$(RUN) -m loadtest.rego_bench
 
 .PHONY: contract
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
 	$(RUN) -m loadtest.contract
+
+.PHONY: peers
+peers: $(READY) ## ztag beside a real opa-envoy-plugin: throughput, latency, CPU (needs Go)
+	$(RUN) -m loadtest.peers
+
+.PHONY: examples
+examples: $(READY) ## The tests of policy/ by the real opa, too, and its check and fmt (OPA=path)
+	$(RUN) -m loadtest.conformance.examples
+
+.PHONY: conformance
+conformance: $(READY) ## Compare the Rego engine with OPA: its cases, random and mutated policies (needs Go)
+	$(RUN) -m loadtest.conformance.cases
+	$(RUN) -m loadtest.conformance.oracle
 
 .PHONY: proto
 proto: $(READY) ## Generate the protobuf classes
 	$(RUN) proto/generate.py
 
 .PHONY: docs
-docs: $(READY) ## Write what is made of the code: docs/configuration.md, envoy/
+docs: $(READY) ## Write what is made of the code: docs/configuration.md, parts of docs/rego.md, envoy/
 	$(RUN) -m ztag_extauthz config reference > docs/configuration.md
+	$(RUN) -m tests.rego_page
 	$(RUN) -m ztag_extauthz wire envoy --config envoy/ztag.yaml --full --body-bytes 8192 --host ztag \
 		--upstream upstream:8080 > envoy/envoy.yaml
 

@@ -69,7 +69,7 @@ class Pipeline:
             raise ValueError("without an authenticator and an authorizer there is nobody to say no")
         self._gates = gates
         self._authenticators = authenticators
-        self._authorizers = authorizers
+        self.authorizers = authorizers
         self._reporters = reporters
         self._learners = [kind for kind in authorizers if type(kind).learn is not Authorizer.learn]
         self._clock = clock
@@ -128,7 +128,7 @@ class Pipeline:
 
     async def _authorize(self, request: Request, identity: Identity, deadline: float, trail: _Trail) -> Verdict:
         allows: list[Allow] = []
-        for authorizer in self._authorizers:
+        for authorizer in self.authorizers:
             trail.decided_by = authorizer.kind
             verdict = await authorizer.authorize(Context(request, identity, trail.facts), deadline)
             if isinstance(verdict, Deny):

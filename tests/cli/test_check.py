@@ -118,3 +118,29 @@ def test_a_terminal_gets_a_table(site: Site, capsys: pytest.CaptureFixture[str])
     assert "authorization" in printed
     assert "okResponse" in printed
     assert '"parsed_path"' in printed
+
+
+def test_what_the_policy_read_is_told_with_its_values(
+    check: Callable[..., tuple[int, dict[str, Any]]], site: Site
+) -> None:
+    _, told = check("--path", "/orders", "-H", f"authorization: Bearer {site.token()}")
+    (policy,) = told["policies"]
+    assert policy["reads"]["input.identity.kind"] == "jwt"
+    assert policy["reads"]["input.parsed_path"] == ["orders"]
+    assert policy["reads"]["input.parsed_query.region"] == "(undefined)"
+    assert any("data.envoy.authz.allow" in line for line in policy["explanation"])
+
+
+def test_never_6_headers_that_a_policy_reads_are_masked(
+    check: Callable[..., tuple[int, dict[str, Any]]], site: Site
+) -> None:
+    (site.folder / "headers.rego").write_text(
+        "package envoy.authz\n\nresult if input.attributes.request.http.headers.authorization\n"
+    )
+    settings = yaml.safe_load((site.folder / "ztag.yaml").read_text())
+    settings["authorization"][0]["policies"] = ["headers.rego"]
+    (site.folder / "ztag.yaml").write_text(yaml.safe_dump(settings))
+    _, told = check("--path", "/orders", "-H", f"authorization: Bearer {site.token()}")
+    (policy,) = told["policies"]
+    assert policy["reads"] == {"input.attributes.request.http.headers.authorization": "(masked)"}
+    assert site.token() not in json.dumps(policy)

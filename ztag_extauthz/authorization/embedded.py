@@ -9,6 +9,8 @@ from ztag_extauthz.errors import DeadlineError, EvaluationError, Mistake, Policy
 from ztag_extauthz.rego import errors as rego
 from ztag_extauthz.rego.documents import from_python
 from ztag_extauthz.rego.engine import compile_policy
+from ztag_extauthz.rego.explain import Explanation
+from ztag_extauthz.rego.reads import Reads
 from ztag_extauthz.rego.values import Value
 
 
@@ -22,9 +24,7 @@ class Embedded(PolicyEngine):
             policy = compile_policy(modules, _base(data), entry_points=(point,))
         except rego.PolicyError as error:
             raise PolicyError(tuple(map(_mistake, error.mistakes))) from None
-        if not policy.defines(point):
-            known = ", ".join(policy.packages()) or "none"
-            raise PolicyError((Mistake(f"decision {decision}", "no rule defines it", f"packages: {known}"),))
+        self._policy, self._point = policy, point
         self._ask = policy.decision(point).evaluate
 
     def evaluate(self, document: Value, deadline: float) -> Value:
@@ -41,6 +41,15 @@ class Embedded(PolicyEngine):
             ) from None
 
 
+    def reads(self) -> Reads:
+        """Return what of the input and the data the decision can depend on."""
+        return self._policy.reads(self._point)
+
+    def explain(self, document: Value) -> Explanation:
+        """Return which rules were tried for an `input` document, and where each of them failed."""
+        return self._policy.explain(self._point, document)
+
+
 def _base(data: Mapping[str, Any]) -> Value:
     try:
         return from_python(data)
@@ -50,5 +59,5 @@ def _base(data: Mapping[str, Any]) -> Value:
 
 def _mistake(mistake: rego.Mistake) -> Mistake:
     what = f"{mistake.message}\n    {mistake.source.strip()}" if mistake.source.strip() else mistake.message
-    place = f"{mistake.file}:{mistake.line}:{mistake.column}" if mistake.line else mistake.file or "policies"
+    place = f"{mistake.file}:{mistake.line}:{mistake.column}" if mistake.line else mistake.file or "decision"
     return Mistake(place, what, mistake.remedy)

@@ -1,10 +1,13 @@
 """What a Rego engine has to be able to do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ztag_extauthz.rego.values import Value
+
+if TYPE_CHECKING:
+    from ztag_extauthz.rego.explain import Explanation
+    from ztag_extauthz.rego.reads import Reads
 
 
 class PolicyEngine(ABC):
@@ -18,12 +21,13 @@ class PolicyEngine(ABC):
         where the policy fails, `DeadlineError` where it is too late.
         """
 
+    @abstractmethod
+    def reads(self) -> "Reads":
+        """Return what of the input and the data the decision can depend on."""
 
-def load(modules: Mapping[str, str], data: Mapping[str, Any], decision: str) -> PolicyEngine:
-    """Compile policies (Rego text by file name) with their data; raises `PolicyError` with every mistake found."""
-    from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
-
-    return Embedded(modules, data, decision)
+    @abstractmethod
+    def explain(self, document: Value) -> "Explanation":
+        """Evaluate once more, and return which rules were tried and where each of them failed."""
 
 
 def decision_path(decision: str) -> tuple[str, ...]:

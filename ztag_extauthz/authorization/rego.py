@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from ztag_extauthz.authorization import bundle, engine, opa_input, opa_result
+from ztag_extauthz.authorization import bundle, opa_input, opa_result
 from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer
@@ -51,8 +51,10 @@ class RegoSettings(Section):
 
     def build(self, resources: Resources) -> "Rego":
         """Load the policies; raises `PolicyError` with every mistake."""
+        from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
+
         loaded = bundle.load(self.policies, resources.folder)
-        policy = engine.load(loaded.modules, loaded.data, self.decision)
+        policy = Embedded(loaded.modules, loaded.data, self.decision)
         descriptor = _descriptor(self.proto_descriptor, resources.folder)
         return Rego(self, policy, descriptor, resources.clock())
 
@@ -70,7 +72,7 @@ class Rego(Authorizer):
         self, settings: RegoSettings, policy: PolicyEngine, descriptor: ProtoDescriptor | None, loaded_at: float
     ) -> None:
         self._settings = settings
-        self._policy = policy
+        self.policy = policy
         self._descriptor = descriptor
         self._parse_body = not settings.skip_request_body_parse
         self._identities = opa_input.Identities()
@@ -87,7 +89,7 @@ class Rego(Authorizer):
         except opa_input.ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
-        verdict = opa_result.interpret(self._policy.evaluate(document, deadline))
+        verdict = opa_result.interpret(self.policy.evaluate(document, deadline))
         if self._settings.dry_run and isinstance(verdict, Deny):
             return Allow(metadata=verdict.metadata, shadowed=verdict)
         return verdict

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
@@ -9,12 +10,17 @@ import msgspec
 from msgspec import Struct
 
 from ztag_extauthz.authorization import opa_input
+from ztag_extauthz.authorization.interface import Authorizer
+from ztag_extauthz.authorization.rego import Rego
 from ztag_extauthz.component import Resources
 from ztag_extauthz.envoy import Encoder, decode
 from ztag_extauthz.envoy.protojson import check_request, check_response
 from ztag_extauthz.model import Allow, Context, Decision, Failed, Request, Stage
 from ztag_extauthz.rego.documents import dumps
-from ztag_extauthz.reporting.record import full, outcome_of, to_json
+from ztag_extauthz.rego.reads import InputPath, Reads
+from ztag_extauthz.rego.runtime import lookup
+from ztag_extauthz.rego.values import UNDEFINED, Value
+from ztag_extauthz.reporting.record import full, is_secret, outcome_of, to_json
 from ztag_extauthz.server.core import STATUSES, Status
 from ztag_extauthz.settings import Settings
 from ztag_extauthz.wiring import build
@@ -30,6 +36,14 @@ class Row(Struct, frozen=True):
     microseconds: float
 
 
+class PolicyView(Struct, frozen=True):
+    """What one policy looked at, and which rules it tried."""
+
+    reads: dict[str, Any]
+    """The parts of the input that the decision can depend on, and their values in this request; secrets are masked."""
+    explanation: tuple[str, ...]
+
+
 class Trace(Struct, frozen=True):
     """A decision, its way, and what Envoy would be told."""
 
@@ -40,12 +54,17 @@ class Trace(Struct, frozen=True):
     """The record, `proto/ztag/v1/decision.proto`."""
     envoy: dict[str, Any]
     """The CheckResponse, or `{"grpcStatus": …, "message": …}`."""
+    policies: tuple["PolicyView", ...]
+    """One for each policy that was asked."""
     policy_input: dict[str, Any] | None
 
     def as_json(self, *, with_input: bool) -> dict[str, Any]:
         document: dict[str, Any] = msgspec.to_builtins(self)
         policy_input = document.pop("policy_input")
         return document | ({"input": policy_input} if with_input else {})
+
+
+MASK = "(masked)"
 
 
 def trace(settings: Settings, resources: Resources, text: str, timeout: float) -> Trace:
@@ -64,6 +83,8 @@ async def _trace(settings: Settings, resources: Resources, message: bytes, timeo
         request = decode(message)
         deadline = monotonic() + timeout
         decision = await gateway.pipeline.decide(request, deadline)
+        document = _policy_input(request, decision)
+        views = _views(gateway.pipeline.authorizers, document)
     finally:
         await gateway.close()
     return Trace(
@@ -72,7 +93,8 @@ async def _trace(settings: Settings, resources: Resources, message: bytes, timeo
         stages=tuple(_rows(decision)),
         decision=json.loads(to_json(full(request, decision))),
         envoy=_answer(settings, request, decision),
-        policy_input=_policy_input(request, decision),
+        policies=views,
+        policy_input=None if document is None else json.loads(dumps(document)),
     )
 
 
@@ -114,13 +136,41 @@ def _answer(settings: Settings, request: Request, decision: Decision) -> dict[st
     return check_response(encoder.encode(request, decision))
 
 
-def _policy_input(request: Request, decision: Decision) -> dict[str, Any] | None:
+def _views(authorizers: Sequence[Authorizer], document: Value) -> tuple[PolicyView, ...]:
+    """Ask each policy what it looks at; nobody was asked where there is no document."""
+    policies = [authorizer.policy for authorizer in authorizers if isinstance(authorizer, Rego)]
+    if document is None:
+        return ()
+    return tuple(
+        PolicyView(_reads(policy.reads(), document), tuple(str(policy.explain(document)).splitlines()))
+        for policy in policies
+    )
+
+
+def _reads(reads: Reads, document: Value) -> dict[str, Any]:
+    found = {}
+    for path in sorted(reads.deep | reads.exists, key=str):
+        name = ".".join(("input", *map(str, path)))
+        value = lookup(document, path)
+        if value is not UNDEFINED:
+            found[name] = MASK if _may_hold_a_secret(path) else json.loads(dumps(value))
+        else:
+            found[name] = "(undefined)"
+    return found
+
+
+def _may_hold_a_secret(path: InputPath) -> bool:
+    """Headers other than those that certainly hold none, and whatever contains them."""
+    headers = ("attributes", "request", "http", "headers")
+    name = path[len(headers)] if len(path) > len(headers) else ""
+    return path[: len(headers)] == headers[: len(path)] and (not name or is_secret(str(name)))
+
+
+def _policy_input(request: Request, decision: Decision) -> Value:
     """Return the document that a policy is asked with; None where nobody got that far, or it cannot be built."""
     if decision.identity is None:
         return None
     try:
-        document = opa_input.build(Context(request, decision.identity, decision.facts))
+        return opa_input.build(Context(request, decision.identity, decision.facts))
     except opa_input.ParseError:
         return None
-    plain: dict[str, Any] = json.loads(dumps(document))
-    return plain

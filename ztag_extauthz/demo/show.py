@@ -1,9 +1,11 @@
 """The demo on the screen: progress, the table, and how to go on by hand."""
 
+import json
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from msgspec import Struct
 from rich.console import Console
@@ -14,8 +16,9 @@ from ztag_extauthz.demo.cases import Case, cases
 from ztag_extauthz.demo.client import Reply, send
 from ztag_extauthz.demo.stack import Plan, Stack, running
 
-WIDE = 150
+WIDE = 180
 """Columns where nobody's screen sets a limit."""
+DECISION = "x-ztag-decision-id"
 
 
 class Outcome(Struct, frozen=True):
@@ -24,6 +27,11 @@ class Outcome(Struct, frozen=True):
     case: Case
     reply: Reply
     milliseconds: float
+
+    @property
+    def decision(self) -> str:
+        """The id that ztag gave its decision; "" where Envoy did not come to ask."""
+        return next(iter(self.reply.seen_header(DECISION)), self.reply.header(DECISION))
 
     @property
     def as_expected(self) -> bool:
@@ -64,9 +72,10 @@ def _stopped(stack: Stack, case: Case) -> Iterator[None]:
 
 def _show(console: Console, stack: Stack, outcomes: list[Outcome]) -> None:
     table = Table(title=f"Through Envoy at {stack.edge[0]}:{stack.edge[1]}", title_justify="left")
-    for name in ("", "request", "", "expected", "got", "why"):
+    for name in ("", "request", "", "expected", "got", "what ztag wrote into its audit log", "what it shows"):
         table.add_column(name)
     table.add_column("ms", justify="right")
+    audit = _audit(stack)
     for outcome in outcomes:
         case, good = outcome.case, outcome.as_expected
         line = f"{case.ask.method} {case.ask.path}"
@@ -78,6 +87,7 @@ def _show(console: Console, stack: Stack, outcomes: list[Outcome]) -> None:
             escape(line),
             str(case.status),
             f"[{colour}]{got}[/]",
+            escape(_written(audit.get(outcome.decision))),
             escape(case.why),
             f"{outcome.milliseconds:.1f}",
         )
@@ -91,6 +101,19 @@ def _show(console: Console, stack: Stack, outcomes: list[Outcome]) -> None:
     if differing:
         console.print("ztag's last words:", stack.ztag.output()[-2000:], markup=False, soft_wrap=True)
     console.print(f"{len(outcomes) - len(differing)} of {len(outcomes)} as expected")
+
+
+def _audit(stack: Stack) -> dict[str, dict[str, Any]]:
+    """Return the audit lines of the run by their decision's id."""
+    lines = (line for line in stack.ztag.output().splitlines() if line.startswith("{"))
+    return {record["id"]: record for record in map(json.loads, lines)}
+
+
+def _written(record: dict[str, Any] | None) -> str:
+    if record is None:
+        return "(Envoy answered without ztag)"
+    reason = f": {record['reason']}" if "reason" in record else ""
+    return f"{record['outcome']} by {record['decidedBy']}{reason}"
 
 
 def _show_injected(console: Console, outcomes: list[Outcome]) -> None:

@@ -64,10 +64,12 @@ class RuleLowerer(BodyLowerer):
 
     def _refuse_lone_truth(self, body: ast.Body) -> None:
         """Refuse a body of nothing but `not true`: OPA takes it for `true` where the head holds a reference."""
-        if len(body) == 1 and isinstance(body[0].expression, ast.Scalar) and body[0].expression.value is True:
-            if body[0].negated or body[0].withs:
-                message = "a body that is true alone, with not or with before or behind it, means nothing"
-                self._mistake(body[0].position, "rego_unsupported_error", message, "leave the rule out")
+        only = body[0] if len(body) == 1 else None
+        if only is None or not isinstance(only.expression, ast.Scalar) or only.expression.value is not True:
+            return
+        if only.negated or only.withs:
+            message = "a body that is true alone, with not or with before or behind it, means nothing"
+            self._mistake(only.position, "rego_unsupported_error", message, "leave the rule out")
 
     def _arguments(self, rule: Rule) -> tuple[Term, ...] | None:
         if rule.arguments is None:

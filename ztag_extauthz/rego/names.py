@@ -1,13 +1,13 @@
 """The names of all modules together: which rules there are, and what a name in a module stands for."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 
 from ztag_extauthz.rego.builtins.interface import REGISTRY, Builtin
 from ztag_extauthz.rego.builtins.signatures import SIGNATURES
 from ztag_extauthz.rego.errors import EvaluationError, Mistake
-from ztag_extauthz.rego.nodes import Module, Position, Ref, Rule, Scalar, Var, With, children
+from ztag_extauthz.rego.nodes import Module, Position, Rule, Scalar
 from ztag_extauthz.rego.values import Value
 
 
@@ -40,8 +40,7 @@ class Names:
         self.replaced: set[str] = set()
         self._globals: dict[str, dict[str, tuple[str, ...]]] = {}
         for module in modules:
-            if any("with" in line for line in module.lines):
-                self.replaced.update(name for rule in module.rules for name in _replaced(rule))
+            self.replaced |= module.replaced
             exported = self.exports.setdefault(module.package, set())
             for rule in module.rules:
                 exported.add(str(rule.ref[0].value))  # type: ignore[union-attr]
@@ -74,18 +73,6 @@ def find_builtin(name: str) -> Builtin:
         raise EvaluationError("rego_unsupported_error", f"built-in function {name} is not supported")
 
     return Builtin(name, refuse, SIGNATURES[name], pure=False)
-
-
-def _replaced(node: object) -> Iterator[str]:
-    """Give the dotted names of what `with` replaces anywhere in some syntax."""
-    if isinstance(node, With) and isinstance(node.target, Ref | Var):
-        head = node.target.head if isinstance(node.target, Ref) else node.target
-        path = node.target.path if isinstance(node.target, Ref) else ()
-        yield ".".join(
-            str(part.name if isinstance(part, Var) else getattr(part, "value", "")) for part in (head, *path)
-        )
-    for child in children(node):
-        yield from _replaced(child)
 
 
 @cache

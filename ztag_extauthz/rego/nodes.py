@@ -167,6 +167,7 @@ class Module:
     lines: tuple[str, ...]
     position: Position
     annotations: tuple[Value, ...] = ()
+    replaced: frozenset[str] = frozenset()  # the dotted names that any `with` in it replaces
 
     def line(self, number: int) -> str:
         return self.lines[number - 1] if 0 < number <= len(self.lines) else ""

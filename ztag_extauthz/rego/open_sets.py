@@ -7,7 +7,7 @@ twice to those that are equal: an order and a count that no reader expects. They
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ztag_extauthz.rego.ir import Const, Local, ObjectTerm, Path, SetTerm, Step, Term, Unify, walk
+from ztag_extauthz.rego.ir import Comp, Local, ObjectTerm, Path, SetTerm, Step, Term, Unify, walk
 from ztag_extauthz.rego.nodes import Position
 
 MESSAGE: Final = "the order of an array made of a set's members would depend on the names of variables"
@@ -29,8 +29,12 @@ def _open_sets(steps: Sequence[Step]) -> Iterator[int]:
     for step in steps:
         if isinstance(step, Unify) and isinstance(step.left, Local):
             items = _members(step.right)
-            if len(items) > 1 and not all(isinstance(item, Const) for item in items):
+            if len(items) > 1 and any(map(_has_variables, items)):
                 yield step.left.number
+
+
+def _has_variables(term: Term) -> bool:
+    return any(isinstance(node, Local | Path | Comp) for node in walk(term))
 
 
 def _members(term: Term) -> Sequence[Term]:

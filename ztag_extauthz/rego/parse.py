@@ -53,7 +53,9 @@ class ModuleParser(BodyParser):
             for note in self._annotations
             if note.scope in ("package", "subpackages") or (note.scope is None and note.end == start[0] - 1)
         )
-        return Module(self._file, package, tuple(imports), tuple(rules), self._lines, start, own)
+        return Module(
+            self._file, package, tuple(imports), tuple(rules), self._lines, start, own, frozenset(self._replaced)
+        )
 
     def _read_annotations(self) -> list[Annotation]:
         annotations, wrong = read_annotations(self._comments)

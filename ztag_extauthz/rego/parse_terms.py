@@ -32,6 +32,7 @@ _LEVELS: Final[tuple[dict[str, str], ...]] = (
     {"+": "plus", "-": "minus"},
     {"*": "mul", "/": "div", "%": "rem"},
 )
+_OPERATORS: Final = {sign: (level, name) for level, operators in enumerate(_LEVELS) for sign, name in operators.items()}
 _CONSTANTS: Final = {"null": None, "true": True, "false": False}
 _ROOTS: Final = ("input", "data")
 
@@ -71,14 +72,14 @@ class TermParser(Cursor):
         return key
 
     def _infix(self, level: int, left: Term | None = None) -> Term:
-        if level == len(_LEVELS):
-            return left or self._primary()
-        left = self._infix(level + 1, left)
-        operators = _LEVELS[level]
-        while self._token.kind in operators:
-            name = operators[self._advance().kind]
-            left = Call((name,), (left, self._infix(level + 1)), left.position, infix=True)
-        return left
+        """Read operators that bind at least as tightly as `level`, from left to right."""
+        left = left or self._primary()
+        while True:
+            operator = _OPERATORS.get(self._token.kind)
+            if operator is None or operator[0] < level:
+                return left
+            self._advance()
+            left = Call((operator[1],), (left, self._infix(operator[0] + 1)), left.position, infix=True)
 
     def _primary(self) -> Term:
         token = self._token
