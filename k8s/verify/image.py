@@ -154,9 +154,17 @@ def verify(folder: Path) -> list[str]:
     size = sum(path.lstat().st_size for path in environment.rglob("*"))
     times = ", ".join(f"{start.seconds:.2f} ({start.processor:.2f} of a processor)" for start in starts)
     print(f"{size / 1e6:.0f} MB, as user {USER}, at a load of {os.getloadavg()[0]:.1f}, ready in seconds: {times}")
-    quickest = min(start.seconds for start in starts)
-    slow = [f"the quickest start took {quickest:.2f} s, more than {START_SECONDS}"] if quickest > START_SECONDS else []
-    return [*slow, *written_since(folder, moment)]
+    return [*too_slow(starts), *written_since(folder, moment)]
+
+
+def too_slow(starts: list[Start]) -> list[str]:
+    """Say whether not even the quickest start was in time. On a machine that is busy, only processor time tells."""
+    busy = os.getloadavg()[0] > (os.cpu_count() or 1)
+    quickest = min(start.processor if busy else start.seconds for start in starts)
+    what = "used a processor for" if busy else "took"
+    return (
+        [f"the quickest start {what} {quickest:.2f} s, more than {START_SECONDS}"] if quickest > START_SECONDS else []
+    )
 
 
 def main() -> int:
