@@ -41,6 +41,12 @@ bench: $(READY) ## What each stage costs, the whole against a constant answer, a
 	$(RUN) -m loadtest.bench
 	$(RUN) -m loadtest.rego_bench
 
+.PHONY: risk
+risk: $(READY) ## Limits under load, and what the risk scorer finds (DATA=folder of the data sets), also live behind Envoy
+	$(RUN) -m loadtest.limits
+	$(RUN) -m loadtest.risk $(if $(DATA),--data $(DATA))
+	$(RUN) -m loadtest.risk.live
+
 .PHONY: contract
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
 	$(RUN) -m loadtest.contract
@@ -81,7 +87,7 @@ lock: $(VENV)/bin/uv ## Make the lock anew from pyproject.toml (UPGRADE=1: with 
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra dev $(if $(UPGRADE),--upgrade) pyproject.toml --output-file $(LOCK)
 	printf 'hatchling\npyjwt\n' | $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --no-annotate --constraints $(LOCK) --extra grpcio --extra reflection \
+		--no-emit-index-url --no-header --no-annotate --constraints $(LOCK) --extra geo --extra grpcio --extra redis --extra reflection \
 		pyproject.toml - --output-file envoy/requirements.lock
 
 .PHONY: clean

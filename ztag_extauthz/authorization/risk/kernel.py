@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ztag_extauthz.authorization.risk.counts import (
+    Doubles,
     Floats,
     Ints,
     Longs,
@@ -27,6 +28,7 @@ from ztag_extauthz.authorization.risk.counts import (
     spread,
     ticks,
 )
+from ztag_extauthz.authorization.risk.habits import hour, travel
 from ztag_extauthz.authorization.risk.layout import (
     ADDRESS,
     BIAS,
@@ -42,13 +44,10 @@ from ztag_extauthz.authorization.risk.layout import (
 )
 from ztag_extauthz.authorization.risk.profile import (
     NO_PROFILE,
-    Doubles,
     find_profile,
-    hour,
     identity,
     learn_visit,
     profiles_of,
-    travel,
 )
 from ztag_extauthz.stores.kernels import inlined, kernel, prefetch
 

@@ -1,4 +1,4 @@
-"""Parts of the risk kernel that know a user: where they come from, when, and how likely that is for them.
+"""Parts of the risk kernel that know a user: where they come from, with what, and how likely that is for them.
 
 The likelihood ratios are those of Freeman et al. (NDSS 2016), "Who are you? A statistical approach to measuring user
 authenticity", with back-off weights of Wiefling et al. (TOPS 2022). For a feature with levels l (address, network,
@@ -16,21 +16,15 @@ and a fingerprint can be copied, so that showing the right ones tells little (`F
 """
 
 import math
-from typing import Any, TypeAlias
 
-import numpy as np
-
-from ztag_extauthz.authorization.risk.counts import Floats, Ints, Longs, learn_value, value_count
+from ztag_extauthz.authorization.risk.counts import Doubles, Floats, Ints, Longs, learn_value, value_count
+from ztag_extauthz.authorization.risk.habits import clip, learn_hour, seen_at, when
 from ztag_extauthz.authorization.risk.layout import (
     ADDRESS,
     CONTEXT_COUNT,
     CONTEXTS,
     COUNTRY,
     DISTINCT,
-    HOURS,
-    LATITUDE,
-    LOCATED,
-    LONGITUDE,
     PROFILE_COUNT,
     PROFILES,
     REQUESTS,
@@ -42,8 +36,6 @@ from ztag_extauthz.authorization.risk.layout import (
     WORDS,
 )
 from ztag_extauthz.stores.kernels import inlined
-
-Doubles: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
 WEIGHTS = (0.6, 0.3, 0.1, 0.54, 0.27, 0.19, 1.0)
 """Of the levels: address, network, country; agent, browser, system; fingerprint."""
@@ -84,17 +76,10 @@ def find_profile(longs: Longs, user: int) -> int:
 
 
 @inlined
-def _when(longs: Longs, place: int) -> int:
-    """Return the tick of the user's last visit."""
-    tick: int = (longs[place + SEEN] >> 23) & 0xFFFF_FFFF
-    return tick
-
-
-@inlined
 def new_profile(longs: Longs, user: int) -> int:
     """Take the place of the user who was away for longest."""
     oldest = profiles_of(user)
-    if _when(longs, oldest + WORDS) < _when(longs, oldest):
+    if when(longs, oldest + WORDS) < when(longs, oldest):
         oldest += WORDS
     for word in range(oldest, oldest + WORDS):
         longs[word] = 0
@@ -133,11 +118,6 @@ def _visits(longs: Longs, place: int, side: int, entry: int, mask: int) -> int:
         if known != 0 and (known ^ entry) & mask == 0:
             total += known >> COUNT
     return total
-
-
-@inlined
-def _clip(value: float, low: float, high: float) -> float:
-    return max(low, min(high, value))
 
 
 @inlined
@@ -194,43 +174,8 @@ def identity(longs: Longs, floats: Floats, ints: Ints, row: Longs, tick: int, pl
         contexts = _variety(longs, place, side, ((1 << BITS[level]) - 1) << SHIFTS[level])
         known = _known(longs, floats, ints, row, tick, place, visits, feature)
         if known >= 0.0:
-            signals[feature] = _clip(_ratio(visits, contexts, known), FLOORS[feature], 6.0)
-    signals[3] = _clip(math.log(max(1.0, longs[REQUESTS]) / max(1.0, longs[USERS]) / visits), -1.0, 1.0)
-
-
-@inlined
-def travel(longs: Longs, facts: Doubles, tick: int, place: int) -> float:
-    """Return ln of the speed over 500 km/h between the last place and this one; 0 below it or within 100 km."""
-    seen = longs[place + SEEN]
-    if facts[LOCATED] == 0.0 or (seen >> 55) & 1 == 0:
-        return 0.0
-    latitude = math.radians(((seen >> 12) & 0x7FF) * (180.0 / 2047.0) - 90.0)
-    longitude = math.radians((seen & 0xFFF) * (360.0 / 4095.0) - 180.0)
-    north, east = math.radians(facts[LATITUDE]), math.radians(facts[LONGITUDE])
-    half = math.sin((north - latitude) / 2.0) ** 2
-    half += math.cos(latitude) * math.cos(north) * math.sin((east - longitude) / 2.0) ** 2
-    distance = 12_742.0 * math.asin(math.sqrt(min(1.0, half)))
-    hours = max(0.0, (tick - _when(longs, place)) / 36_000.0) + 1.0 / 60.0
-    if distance < 100.0 or distance / hours < 500.0:
-        return 0.0
-    return math.log(distance / hours / 500.0)
-
-
-@inlined
-def _block(tick: int) -> int:
-    """Return which quarter of which day of the week it is, as a shift in the profile's word of hours."""
-    return (tick // 216_000) % 28 * 2
-
-
-@inlined
-def hour(longs: Longs, place: int, tick: int) -> float:
-    hours, total = longs[place + HOURS], 0
-    for shift in range(0, 56, 2):
-        total += (hours >> shift) & 3
-    if total < 8:
-        return 0.0
-    here = (hours >> _block(tick)) & 3
-    return _clip(-math.log((here + 0.5) / (total + 14.0) * 28.0), -1.0, 2.0)
+            signals[feature] = clip(_ratio(visits, contexts, known), FLOORS[feature], 6.0)
+    signals[3] = clip(math.log(max(1.0, longs[REQUESTS]) / max(1.0, longs[USERS]) / visits), -1.0, 1.0)
 
 
 @inlined
@@ -266,27 +211,6 @@ def _halve(longs: Longs, first: int, last: int, side: int) -> None:
 
 
 @inlined
-def _learn_hour(longs: Longs, place: int, tick: int) -> None:
-    shift, hours, total = _block(tick), longs[place + HOURS], 0
-    if (hours >> shift) & 3 < 3:
-        hours += 1 << shift
-    for other in range(0, 56, 2):
-        total += (hours >> other) & 3
-    if total > 60:
-        hours = (hours >> 1) & 0x55_5555_5555_5555
-    longs[place + HOURS] = hours
-
-
-@inlined
-def _seen(facts: Doubles, tick: int) -> int:
-    if facts[LOCATED] == 0.0:
-        return tick << 23
-    latitude = int((facts[LATITUDE] + 90.0) * (2047.0 / 180.0) + 0.5)
-    longitude = int((facts[LONGITUDE] + 180.0) * (4095.0 / 360.0) + 0.5)
-    return (1 << 55) | (tick << 23) | (latitude << 12) | longitude
-
-
-@inlined
 def learn_visit(longs: Longs, floats: Floats, ints: Ints, row: Longs, facts: Doubles, tick: int) -> None:
     """Learn where the user comes from, once a visit."""
     place = find_profile(longs, row[USER])
@@ -294,12 +218,12 @@ def learn_visit(longs: Longs, floats: Floats, ints: Ints, row: Longs, facts: Dou
         place = new_profile(longs, row[USER])
     where, what = _pack(row, 0), _pack(row, 1)
     known = _visits(longs, place, 0, where, IDENTITY) > 0 and _visits(longs, place, 1, what, IDENTITY) > 0
-    if known and tick - _when(longs, place) < VISIT:
+    if known and tick - when(longs, place) < VISIT:
         return
-    longs[place + SEEN] = _seen(facts, tick)
+    longs[place + SEEN] = seen_at(facts, tick)
     _learn_entry(longs, place, 0, where)
     _learn_entry(longs, place, 1, what)
-    _learn_hour(longs, place, tick)
+    learn_hour(longs, place, tick)
     longs[REQUESTS] += 1
     for column in range(ADDRESS, ROUTE):
         if row[column] != 0 and learn_value(floats, ints, row[column], tick):
