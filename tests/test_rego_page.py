@@ -25,4 +25,4 @@ def test_the_page_is_up_to_date(made: dict[str, str]) -> None:
 
 def test_what_is_refused_names_its_mistake(made: dict[str, str]) -> None:
     assert "| Rego v0 | " in made["syntax"]
-    assert "`http.send`" in made["built-ins"]
+    assert "`opa.runtime`" in made["built-ins"]
