@@ -42,7 +42,7 @@ class Witness(Authorizer):
     """Notes what an authorizer is asked about."""
 
     def __init__(self, authorizer: Authorizer) -> None:
-        self.kind = authorizer.kind
+        self.kind = authorizer.kind  # type: ignore[misc]  # it stands for any kind
         self.authorizer = authorizer
         self.context: Context | None = None
 
