@@ -86,6 +86,8 @@ def _print(found: "Trace", *, show_input: bool) -> None:
         console.print(reads)
         console.print("and tried:")
         console.print(Text("\n".join(policy.explanation)))
+    for line in found.warnings:
+        console.print(Text(f"warning: {line}", "yellow"))
     console.print("Envoy gets:")
     console.print_json(json.dumps(found.envoy))
     if show_input:
