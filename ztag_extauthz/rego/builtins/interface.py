@@ -18,7 +18,7 @@ A built-in is a plain function of Rego values that gives a Rego value:
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from time import perf_counter, time_ns
+from time import monotonic, time_ns
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -81,10 +81,10 @@ class Context:
         return UUID(int=self.random.getrandbits(128), version=4)
 
     def check(self) -> None:
-        """Stop the evaluation if its deadline has passed (`time.perf_counter`'s clock)."""
+        """Stop the evaluation if its deadline has passed (`time.monotonic`'s clock)."""
         if self.deadline is None:
-            self.deadline = perf_counter() + DEFAULT_SECONDS
-        if perf_counter() > self.deadline:
+            self.deadline = monotonic() + DEFAULT_SECONDS
+        if monotonic() > self.deadline:
             raise LimitError("the deadline of the evaluation has passed")
 
 
