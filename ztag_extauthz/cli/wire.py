@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from ztag_extauthz.cli import wire_mesh
 from ztag_extauthz.cli.common import DEFAULT_CONFIG, ConfigOption, load_settings, telling_mistakes
+from ztag_extauthz.cli.wire_mesh import register
 
 app = typer.Typer(help="Print the configuration of the programs that ask ztag.", no_args_is_help=True)
 
@@ -41,4 +41,4 @@ def envoy(
         print(envoy_yaml(settings, order), end="")
 
 
-wire_mesh.register(app)
+register(app)
