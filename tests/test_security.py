@@ -1,6 +1,6 @@
 """Attacks on external authorization servers, from the bytes that Envoy sends to the bytes that it gets.
 
-The numbers are those of the project's list of cases; each names the weakness that it comes from.
+The numbers are those of `docs/security.md`, which names what each comes from.
 """
 
 import pytest

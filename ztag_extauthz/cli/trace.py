@@ -13,15 +13,15 @@ from ztag_extauthz.authorization import opa_input
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.authorization.rego import Rego
 from ztag_extauthz.component import Resources
-from ztag_extauthz.envoy import Encoder, decode
+from ztag_extauthz.envoy import decode
 from ztag_extauthz.envoy.protojson import check_request, check_response
-from ztag_extauthz.model import Allow, Context, Decision, Failed, Request, Stage
+from ztag_extauthz.model import Allow, Context, Decision, Request, Stage
 from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.reads import InputPath, Reads
 from ztag_extauthz.rego.runtime import lookup
 from ztag_extauthz.rego.values import UNDEFINED, Value
 from ztag_extauthz.reporting.record import full, is_secret, outcome_of, to_json
-from ztag_extauthz.server.core import STATUSES, Status
+from ztag_extauthz.server.core import rpc_error
 from ztag_extauthz.settings import Settings
 from ztag_extauthz.wiring import build
 
@@ -82,7 +82,8 @@ async def _trace(settings: Settings, resources: Resources, message: bytes, timeo
     try:
         request = decode(message)
         deadline = monotonic() + timeout
-        decision = await gateway.pipeline.decide(request, deadline)
+        decided = await gateway.pipeline.decide(request, deadline)
+        decision, answer = gateway.core.settle(request, decided, deadline)
         document = _policy_input(request, decision)
         views = _views(gateway.pipeline.authorizers, document)
     finally:
@@ -92,7 +93,7 @@ async def _trace(settings: Settings, resources: Resources, message: bytes, timeo
         summary=_summary(decision),
         stages=tuple(_rows(decision)),
         decision=json.loads(to_json(full(request, decision))),
-        envoy=_answer(settings, request, decision),
+        envoy=_told(decision, answer),
         policies=views,
         policy_input=None if document is None else json.loads(dumps(document)),
     )
@@ -127,13 +128,11 @@ def _passed_by(decision: Decision, stage: Stage) -> str:
     return decision.identity.kind if stage is Stage.AUTHENTICATION and decision.identity else ""
 
 
-def _answer(settings: Settings, request: Request, decision: Decision) -> dict[str, Any]:
-    verdict = decision.verdict
-    encoder = Encoder(settings.response)
-    if isinstance(verdict, Failed) and not encoder.answers_errors:
-        status = STATUSES.get(verdict.reason, Status.INTERNAL)
-        return {"grpcStatus": status.name, "message": f"{verdict.reason}, decision {decision.id}"}
-    return check_response(encoder.encode(request, decision))
+def _told(decision: Decision, answer: bytes | None) -> dict[str, Any]:
+    if answer is not None:
+        return check_response(answer)
+    error = rpc_error(decision)
+    return {"grpcStatus": error.status.name, "message": error.message}
 
 
 def _views(authorizers: Sequence[Authorizer], document: Value) -> tuple[PolicyView, ...]:

@@ -1,4 +1,4 @@
-"""Source to functions: the only place where Python is compiled, without any of its own built-ins."""
+"""Source to functions: the only place where Python is compiled, with a few harmless ones of its own built-ins."""
 
 from collections.abc import Callable
 from typing import Any, Final

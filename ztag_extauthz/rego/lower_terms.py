@@ -156,7 +156,7 @@ class TermLowerer:
         known = name in REGISTRY or name in self._names.replaced
         if not known and not name.startswith(("rego.metadata.", "print", "internal.")):
             self._mistake(
-                position, "rego_unsupported_error", f"built-in function {name} is not supported", "evaluate by OPA"
+                position, "rego_unsupported_error", f"built-in function {name} is not supported", "leave it out, or give what it would answer as data or input"
             )
             return None
         return Function((name,), builtin=True)

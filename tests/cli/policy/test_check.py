@@ -31,6 +31,18 @@ def test_every_mistake_has_a_line_and_a_caret(run: Callable[..., Result], write:
     )
 
 
+def test_types_are_told_on_lines_of_their_own(run: Callable[..., Result], write: Write) -> None:
+    result = run("policy", "check", write("p.rego", "package p\n\nx := upper(1)\n"))
+    assert result.stderr == (
+        "p.rego:3:6: rego_type_error: upper: invalid argument(s)\n"
+        "    have: (number)\n"
+        "    want: (string)\n"
+        "    x := upper(1)\n"
+        "         ^\n"
+        "1 mistake\n"
+    )
+
+
 def test_json_holds_all_of_it(run: Callable[..., Result], write: Write) -> None:
     result = run("policy", "check", "--json", write("p.rego", BAD))
     assert result.exit_code == 2
@@ -48,7 +60,7 @@ def test_a_refused_built_in_comes_with_a_remedy(run: Callable[..., Result], writ
     result = run("policy", "check", write("p.rego", 'package p\n\nx := http.send({"url": "http://a"})\n'))
     assert result.exit_code == 2
     assert "built-in function http.send is not supported" in result.stderr
-    assert result.stderr.splitlines()[-2].strip() == "evaluate by OPA"
+    assert result.stderr.splitlines()[-2].strip() == "leave it out, or give what it would answer as data or input"
 
 
 def test_tests_are_looked_at_too(run: Callable[..., Result], write: Write) -> None:
