@@ -9,13 +9,13 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 LOCK := requirements.lock
 READY := $(VENV)/ready
-FILES := ztag_extauthz tests loadtest proto
+FILES := ztag_extauthz tests loadtest proto k8s/verify
 # uv trusts the authorities of the machine, as pip does.
 export UV_SYSTEM_CERTS := 1
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | while IFS='|' read -r name what; do \
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r name what; do \
 		printf '  make %-10s %s\n' "$$name" "$$what"; done
 
 .PHONY: demo
@@ -51,6 +51,11 @@ risk: $(READY) ## Limits under load, and what the risk scorer finds (DATA=folder
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
 	$(RUN) -m loadtest.contract
 
+.PHONY: verify-platform
+verify-platform: $(READY) ## The chart and the mesh, by helm, kubeconform, istioctl, istiod (needs Go; CRD_SCHEMAS, see k8s/verify)
+	$(RUN) -m k8s.verify
+	$(RUN) -m k8s.verify.image
+
 .PHONY: peers
 peers: $(READY) ## ztag beside a real opa-envoy-plugin: throughput, latency, CPU (needs Go)
 	$(RUN) -m loadtest.peers
@@ -69,11 +74,13 @@ proto: $(READY) ## Generate the protobuf classes
 	$(RUN) proto/generate.py
 
 .PHONY: docs
-docs: $(READY) ## Write what is made of the code: docs/configuration.md, parts of docs/rego.md, envoy/
+docs: $(READY) ## Write what is made of the code: docs/configuration.md, parts of docs/rego.md, envoy/, k8s/
 	$(RUN) -m ztag_extauthz config reference > docs/configuration.md
 	$(RUN) -m tests.rego_page
 	$(RUN) -m ztag_extauthz wire envoy --config envoy/ztag.yaml --full --body-bytes 8192 --host ztag \
 		--upstream upstream:8080 > envoy/envoy.yaml
+	$(RUN) -m k8s.verify.schema
+	$(RUN) -m k8s.verify.kustomize
 
 .PHONY: lock
 lock: $(VENV)/bin/uv ## Make the lock anew from pyproject.toml (UPGRADE=1: with the newest versions)

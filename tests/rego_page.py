@@ -34,7 +34,7 @@ allow if {
 
 allow if startswith(input.path)
 
-allow if http.send({"url": "https://example.com", "method": "GET"}).status_code == 200
+allow if opa.runtime().env.STAGE == "test"
 
 staff := {"ann", "bob"}
 """

@@ -40,4 +40,4 @@ def test_who_learns_hears_every_decision_and_a_fault_of_theirs_changes_nothing(
     decision = asyncio.run(pipeline.decide(make_request(), time.monotonic() + 1))
     pipeline.report(make_request(), decision)
     assert pupil.heard == [decision]
-    assert "pupil fails: ValueError" in capsys.readouterr().err
+    assert "pupil cannot take note of decisions: ValueError" in capsys.readouterr().err

@@ -283,7 +283,7 @@ def test_a_reporter_with_a_fault_stops_nobody_and_is_told_of_once(capsys: pytest
     for _ in range(2):
         pipeline.report(REQUEST, decision)
     assert trace.reports == [(REQUEST, decision)] * 2
-    assert capsys.readouterr().err == "ztag: reporter faulty fails: ValueError\n"
+    assert capsys.readouterr().err == "ztag: faulty cannot take note of decisions: ValueError\n"
 
 
 def test_decisions_have_ids_of_their_own() -> None:

@@ -72,7 +72,10 @@ class Pipeline:
         self._authenticators = authenticators
         self.authorizers = authorizers
         learners = [kind for kind in authorizers if type(kind).learn is not Authorizer.learn]
-        self._told = [(one.kind, one.report) for one in reporters] + [(one.kind, one.learn) for one in learners]
+        self._listeners = [
+            *((reporter.kind, reporter.report) for reporter in reporters),
+            *((learner.kind, learner.learn) for learner in learners),
+        ]
         self._faulty: set[str] = set()
         self._clock = clock
 
@@ -93,11 +96,11 @@ class Pipeline:
         )
 
     def report(self, request: Request, decision: Decision) -> None:
-        """Tell every reporter, and who learns from it, what was answered.
+        """Tell the reporters, and the authorizers that learn, what was answered.
 
         Never raises: the first fault of each kind goes to stderr.
         """
-        for kind, tell in self._told:
+        for kind, tell in self._listeners:
             try:
                 tell(request, decision)
             except Exception as error:  # noqa: BLE001 - an answer does not depend on who hears of it
@@ -106,7 +109,7 @@ class Pipeline:
     def _complain(self, kind: str, error: str) -> None:
         if kind not in self._faulty:
             self._faulty.add(kind)
-            print(f"ztag: reporter {kind} fails: {error}", file=sys.stderr, flush=True)  # noqa: T201
+            print(f"ztag: {kind} cannot take note of decisions: {error}", file=sys.stderr, flush=True)  # noqa: T201
 
     async def _decide(self, request: Request, deadline: float, trail: _Trail) -> Verdict:
         for gate in self._gates:

@@ -6,6 +6,7 @@ from ztag_extauthz.authentication.interface import join
 from ztag_extauthz.component import Component, Readiness, Resources
 from ztag_extauthz.envoy import Encoder
 from ztag_extauthz.pipeline import Pipeline
+from ztag_extauthz.reporting.log import Log
 from ztag_extauthz.reporting.metrics import Metrics
 from ztag_extauthz.server.core import Core
 from ztag_extauthz.settings import Settings
@@ -42,7 +43,8 @@ def build(settings: Settings, resources: Resources) -> Gateway:
     gates = settings.admission.build(resources)
     authenticators = join(kind.build(resources) for kind in settings.authentication)
     authorizers = [kind.build(resources) for kind in settings.authorization]
-    reporters = [Metrics(resources.meter), *(kind.build(resources) for kind in settings.reporting)]
+    always = [Metrics(resources.meter), Log(settings.response.owned_headers)]
+    reporters = [*always, *(kind.build(resources) for kind in settings.reporting)]
     pipeline = Pipeline(gates, authenticators, authorizers, reporters, resources.clock)
     core = Core(pipeline, Encoder(settings.response), settings.server, resources.meter)
     return Gateway(core, pipeline, (*gates, *authenticators, *authorizers, *reporters))

@@ -154,3 +154,10 @@ def test_every_file_with_a_syntax_error_is_named() -> None:
     with pytest.raises(PolicyError) as raised:
         Embedded(modules, {}, "p/result")
     assert [mistake.where.partition(":")[0] for mistake in raised.value.mistakes] == ["a.rego", "c.rego"]
+
+
+def test_an_explanation_ends_at_its_deadline() -> None:
+    many = "result if count([1 | some a in r; some b in r; a + b < 0]) > 0\nr := numbers.range(1, 3000)"
+    explanation = engine(many).explain({}, 0.0)
+    assert explanation.error is not None
+    assert explanation.error.code == "eval_limit_error"

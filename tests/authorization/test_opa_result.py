@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ztag_extauthz.authorization.opa_result import HTTP_STATUSES, interpret
 from ztag_extauthz.errors import EvaluationError
 from ztag_extauthz.model import Allow, Deny, Reason
-from ztag_extauthz.rego.values import UNDEFINED, Number
+from ztag_extauthz.rego.values import UNDEFINED, Number, key
 
 YES: dict[str, Any] = {"allowed": True}
 NO: dict[str, Any] = {"allowed": False}
@@ -158,3 +158,10 @@ def test_never_2_only_true_allows(value: Any) -> None:
         return
     allowed = value if isinstance(value, bool) else value["allowed"]
     assert isinstance(verdict, Allow) is (allowed is True)
+
+
+def test_a_key_of_metadata_that_is_no_string_has_the_name_that_it_has_in_json() -> None:
+    composite = {key([1, "a"]): 1, key([True]): 2, key(None): {key(frozenset({2})): 3}}
+    verdict = interpret({**YES, "dynamic_metadata": composite})
+    assert isinstance(verdict, Allow)
+    assert verdict.metadata == {'[1,"a"]': 1.0, "[true]": 2.0, "null": {"[2]": 3.0}}

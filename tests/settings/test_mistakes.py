@@ -50,6 +50,15 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "header_with_space": (
         "header_with_space.yaml:6: authentication[0].header: is not of the form that it must have (The request header with the token)",
     ),
+    "owned_headers_host": (
+        "owned_headers_host.yaml:2: response.owned_headers: 'Host' is no header that could be removed (list names like x-user)",
+    ),
+    "owned_headers_no_names": (
+        "owned_headers_no_names.yaml:2: response.owned_headers: ':path' is no header that could be removed (list names like x-user)",
+    ),
+    "owned_headers_space": (
+        "owned_headers_space.yaml:2: response.owned_headers: 'x role' is no header that could be removed (list names like x-user)",
+    ),
     "issuer_empty": (
         "issuer_empty.yaml:3: authentication[0].issuer: is empty (`iss` of the tokens, compared byte for byte)",
     ),

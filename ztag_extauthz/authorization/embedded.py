@@ -45,9 +45,9 @@ class Embedded(PolicyEngine):
         """Return what of the input and the data the decision can depend on."""
         return self._policy.reads(self._point)
 
-    def explain(self, document: Value) -> Explanation:
+    def explain(self, document: Value, deadline: float) -> Explanation:
         """Return which rules were tried for an `input` document, and where each of them failed."""
-        return self._policy.explain(self._point, document)
+        return self._policy.explain(self._point, document, deadline=deadline)
 
 
 def _base(data: Mapping[str, Any]) -> Value:

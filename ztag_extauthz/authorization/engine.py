@@ -26,8 +26,8 @@ class PolicyEngine(ABC):
         """Return what of the input and the data the decision can depend on."""
 
     @abstractmethod
-    def explain(self, document: Value) -> "Explanation":
-        """Evaluate once more, and return which rules were tried and where each of them failed."""
+    def explain(self, document: Value, deadline: float) -> "Explanation":
+        """Evaluate once more, until the deadline; return which rules were tried and where each of them failed."""
 
 
 def decision_path(decision: str) -> tuple[str, ...]:

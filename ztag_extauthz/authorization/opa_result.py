@@ -13,6 +13,7 @@ from typing import Any, Final
 from ztag_extauthz.errors import EvaluationError
 from ztag_extauthz.fields import PSEUDO, is_name, is_value
 from ztag_extauthz.model import EMPTY, Allow, Deny, Pairs, Reason, Verdict
+from ztag_extauthz.rego.documents import by_name
 from ztag_extauthz.rego.values import UNDEFINED, Number, Value, members
 
 HTTP_STATUSES: Final = frozenset(
@@ -135,7 +136,7 @@ def _metadata(result: Mapping[str, Any]) -> Mapping[str, Any]:
     metadata = result["dynamic_metadata"]
     if not isinstance(metadata, dict):
         raise EvaluationError(f"`dynamic_metadata` is {_type(metadata)}, not an object")
-    return {str(name): _plain(value, 0) for name, value in metadata.items()}
+    return {name: _plain(value, 0) for name, value in by_name(metadata).items()}
 
 
 def _plain(value: Any, depth: int) -> Any:
@@ -143,7 +144,7 @@ def _plain(value: Any, depth: int) -> Any:
     if depth > _MAX_DEPTH:
         raise EvaluationError("`dynamic_metadata` is nested too deeply")
     if isinstance(value, dict):
-        return {str(name): _plain(item, depth + 1) for name, item in value.items()}
+        return {name: _plain(item, depth + 1) for name, item in by_name(value).items()}
     if _is_array(value):
         return [_plain(item, depth + 1) for item in _items(value)]
     if value is None or isinstance(value, bool | str):

@@ -10,7 +10,9 @@ from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.component import Readiness, Resources
+from ztag_extauthz.errors import EvaluationError
 from ztag_extauthz.model import Allow, Context, Deny, Reason, Verdict
+from ztag_extauthz.rego.values import Value
 from ztag_extauthz.section import Section
 
 
@@ -80,19 +82,26 @@ class Rego(Authorizer):
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:
         try:
-            document = opa_input.build(
-                context,
-                self._descriptor,
-                parse_body=self._parse_body,
-                identity=self._identities.document(context.identity),
-            )
+            document = self.document(context)
         except opa_input.ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
-        verdict = opa_result.interpret(self.policy.evaluate(document, deadline))
+        try:
+            verdict = opa_result.interpret(self.policy.evaluate(document, deadline))
+        except EvaluationError as error:
+            raise EvaluationError(f"policy {self._settings.decision}: {error}") from None
         if self._settings.dry_run and isinstance(verdict, Deny):
             return Allow(metadata=verdict.metadata, shadowed=verdict)
         return verdict
+
+    def document(self, context: Context) -> Value:
+        """Return the `input` that the policy is asked with; raises `opa_input.ParseError`."""
+        return opa_input.build(
+            context,
+            self._descriptor,
+            parse_body=self._parse_body,
+            identity=self._identities.document(context.identity),
+        )
 
     def readiness(self) -> tuple[Readiness, ...]:
         return (self._readiness,)

@@ -41,7 +41,7 @@ def check(
         settings = load_settings(config)
         from ztag_extauthz.cli.trace import trace  # heavy
 
-        found = trace(settings, resources_for(config.parent), text, timeout)
+        found = trace(settings, resources_for(config.parent), text, timeout, with_values=show_input)
     if as_json or not sys.stdout.isatty():
         print(json.dumps(found.as_json(with_input=show_input), indent=2))
     else:
@@ -86,6 +86,8 @@ def _print(found: "Trace", *, show_input: bool) -> None:
         console.print(reads)
         console.print("and tried:")
         console.print(Text("\n".join(policy.explanation)))
+    for line in found.warnings:
+        console.print(Text(f"warning: {line}", "yellow"))
     console.print("Envoy gets:")
     console.print_json(json.dumps(found.envoy))
     if show_input:

@@ -18,6 +18,7 @@ from google.protobuf.wrappers_pb2 import BoolValue
 
 from ztag_extauthz.envoy import problem, wire
 from ztag_extauthz.envoy.problem import ANSWERS
+from ztag_extauthz.envoy.remembered import Remembered
 from ztag_extauthz.errors import EvaluationError
 from ztag_extauthz.fields import PSEUDO, is_name, is_value, visible
 from ztag_extauthz.model import Allow, Decision, Deny, Failed, Identity, Pairs, Request
@@ -51,8 +52,10 @@ class Encoder:
         self._owned = frozenset(map(_canonical, owned))
         spelled = dict.fromkeys((*IDENTITY_HEADERS, *owned))
         self._always_removed = tuple(dict.fromkeys((*spelled, *(name.replace("-", "_") for name in spelled))))
-        self._injected = lru_cache(maxsize=4096)(self._inject)
-        self._removals = lru_cache(maxsize=1024)(self._remove)
+        # Kept here rather than beside the functions, so that a reload drops what an older policy said.
+        self._injected = Remembered(self._inject)
+        self._removals = Remembered(self._remove)
+        self._policy_header = Remembered(_request_header)
 
     def encode(self, request: Request, decision: Decision) -> bytes:
         """Return the encoded `envoy.service.auth.v3.CheckResponse`.
@@ -75,8 +78,10 @@ class Encoder:
         if self._identity_headers:
             parts.append(_DECISION_ID.replace(_ID.encode(), decision.id.encode()))
         names = injected_names.union(set_by_policy)
-        parts.extend(starmap(_request_header, set_by_policy.items()))
-        parts.append(self._removals(names, (*self._seen(request), *allow.request_headers_to_remove)))
+        parts.extend(starmap(self._policy_header, set_by_policy.items()))
+        seen = self._seen(request)
+        remove = self._remove if seen else self._removals  # names of a client's choice would fill the memory
+        parts.append(remove(names, (*seen, *allow.request_headers_to_remove)))
         if allow.response_headers or allow.query_parameters or allow.query_parameters_to_remove:
             parts.append(_rest(allow))
         shadowed = f"{allow.shadowed.reason}" if allow.shadowed else ""
@@ -147,9 +152,8 @@ def _canonical(name: str) -> str:
     return name.replace("_", "-")
 
 
-@lru_cache(maxsize=4096)
 def _request_header(name: str, value: str) -> bytes:
-    """Encode a header that is set on the request; users and roles come again and again."""
+    """Encode a header that is set on the request."""
     if not (is_name(name) or name in PSEUDO) or not is_value(value):
         raise EvaluationError("a request header cannot be sent as it is")
     return wire.field(_HEADERS, wire.overwriting_header(name, value))

@@ -77,7 +77,7 @@ def _write(value: Value, parts: list[str], *, escape_html: bool) -> None:
         parts.append("]")
     elif isinstance(value, dict):
         parts.append("{")
-        for index, (name, item) in enumerate(sorted(_members(value).items())):
+        for index, (name, item) in enumerate(sorted(by_name(value).items())):
             parts.append(("," if index else "") + _quote(name, escape_html=escape_html) + ":")
             _write(item, parts, escape_html=escape_html)
         parts.append("}")
@@ -85,7 +85,7 @@ def _write(value: Value, parts: list[str], *, escape_html: bool) -> None:
         parts.append(_scalar(value))
 
 
-def _members(value: dict[Any, Value]) -> dict[str, Value]:
+def by_name(value: dict[Any, Value]) -> dict[str, Value]:
     """Give the members of an object by their names in JSON; of two with one name the last in Rego's order."""
     if all(form.__class__ is str for form in value):
         return value
@@ -138,5 +138,5 @@ def to_python(value: Value) -> Any:
     if isinstance(value, frozenset):
         return [to_python(unkey(form)) for form in ordered_forms(value)]
     if isinstance(value, dict):
-        return {name: to_python(member) for name, member in _members(value).items()}
+        return {name: to_python(member) for name, member in by_name(value).items()}
     return value

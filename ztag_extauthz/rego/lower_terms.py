@@ -155,9 +155,9 @@ class TermLowerer:
             return None
         known = name in REGISTRY or name in self._names.replaced
         if not known and not name.startswith(("rego.metadata.", "print", "internal.")):
-            self._mistake(
-                position, "rego_unsupported_error", f"built-in function {name} is not supported", "leave it out, or give what it would answer as data or input"
-            )
+            message = f"built-in function {name} is not supported"
+            remedy = "leave it out, or give what it would answer as data or input"
+            self._mistake(position, "rego_unsupported_error", message, remedy)
             return None
         return Function((name,), builtin=True)
 

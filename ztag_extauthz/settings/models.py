@@ -2,11 +2,12 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ztag_extauthz.admission import AdmissionSettings
 from ztag_extauthz.authentication import AuthenticatorSettings
 from ztag_extauthz.authorization import AuthorizerSettings
+from ztag_extauthz.fields import is_name
 from ztag_extauthz.reporting import ReporterSettings
 from ztag_extauthz.section import Seconds, Section
 
@@ -74,6 +75,14 @@ class ResponseSettings(Section):
     """Answer errors with `error_response` (Envoy 1.37 and later) instead of a gRPC status."""
     max_body_bytes: int = Field(default=4096, ge=0)
     """Bytes of a denial's body at most."""
+
+    @field_validator("owned_headers")
+    @classmethod
+    def _names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not is_name(name) or name.lower() == "host":
+                raise ValueError(f"{name!r:.40} is no header that could be removed\nlist names like x-user")
+        return names
 
 
 class Settings(Section):
