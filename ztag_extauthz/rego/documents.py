@@ -127,16 +127,3 @@ def from_python(document: Any) -> Value:
     if isinstance(document, float | Decimal) and math.isfinite(document):
         return parse_number(repr(document) if isinstance(document, float) else str(document))
     raise TypeError(f"{type(document).__name__} has no Rego value")
-
-
-def to_python(value: Value) -> Any:
-    """Make plain JSON objects of a value: sets become lists in order, numbers `int` or `float`."""
-    if isinstance(value, Number):
-        return int(value) if value.as_tuple().exponent == 0 else float(value)
-    if isinstance(value, list):
-        return [to_python(member) for member in value]
-    if isinstance(value, frozenset):
-        return [to_python(unkey(form)) for form in ordered_forms(value)]
-    if isinstance(value, dict):
-        return {name: to_python(member) for name, member in by_name(value).items()}
-    return value

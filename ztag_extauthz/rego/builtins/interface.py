@@ -180,12 +180,6 @@ def integer(value: Value, position: int) -> int:
     raise type_error(position, value, "number")
 
 
-def boolean(value: Value, position: int) -> bool:
-    if value.__class__ is bool:
-        return value
-    raise type_error(position, value, "boolean")
-
-
 def array(value: Value, position: int) -> list[Value]:
     if value.__class__ is list:
         return value
