@@ -40,7 +40,6 @@ class Embedded(PolicyEngine):
                 f"the policy failed: {error.code} at {error.location or 'no certain place'}"
             ) from None
 
-
     def reads(self) -> Reads:
         """Return what of the input and the data the decision can depend on."""
         return self._policy.reads(self._point)
@@ -59,5 +58,5 @@ def _base(data: Mapping[str, Any]) -> Value:
 
 def _mistake(mistake: rego.Mistake) -> Mistake:
     what = f"{mistake.message}\n    {mistake.source.strip()}" if mistake.source.strip() else mistake.message
-    place = f"{mistake.file}:{mistake.line}:{mistake.column}" if mistake.line else mistake.file or "decision"
-    return Mistake(place, what, mistake.remedy)
+    place = f"{mistake.file}:{mistake.line}:{mistake.column}" if mistake.line else mistake.file
+    return Mistake(place, what, mistake.remedy, "" if place else "decision")

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from msgspec.structs import replace
 from pydantic import Field, field_validator
 
 from ztag_extauthz.authorization import bundle, opa_input, opa_result
@@ -10,7 +11,7 @@ from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.component import Readiness, Resources
-from ztag_extauthz.errors import EvaluationError
+from ztag_extauthz.errors import EvaluationError, PolicyError
 from ztag_extauthz.model import Allow, Context, Deny, Reason, Verdict
 from ztag_extauthz.rego.values import Value
 from ztag_extauthz.section import Section
@@ -55,8 +56,12 @@ class RegoSettings(Section):
         """Load the policies; raises `PolicyError` with every mistake."""
         from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
 
-        loaded = bundle.load(self.policies, resources.folder)
-        policy = Embedded(loaded.modules, loaded.data, self.decision)
+        try:
+            loaded = bundle.load(self.policies, resources.folder)
+            policy = Embedded(loaded.modules, loaded.data, self.decision)
+        except PolicyError as error:
+            placed = (replace(mistake, setting=mistake.setting or "policies") for mistake in error.mistakes)
+            raise PolicyError(tuple(placed)) from error
         descriptor = _descriptor(self.proto_descriptor, resources.folder)
         return Rego(self, policy, descriptor, resources.clock())
 

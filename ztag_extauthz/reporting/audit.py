@@ -90,7 +90,8 @@ class Audit(Reporter):
         try:
             step()
         except OSError as error:
-            mistake = Mistake(self._to, f"cannot be written: {error.strerror}", "reporting `to` names a log file")
+            what = f"cannot be written: {error.strerror}"
+            mistake = Mistake(self._to, what, "name a file in a folder that exists", "to")
             raise SettingsError((mistake,)) from error
 
     async def start(self) -> None:

@@ -1,8 +1,10 @@
 """The sections of the configuration; those of the stages stand in the files that read them."""
 
+import re
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, PrivateAttr, field_validator
 
 from ztag_extauthz.admission import AdmissionSettings
 from ztag_extauthz.authentication import AuthenticatorSettings
@@ -85,6 +87,19 @@ class ResponseSettings(Section):
         return names
 
 
+class Origins(dict[str, str]):  # noqa: PLW1641 - no dict has a hash
+    """Where each setting stands; the same settings written elsewhere are the same settings."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Origins)
+
+    def find(self, setting: str) -> str:
+        """Return the place of a setting, or of the nearest section around it; "" where nothing is known."""
+        while setting not in self and setting:
+            setting = re.sub(r"(^|\.)[^.\[]*$|\[\d+\]$", "", setting)
+        return self.get(setting, "")
+
+
 class Settings(Section):
     """Everything."""
 
@@ -98,3 +113,13 @@ class Settings(Section):
     response: ResponseSettings = ResponseSettings()
     reporting: tuple[ReporterSettings, ...] = ()
     """Who is told of decisions; metrics always are."""
+    _origins: Origins = PrivateAttr(default_factory=Origins)
+
+    def place(self, setting: str) -> str:
+        """Return a setting with the place that it stands at, or would: `ztag.yaml:7: authentication[0].issuer`."""
+        origin = self._origins.find(setting)
+        return f"{origin}: {setting}" if origin else setting
+
+    def read_from(self, origins: Mapping[str, str]) -> None:
+        """Remember where each setting stands; "" is the whole document."""
+        self._origins = Origins(origins)
