@@ -65,6 +65,9 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "issuer_twice": (
         "issuer_twice.yaml:7: authentication[1].issuer: is the issuer of authentication[0] already (join the two)",
     ),
+    "realm_of_a_second_issuer": (
+        "realm_of_a_second_issuer.yaml:12: authentication[1].realm: differs from that of authentication[0], which is told for authorization (write the same realm in both, or leave this one out)",
+    ),
     "issuer_without_tls": (
         "issuer_without_tls.yaml:2: authentication[0]: no keys can be discovered: issuer is not https: whoever sits on the way could put keys of their own there (add jwks: {file: …} or {url: https://…})",
     ),
