@@ -18,7 +18,7 @@ _SCANNER: Final = json.JSONDecoder()
 _SPACE: Final = " \t\r\n"
 # OPA refuses numbers with a larger binary exponent; this is it in digits.
 _MAX_EXPONENT: Final = 30_103
-_LONG_INTEGER: Final = re.compile(r"[0-9]{4001}")
+_LONG_INTEGER: Final = re.compile(r"(?<![0-9])[0-9]{4001}")
 _FAR_EXPONENT: Final = re.compile(r"[eE][+-]?\d{5}")
 
 

@@ -14,7 +14,7 @@ from ztag_extauthz.rego.values import Value
 
 # An exponent belongs to the number if a digit or a sign follows its letter; else the letter begins the unit.
 _AMOUNT: Final = re.compile(r"(?:[0-9.+-]|[eE](?:[+-]|(?=[0-9])))*", re.ASCII)
-_NUMBER: Final = re.compile(r"[+-]?(?=\.?[0-9])[0-9]*\.?[0-9]*(?:[eE][+-]?([0-9]+))?", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?(?=\.?[0-9])[0-9]*+\.?[0-9]*+(?:[eE][+-]?([0-9]+))?", re.ASCII)
 _LONG_EXPONENT: Final = re.compile(r"[eE][+-]?[0-9]{7}", re.ASCII)
 _POWERS: Final = {letter: power for power, letter in enumerate("kmgtpe", start=1)}
 
