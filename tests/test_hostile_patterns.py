@@ -2,8 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -17,6 +16,9 @@ from ztag_extauthz.rego.builtins import encoding, json_paths, net, semver, sprin
 from ztag_extauthz.rego.builtins.golang import bigfloat, duration, layout, parse_time, regexps, url
 from ztag_extauthz.rego.builtins.jose import keys
 from ztag_extauthz.reporting import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MODULES: Final = (
     *(fields, traits, well_formed, go_multipart, go_url, opa_body, features, problem, request, documents, runtime),
@@ -64,7 +66,7 @@ def test_a_pattern_takes_linear_time(name: str) -> None:
     pattern, source = PATTERNS[name]
     own = "pattern" if ": " in name else name.rpartition(".")[2]
     searched = any(f"{own}.{how}(" in source for how in SEARCHING)
-    asked: tuple[Callable[..., object], ...] = (pattern.match, pattern.fullmatch)
+    asked: "tuple[Callable[..., object], ...]" = (pattern.match, pattern.fullmatch)
     for seed in SEEDS:
         for start in STARTS:
             text = start + seed * (LENGTH // len(seed)) + "\0"
