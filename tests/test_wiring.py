@@ -62,4 +62,4 @@ def test_a_mistake_of_the_environment_names_its_variable(tmp_path: Path) -> None
     text = "authentication: [{kind: anonymous}]\n"
     value = '[{"kind": "rego", "policies": ["none.rego"]}]'
     (mistake,) = mistakes(tmp_path, text, ZTAG_AUTHORIZATION=value)
-    assert mistake == "ZTAG_AUTHORIZATION: authorization[0].policies: none.rego: cannot be read: No such file or directory"
+    assert mistake.startswith("ZTAG_AUTHORIZATION: authorization[0].policies: none.rego: cannot be read: No such file")
