@@ -58,7 +58,7 @@ def test_s32_only_gateways_reach_the_grpc_port_and_only_monitoring_the_admin_por
     rules = MANIFESTS["NetworkPolicy"]["spec"]["ingress"]
     found = [(entry["port"], peer["podSelector"]) for rule in rules for entry in rule["ports"] for peer in rule["from"]]
     labels = {"grpc": "asks", "admin": "scrapes"}
-    assert found == [(port, {"matchLabels": {"ztag": label}}) for port, label in labels.items()]
+    assert found == [(port, {"matchLabels": {f"ztag.dev/{label}": "true"}}) for port, label in labels.items()]
 
 
 def test_image_and_manifests_name_this_version() -> None:

@@ -104,7 +104,7 @@ def _recursion(policy: Manifest, mesh: Mesh) -> Iterator[Finding]:
         reached = policy.namespace in {root, namespace}
         if reached and _selects(selector, labels):
             what = "selects ztag's own pods, which would ask themselves about every question"
-            remedy = "add a selector whose labels they do not have, e.g. {ztag: enforced}, or use another namespace"
+            remedy = 'add a selector whose labels they do not have, e.g. {ztag.dev/enforced: "true"}, or use another namespace'
             yield error(policy.where("selector"), what, remedy)
             return
 
