@@ -101,7 +101,7 @@ class PathCompiler(TermCompiler):
     ) -> tuple[str, bool, Sequence[Term]]:
         """Look first whether a `with` has put something where the reference leads."""
         name = self.w.fresh()
-        self.w.line(f"{name} = {self.w.state}.patched({self.unit.name('p', names)})")
+        self.w.line(f"{name} = {self.w.state}.patched({self.unit.name('w', names)})")
         with self.w.silent(), self.w.block(f"if {name} is P:"):
             value, _, rest = self._unpatched(node, names, path)
             taken = path[len(names) : len(path) - len(rest)]
