@@ -3,6 +3,7 @@
 from ztag_extauthz.rego.builtins import (  # noqa: F401 (each registers what it holds)
     aggregates,
     arrays,
+    certificates,
     comparison,
     crypto,
     encoding,
