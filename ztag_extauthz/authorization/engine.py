@@ -31,11 +31,16 @@ class PolicyEngine(ABC):
         """Evaluate once more, and return which rules were tried and where each of them failed."""
 
 
-def load(modules: Mapping[str, str], data: Mapping[str, Any], decision: str) -> PolicyEngine:
-    """Compile policies (Rego text by file name) with their data; raises `PolicyError` with every mistake found."""
+def load(
+    modules: Mapping[str, str], data: Mapping[str, Any], decision: str, http_hosts: frozenset[str] = frozenset()
+) -> PolicyEngine:
+    """Compile policies (Rego text by file name) with their data; raises `PolicyError` with every mistake found.
+
+    `http_hosts` names the hosts that `http.send` may ask.
+    """
     from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
 
-    return Embedded(modules, data, decision)
+    return Embedded(modules, data, decision, http_hosts)
 
 
 def decision_path(decision: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Rego policies, as opa-envoy-plugin asks them."""
 
+import asyncio
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -11,6 +12,7 @@ from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.component import Readiness, Resources
 from ztag_extauthz.model import Allow, Context, Deny, Reason, Verdict
+from ztag_extauthz.rego.values import Value
 from ztag_extauthz.section import Section
 
 
@@ -34,6 +36,9 @@ class RegoSettings(Section):
     proto_descriptor: str | None = None
     """A `FileDescriptorSet` (`protoc --descriptor_set_out --include_imports`) to read gRPC bodies with; Envoy has to
     send them with `pack_as_bytes`."""
+    http_hosts: tuple[str, ...] = ()
+    """The hosts (`pdp.example` or `pdp.example:8443`) that `http.send` may ask, by https (by http on loopback alone).
+    Without any, policies that call it are refused. A policy that waits for a host makes the request wait too."""
 
     @field_validator("engine")
     @classmethod
@@ -52,7 +57,7 @@ class RegoSettings(Section):
     def build(self, resources: Resources) -> "Rego":
         """Load the policies; raises `PolicyError` with every mistake."""
         loaded = bundle.load(self.policies, resources.folder)
-        policy = engine.load(loaded.modules, loaded.data, self.decision)
+        policy = engine.load(loaded.modules, loaded.data, self.decision, frozenset(self.http_hosts))
         descriptor = _descriptor(self.proto_descriptor, resources.folder)
         return Rego(self, policy, descriptor, resources.clock())
 
@@ -87,10 +92,15 @@ class Rego(Authorizer):
         except opa_input.ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
-        verdict = opa_result.interpret(self.policy.evaluate(document, deadline))
+        verdict = opa_result.interpret(await self._evaluate(document, deadline))
         if self._settings.dry_run and isinstance(verdict, Deny):
             return Allow(metadata=verdict.metadata, shadowed=verdict)
         return verdict
+
+    async def _evaluate(self, document: Value, deadline: float) -> Value:
+        if self._settings.http_hosts:
+            return await asyncio.to_thread(self.policy.evaluate, document, deadline)
+        return self.policy.evaluate(document, deadline)
 
     def readiness(self) -> tuple[Readiness, ...]:
         return (self._readiness,)

@@ -153,11 +153,11 @@ class TermLowerer:
             message = f"deprecated built-in function calls in expression: {name}"
             self._mistake(position, "rego_type_error", message)
             return None
-        known = name in REGISTRY or name in self._names.replaced
+        served = name in REGISTRY and (name != "http.send" or self._names.reaches_out)
+        known = served or name in self._names.replaced
         if not known and not name.startswith(("rego.metadata.", "print", "internal.")):
-            self._mistake(
-                position, "rego_unsupported_error", f"built-in function {name} is not supported", "evaluate by OPA"
-            )
+            remedy = "name the hosts that it may ask" if name == "http.send" else "evaluate by OPA"
+            self._mistake(position, "rego_unsupported_error", f"built-in function {name} is not supported", remedy)
             return None
         return Function((name,), builtin=True)
 

@@ -9,6 +9,7 @@ from ztag_extauthz.rego.builtins import (  # noqa: F401 (each registers what it 
     encoding,
     globbing,
     graphs,
+    http,
     json_paths,
     jwt,
     jwt_constraints,
