@@ -142,5 +142,84 @@ def test_never_6_headers_that_a_policy_reads_are_masked(
     (site.folder / "ztag.yaml").write_text(yaml.safe_dump(settings))
     _, told = check("--path", "/orders", "-H", f"authorization: Bearer {site.token()}")
     (policy,) = told["policies"]
-    assert policy["reads"] == {"input.attributes.request.http.headers.authorization": "(masked)"}
+    assert policy["reads"] == {"input.attributes.request.http.headers.authorization": "[masked]"}
     assert site.token() not in json.dumps(policy)
+
+
+def _decide_by(site: Site, *policies: str, **options: Any) -> None:
+    """Put policies in the place of the example's, each an authorizer of its own."""
+    settings = yaml.safe_load((site.folder / "ztag.yaml").read_text())
+    settings["authorization"] = []
+    for number, policy in enumerate(policies):
+        (site.folder / f"{number}.rego").write_text(policy)
+        settings["authorization"].append({"kind": "rego", "policies": [f"{number}.rego"], **options})
+    (site.folder / "ztag.yaml").write_text(yaml.safe_dump(settings))
+
+
+COMPARING = """package envoy.authz
+
+result := {"allowed": true, "headers": {"x-key": key}} if key == "right"
+
+key := input.attributes.request.http.headers["x-api-key"]
+
+default result := false
+"""
+
+
+@pytest.mark.parametrize("key", ["right", "s3cret-of-ann"])
+def test_never_6_the_explanation_shows_values_only_on_demand(run: Callable[..., Result], site: Site, key: str) -> None:
+    _decide_by(site, COMPARING)
+    asked = ("check", "--config", site.config, "-H", f"x-api-key: {key}")
+    shown = json.loads(run(*asked).stdout)["policies"][0]
+    assert shown["reads"] == {"input.attributes.request.http.headers.x-api-key": "[masked]"}
+    assert any("data.envoy.authz.key" in line for line in shown["explanation"])
+    assert key not in str(shown).replace('key == "right"', "")  # the policy's own line may be shown
+    assert key in str(json.loads(run(*asked, "--input").stdout)["policies"][0])
+
+
+def test_never_6_nor_does_a_failing_policys_error(run: Callable[..., Result], site: Site) -> None:
+    conflict = "package envoy.authz\n\nresult := value if some value in input.parsed_query.code\n"
+    _decide_by(site, conflict)
+    told = json.loads(run("check", "--config", site.config, "--path", "/?code=s3cret&code=s3cret2").stdout)
+    explanation = "\n".join(told["policies"][0]["explanation"])
+    assert "eval_conflict_error" in explanation
+    assert "s3cret" not in explanation
+
+
+def test_the_input_is_the_one_that_was_decided_on(check: Callable[..., tuple[int, dict[str, Any]]], site: Site) -> None:
+    policy = (
+        "package envoy.authz\n\nresult := input.parsed_body.a == 1 if input.parsed_body\n\ndefault result := false\n"
+    )
+    _decide_by(site, policy, skip_request_body_parse=True)
+    asked = ("-X", "POST", "-H", "content-type: application/json", "-d", '{"a": 1}')
+    code, told = check(*asked, "--input")
+    assert code == 1
+    assert "parsed_body" not in told["input"]
+    assert told["policies"][0]["explanation"][-1] == "value: false"
+
+
+def test_a_policy_that_was_not_asked_is_not_explained(
+    check: Callable[..., tuple[int, dict[str, Any]]], site: Site
+) -> None:
+    _decide_by(site, "package envoy.authz\n\nresult := false\n", "package envoy.authz\n\nresult := true\n")
+    _, told = check("--path", "/orders")
+    assert [view["explanation"][-1] for view in told["policies"]] == ["value: false"]
+
+
+ENDLESS = """package envoy.authz
+
+result if count([1 | some a in many; some b in many; some c in many; a + b + c < 0]) > 0
+
+many := numbers.range(1, 3000)
+"""
+
+
+@pytest.mark.timeout(60)
+def test_neither_the_decision_nor_the_explanation_outlasts_the_timeout(
+    check: Callable[..., tuple[int, dict[str, Any]]], site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ztag_extauthz.rego.builtins.interface.DEFAULT_SECONDS", 1e6)  # so nothing else ends it
+    _decide_by(site, ENDLESS)
+    code, told = check("--path", "/orders", "--timeout", "0.2")
+    assert (code, told["envoy"]["grpcStatus"]) == (2, "DEADLINE_EXCEEDED")
+    assert told["policies"][0]["explanation"][-1].startswith("error: eval_limit_error")

@@ -6,7 +6,7 @@ import pytest
 
 from ztag_extauthz.cli.policy.common import parse_input, sources
 from ztag_extauthz.cli.policy.layout import find
-from ztag_extauthz.cli.policy.runner import Outcome, Runner, PolicyTest
+from ztag_extauthz.cli.policy.runner import Outcome, PolicyTest, Runner
 from ztag_extauthz.cli.policy.strict import unused
 from ztag_extauthz.rego.engine import compile_policy
 

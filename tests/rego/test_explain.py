@@ -48,3 +48,25 @@ def test_new_data_is_explained_too() -> None:
     policy.relink({"grants": {"dev": {"level": 7}}})
     assert policy.explain("t/allow", document).value is True
     assert policy.decision("t/allow").evaluate(document) is True
+
+
+def test_without_values_it_tells_the_lines_and_nothing_of_the_input() -> None:
+    policy = compile_policy({"t.rego": MODULE}, DATA, entry_points=["t/allow"])
+    document = {"user": "alice", "method": "PUT", "roles": ["dev"], "level": 5}
+    explanation = policy.explain("t/allow", document).without_values()
+    assert [(event.kind, event.line) for event in explanation.events] == [
+        ("tried", 3), ("failed", 5), ("tried", 7), ("failed", 9),
+    ]  # fmt: skip
+    assert "PUT" not in str(explanation)
+    assert str(explanation).endswith("value: false")
+
+
+def test_without_values_truth_is_told_and_text_is_not() -> None:
+    policy = compile_policy({"t.rego": "package t\np := input.a"}, entry_points=["t/p"])
+    told = [policy.explain("t/p", {"a": value}).without_values() for value in ("s3cret", True)]
+    assert [str(one).splitlines()[-2:] for one in told] == [
+        ["    gave a value", "value: withheld"],
+        ["    gave true", "value: true"],
+    ]
+    assert "s3cret" not in repr(told[0])
+    assert policy.explain("t/p", {}).without_values().value is UNDEFINED

@@ -82,7 +82,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "no_types": (
         "no_types.yaml:6: authentication[0].types: is empty, so no token could be accepted (list typ values, or absent for tokens without)",
     ),
-    "nobody_decides": ("nobody_decides.yaml:3: authorization: is empty (list at least one kind: rego)",),
+    "nobody_decides": ("nobody_decides.yaml:3: authorization: is empty (list at least one kind: quota, rego, risk)",),
     "nobody_may_ask": ("nobody_may_ask.yaml:1: authentication: is empty (list at least one kind: anonymous, jwt)",),
     "perhaps": ("perhaps.yaml:2: server.reflection: expected true or false, got text (write true or false)",),
     "plaintext_for_everybody": (

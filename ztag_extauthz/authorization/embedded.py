@@ -30,9 +30,6 @@ class Embedded(PolicyEngine):
             policy = compile_policy(modules, _base(data), entry_points=(point,), http_hosts=http_hosts)
         except rego.PolicyError as error:
             raise PolicyError(tuple(map(_mistake, error.mistakes))) from None
-        if not policy.defines(point):
-            known = ", ".join(policy.packages()) or "none"
-            raise PolicyError((Mistake(f"decision {decision}", "no rule defines it", f"packages: {known}"),))
         self._policy, self._point = policy, point
         self._ask = policy.decision(point).evaluate
 
@@ -53,9 +50,9 @@ class Embedded(PolicyEngine):
         """Return what of the input and the data the decision can depend on."""
         return self._policy.reads(self._point)
 
-    def explain(self, document: Value) -> Explanation:
+    def explain(self, document: Value, deadline: float) -> Explanation:
         """Return which rules were tried for an `input` document, and where each of them failed."""
-        return self._policy.explain(self._point, document)
+        return self._policy.explain(self._point, document, deadline=deadline)
 
 
 def _base(data: Mapping[str, Any]) -> Value:
@@ -67,5 +64,5 @@ def _base(data: Mapping[str, Any]) -> Value:
 
 def _mistake(mistake: rego.Mistake) -> Mistake:
     what = f"{mistake.message}\n    {mistake.source.strip()}" if mistake.source.strip() else mistake.message
-    place = f"{mistake.file}:{mistake.line}:{mistake.column}" if mistake.line else mistake.file or "policies"
+    place = f"{mistake.file}:{mistake.line}:{mistake.column}" if mistake.line else mistake.file or "decision"
     return Mistake(place, what, mistake.remedy)

@@ -1,8 +1,7 @@
 """What a Rego engine has to be able to do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ztag_extauthz.rego.values import Value
 
@@ -27,20 +26,8 @@ class PolicyEngine(ABC):
         """Return what of the input and the data the decision can depend on."""
 
     @abstractmethod
-    def explain(self, document: Value) -> "Explanation":
-        """Evaluate once more, and return which rules were tried and where each of them failed."""
-
-
-def load(
-    modules: Mapping[str, str], data: Mapping[str, Any], decision: str, http_hosts: frozenset[str] = frozenset()
-) -> PolicyEngine:
-    """Compile policies (Rego text by file name) with their data; raises `PolicyError` with every mistake found.
-
-    `http_hosts` names the hosts that `http.send` may ask.
-    """
-    from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
-
-    return Embedded(modules, data, decision, http_hosts)
+    def explain(self, document: Value, deadline: float) -> "Explanation":
+        """Evaluate once more, until the deadline; return which rules were tried and where each of them failed."""
 
 
 def decision_path(decision: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from ztag_extauthz.authorization import bundle, engine, opa_input, opa_result
+from ztag_extauthz.authorization import bundle, opa_input, opa_result
 from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer
@@ -56,8 +56,10 @@ class RegoSettings(Section):
 
     def build(self, resources: Resources) -> "Rego":
         """Load the policies; raises `PolicyError` with every mistake."""
+        from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
+
         loaded = bundle.load(self.policies, resources.folder)
-        policy = engine.load(loaded.modules, loaded.data, self.decision, frozenset(self.http_hosts))
+        policy = Embedded(loaded.modules, loaded.data, self.decision, frozenset(self.http_hosts))
         descriptor = _descriptor(self.proto_descriptor, resources.folder)
         return Rego(self, policy, descriptor, resources.clock())
 
@@ -83,12 +85,7 @@ class Rego(Authorizer):
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:
         try:
-            document = opa_input.build(
-                context,
-                self._descriptor,
-                parse_body=self._parse_body,
-                identity=self._identities.document(context.identity),
-            )
+            document = self.document(context)
         except opa_input.ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
@@ -101,6 +98,15 @@ class Rego(Authorizer):
         if self._settings.http_hosts:
             return await asyncio.to_thread(self.policy.evaluate, document, deadline)
         return self.policy.evaluate(document, deadline)
+
+    def document(self, context: Context) -> Value:
+        """Return the `input` that the policy is asked with; raises `opa_input.ParseError`."""
+        return opa_input.build(
+            context,
+            self._descriptor,
+            parse_body=self._parse_body,
+            identity=self._identities.document(context.identity),
+        )
 
     def readiness(self) -> tuple[Readiness, ...]:
         return (self._readiness,)

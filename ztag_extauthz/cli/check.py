@@ -41,7 +41,7 @@ def check(
         settings = load_settings(config)
         from ztag_extauthz.cli.trace import trace  # heavy
 
-        found = trace(settings, resources_for(config.parent), text, timeout)
+        found = trace(settings, resources_for(config.parent), text, timeout, with_values=show_input)
     if as_json or not sys.stdout.isatty():
         print(json.dumps(found.as_json(with_input=show_input), indent=2))
     else:

@@ -3,7 +3,7 @@
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,8 @@ from ztag_extauthz.demo.stack import Plan, Stack, running
 WIDE = 180
 """Columns where nobody's screen sets a limit."""
 DECISION = "x-ztag-decision-id"
+PATIENCE = 5.0
+"""Seconds that the last audit lines have to be written."""
 
 
 class Outcome(Struct, frozen=True):
@@ -75,7 +77,7 @@ def _show(console: Console, stack: Stack, outcomes: list[Outcome]) -> None:
     for name in ("", "request", "", "expected", "got", "what ztag wrote into its audit log", "what it shows"):
         table.add_column(name)
     table.add_column("ms", justify="right")
-    audit = _audit(stack)
+    audit = _audit(stack, {outcome.decision for outcome in outcomes} - {""})
     for outcome in outcomes:
         case, good = outcome.case, outcome.as_expected
         line = f"{case.ask.method} {case.ask.path}"
@@ -87,7 +89,7 @@ def _show(console: Console, stack: Stack, outcomes: list[Outcome]) -> None:
             escape(line),
             str(case.status),
             f"[{colour}]{got}[/]",
-            escape(_written(audit.get(outcome.decision))),
+            escape(_written(outcome.decision, audit)),
             escape(case.why),
             f"{outcome.milliseconds:.1f}",
         )
@@ -103,15 +105,29 @@ def _show(console: Console, stack: Stack, outcomes: list[Outcome]) -> None:
     console.print(f"{len(outcomes) - len(differing)} of {len(outcomes)} as expected")
 
 
-def _audit(stack: Stack) -> dict[str, dict[str, Any]]:
-    """Return the audit lines of the run by their decision's id."""
-    lines = (line for line in stack.ztag.output().splitlines() if line.startswith("{"))
+def _audit(stack: Stack, decisions: set[str]) -> dict[str, dict[str, Any]]:
+    """Return the audit lines of the run by their decision's id; waits a while for those that are not there yet."""
+    ends = time.monotonic() + PATIENCE
+    while True:
+        audit = _records(stack.ztag.output())
+        if decisions <= audit.keys() or time.monotonic() > ends:
+            return audit
+        time.sleep(0.05)
+
+
+def _records(output: str) -> dict[str, dict[str, Any]]:
+    """Return the records of the whole lines; the last one may still be being written."""
+    lines = (line for line in output.splitlines(keepends=True) if line.startswith("{") and line.endswith("\n"))
     return {record["id"]: record for record in map(json.loads, lines)}
 
 
-def _written(record: dict[str, Any] | None) -> str:
-    if record is None:
+def _written(decision: str, audit: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say what became of a decision; `decision` is its id, "" where none came back."""
+    if not decision:
         return "(Envoy answered without ztag)"
+    if decision not in audit:
+        return "(not written)"
+    record = audit[decision]
     reason = f": {record['reason']}" if "reason" in record else ""
     return f"{record['outcome']} by {record['decidedBy']}{reason}"
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ztag_extauthz.rego.builtins import catalogue as _catalogue  # noqa: F401 (registers the built-ins)
-from ztag_extauthz.rego.builtins import custom
 from ztag_extauthz.rego.check_types import check_types
 from ztag_extauthz.rego.errors import Mistake, PolicyError
 from ztag_extauthz.rego.ir import Definition, Override, Steps, walk
@@ -28,7 +27,6 @@ class Analysis:
 
 def analyse(texts: Mapping[str, str], *, reaches_out: bool = False) -> Analysis:
     """Read and check modules; a `PolicyError` holds what is wrong with all of them."""
-    custom.load()
     modules = _parse(texts)
     names, mistakes, tree = Names(modules.values(), reaches_out=reaches_out), Mistakes(), Tree()
     for module in modules.values():

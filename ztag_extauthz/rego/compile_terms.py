@@ -44,7 +44,7 @@ class TermCompiler:
         self.policy = policy
         self.unit: Unit = policy.unit
         self.w = writer
-        self.ordered = ordered  # whether the order of what is found shows
+        self.ordered = ordered or policy.places is not None  # whether the order of what is found shows
         self._to_come: Sequence[Step] = ()
 
     def is_known(self, term: Term) -> bool:

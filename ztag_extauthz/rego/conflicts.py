@@ -1,6 +1,6 @@
 """Rules and base documents in one another's way: OPA refuses to load them together."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ztag_extauthz.rego.errors import Mistake, PolicyError
 from ztag_extauthz.rego.runtime import lookup
@@ -21,16 +21,23 @@ def check_conflicts(tree: Tree, data: Value) -> None:
         raise PolicyError(found)
 
 
-def check_entry_points(tree: Tree, data: Value, entry_points: Sequence[str]) -> None:
+def check_entry_points(
+    tree: Tree, data: Value, entry_points: Sequence[str], packages: Collection[tuple[str, ...]]
+) -> None:
     """Refuse entry points that name neither a rule nor data: a misspelt one would be undefined for ever."""
-    found = []
-    for entry_point in entry_points:
-        names = tuple(entry_point.strip("/").split("/"))
-        if not _names_something(tree.root, names) and lookup(data, names) is UNDEFINED:
-            message = f"entry point {entry_point} names no rule"
-            found.append(Mistake("", 0, 0, "rego_entry_point_error", message))
+    known = ", ".join(sorted(map(".".join, packages))) or "none"
+    found = [
+        Mistake("", 0, 0, "rego_entry_point_error", f"no rule defines {entry_point}", remedy=f"packages: {known}")
+        for entry_point in entry_points
+        if not defines(tree, data, entry_point)
+    ]
     if found:
         raise PolicyError(found)
+
+
+def defines(tree: Tree, data: Value, entry_point: str) -> bool:
+    names = tuple(entry_point.strip("/").split("/"))
+    return _names_something(tree.root, names) or lookup(data, names) is not UNDEFINED
 
 
 def _names_something(node: Node, names: Sequence[str]) -> bool:

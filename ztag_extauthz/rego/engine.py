@@ -8,7 +8,7 @@ from typing import Any
 from ztag_extauthz.rego.analyse import Analysis, analyse, analyse_query
 from ztag_extauthz.rego.builtins.interface import Context
 from ztag_extauthz.rego.compile_policy import PolicyCompiler
-from ztag_extauthz.rego.conflicts import check_conflicts, check_entry_points
+from ztag_extauthz.rego.conflicts import check_conflicts, check_entry_points, defines
 from ztag_extauthz.rego.dependencies import Dependencies
 from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.errors import EvaluationError, LimitError, Mistake, PolicyError
@@ -71,7 +71,7 @@ class Policy:
         self._modules = analysis.modules
         self._traced: dict[str, tuple[Linked, str, Places]] = {}
         self._overrides = list(analysis.overrides)
-        check_entry_points(analysis.tree, data, entry_points)
+        check_entry_points(analysis.tree, data, entry_points, {module.package for module in analysis.modules.values()})
         read = {text: analyse_query(text, analysis) for text in queries}
         overrides = [*analysis.overrides, *(item for _, _, items in read.values() for item in items)]
         compiler = PolicyCompiler(analysis.tree, overrides)
@@ -87,20 +87,7 @@ class Policy:
 
     def defines(self, entry_point: str) -> bool:
         """Tell whether a path is a rule, a package, something within one of them, or a base document."""
-        path = tuple(entry_point.strip("/").split("/"))
-        node = self._tree.root
-        for name in path:
-            if node.group is not None:
-                return node.group.kind != "function"
-            found = node.children.get(name)
-            if found is None:
-                return _reaches(self._linked.data, path)
-            node = found
-        return node.group is None or node.group.kind != "function"
-
-    def packages(self) -> list[str]:
-        """Give the names of the packages with rules in them."""
-        return sorted({".".join(module.package) for module in self._modules.values()})
+        return defines(self._tree, self._linked.data, entry_point)
 
     def decision(self, entry_point: str) -> "Decision":
         """Give an entry point that the policy was compiled for."""
@@ -170,14 +157,6 @@ class Decision:
         """Give the value for an input, or `UNDEFINED`; `deadline` is in `time.perf_counter`'s seconds."""
         context = Context(input_document, deadline=deadline, strict=strict, http_hosts=self._http_hosts)
         return _run(self._function, State(input_document, self._linked.data, context))
-
-
-def _reaches(data: Value, path: tuple[str, ...]) -> bool:
-    for name in path:
-        if not isinstance(data, dict) or name not in data:
-            return False
-        data = data[name]
-    return True
 
 
 def _run(function: Callable[[State], Value], state: State) -> Any:

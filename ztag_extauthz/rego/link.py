@@ -1,4 +1,4 @@
-"""What compiled functions refer to: the parts of the runtime, without any of Python's own built-ins."""
+"""What compiled functions refer to: the parts of the runtime, and a few harmless ones of Python's own built-ins."""
 
 from collections.abc import Callable
 from typing import Any, Final

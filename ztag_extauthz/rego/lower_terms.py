@@ -156,7 +156,9 @@ class TermLowerer:
         served = name in REGISTRY and (name != "http.send" or self._names.reaches_out)
         known = served or name in self._names.replaced
         if not known and not name.startswith(("rego.metadata.", "print", "internal.")):
-            remedy = "name the hosts that it may ask" if name == "http.send" else "evaluate by OPA"
+            remedy = "leave it out, or give what it would answer as data or input"
+            if name == "http.send":
+                remedy = "name the hosts that it may ask"
             self._mistake(position, "rego_unsupported_error", f"built-in function {name} is not supported", remedy)
             return None
         return Function((name,), builtin=True)

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Callable
 
+import pytest
 from typer.testing import Result
 
 from tests.cli.policy.conftest import Write
@@ -31,3 +32,11 @@ def test_an_unknown_decision_is_refused(run: Callable[..., Result], write: Write
     result = run("policy", "compile", write("p.rego", "package p\n\nx := 1\n"), "--decision", "p/y")
     assert result.exit_code == 2
     assert "decision p/y: no rule defines it (packages: p)" in result.stderr
+
+
+def test_highlighted_on_a_terminal(run: Callable[..., Result], write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    result = run("policy", "compile", write("p.rego", "package p\n\nx := 1\n"), "--decision", "p/x")
+    assert "\x1b[" in result.stdout
+    assert "entry_1" in result.stdout

@@ -1,6 +1,7 @@
 """`ztag policy eval`: results on stdout, reasons on stderr, honest exit codes."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,3 +129,13 @@ def test_a_mistake_is_shown_with_a_caret(run: Callable[..., Result], tmp_path: P
     result = run("policy", "eval", "--policies", str(policy), "--decision", "p/x", "--input", "-", stdin="{}")
     assert result.exit_code == 2
     assert result.stderr == f"{policy}:3:6: rego_type_error: undefined function nope\n    x := nope(1)\n         ^\n"
+
+
+def test_an_explanation_goes_through_sets_in_their_order(run: Callable[..., Result], tmp_path: Path) -> None:
+    """What is printed today is printed tomorrow, though Python's own order of strings changes."""
+    policy = tmp_path / "p.rego"
+    members = 's := {sprintf("%d", [n]) | some n in numbers.range(10, 40)}'
+    policy.write_text(f'package p\n\n{members}\n\nx if {{\n\tsome n in s\n\tn == "x"\n}}\n')
+    asked = ("--policies", str(policy), "--decision", "p/x", "--input", "-", "--explain")
+    tried = re.findall(r'with "(\d+)"', run("policy", "eval", *asked, stdin="{}").stderr)
+    assert tried == [str(number) for number in range(10, 41)]

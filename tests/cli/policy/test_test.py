@@ -74,7 +74,9 @@ def test_only_true_passes(run: Callable[..., Result], write: Write, rule: str) -
 
 def test_test_cases_in_one_rule_do_not_pass_unseen(run: Callable[..., Result], write: Write) -> None:
     text = 'package p_test\n\ntest_x[case] if {\n\tsome case in ["a", "b"]\n\tcase == "a"\n}\n'
-    assert run("policy", "test", write("p_test.rego", text)).exit_code == 1
+    result = run("policy", "test", write("p_test.rego", text))
+    assert result.exit_code == 2
+    assert "has cases (test_x[case]): write each as a rule of its own" in result.stdout
 
 
 def test_an_error_weighs_more_than_a_failure(run: Callable[..., Result], write: Write) -> None:

@@ -95,7 +95,7 @@ def console(*, stderr: bool = False) -> "Console":
 
 def printable(text: str) -> str:
     """Return text that a terminal only shows: a bundle's comment must not move the cursor."""
-    return "".join(sign if sign.isprintable() or sign == "\t" else "\ufffd" for sign in text)
+    return "".join(sign if sign.isprintable() or sign in "\t\n" else "\ufffd" for sign in text)
 
 
 @contextmanager
@@ -127,7 +127,7 @@ def shown_mistake(mistake: "Mistake") -> "Text":
     from rich.text import Text
 
     place = f"{mistake.file}:{mistake.line}:{mistake.column}" if mistake.line else mistake.file or "policies"
-    text = Text.assemble((place, "bold"), ": ", (mistake.code, "red"), f": {printable(mistake.message)}")
+    text = Text.assemble((place, "bold"), ": ", (mistake.code, "red"), f": {printable(mistake.message).expandtabs(4)}")
     if mistake.source.strip():
         text.append(f"\n    {printable(mistake.source).expandtabs(4)}")
         text.append(f"\n    {_indent(mistake.source, mistake.column)}")

@@ -13,9 +13,9 @@ UNFORMATTED = 1
 def fmt_check(paths: PathsArgument, as_json: JsonOption = False) -> None:
     """Tell where policies are not laid out as `opa fmt` would. Exit code 0: nothing found, 1: something, 2: refused.
 
-    What is told is certain, and it is not everything: indentation by tabs, spaces at the end of lines and between
-    signs and words, blank lines, the line break at the end, and the space before a comment. Where lines break, how
-    far they are indented and the order of imports are left to `opa fmt`.
+    What is told `opa fmt` would change, but it is not everything: indentation by tabs, spaces at the end of lines and
+    between signs and words, blank lines, the line break at the end, and the space before a comment. Where lines
+    break, how far they are indented and the order of imports are left to `opa fmt`.
     """
     with telling_policy_mistakes():
         from ztag_extauthz.cli.policy.layout import find

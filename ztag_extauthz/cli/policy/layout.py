@@ -1,7 +1,8 @@
 """The part of `opa fmt`'s layout that can be told from single lines and pairs of tokens.
 
-Whatever is found here `opa fmt` would change. It changes more: where lines break and how far they are indented,
-`x = 1` at the head of a rule to `x := 1`, the order of imports. A line with `$"…"` in it is left alone.
+Whatever is found here `opa fmt` would change (but for some lines of a term with comments in it, which it leaves as they
+are). It changes more: where lines break and how far they are indented, `x = 1` at the head of a rule to `x := 1`, the
+order of imports. A line with `$"…"` in it is left alone.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,12 @@ def find(file: str, text: str) -> list[tuple[int, str]]:
     tokens = lexer.scan()
     raw = set(_raw_lines(tokens, lexer.lines))
     templates = {token.line for token in tokens if token.kind.startswith("template")}
-    found = [*_lines(lexer.lines, raw), *_tokens(tokens, lexer, raw | templates), *_comments(lexer.comments, lexer)]
+    found = [
+        *_lines(lexer.lines, raw),
+        *_blocks(lexer.lines, raw | {comment.line for comment in lexer.comments}),
+        *_tokens(tokens, lexer, raw | templates),
+        *_comments(lexer.comments, lexer),
+    ]
     return sorted(set(found))
 
 
@@ -49,6 +55,20 @@ def _lines(lines: Sequence[str], raw: set[int]) -> Iterator[tuple[int, str]]:
         blank = not line.strip() and number > 1 and not lines[number - 2].strip() and number - 1 not in raw
         if blank:
             yield number, "more than one blank line"
+
+
+def _blocks(lines: Sequence[str], skipped: set[int]) -> Iterator[tuple[int, str]]:
+    """Yield where a package or the body of a rule is not set apart by a blank line, or begins with one."""
+    for number, (line, following) in enumerate(pairwise(lines), start=1):
+        if number in skipped or number + 1 in skipped:
+            continue
+        if not following.strip():
+            if line.endswith("{") and number + 1 < len(lines):
+                yield number + 1, "a blank line at the beginning of a block"
+        elif line.startswith("package "):
+            yield number + 1, "no blank line after the package"
+        elif line == "}":
+            yield number + 1, "no blank line after a rule"
 
 
 def _tokens(tokens: Sequence[Token], lexer: Lexer, skipped: set[int]) -> Iterator[tuple[int, str]]:

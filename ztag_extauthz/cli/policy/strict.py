@@ -26,15 +26,17 @@ def _imports(module: Module) -> Iterator[tuple[Position, str]]:
     uses = _uses(*module.rules)
     for item in module.imports:
         if item.path[0] in {"data", "input"} and not uses[item.alias]:
-            yield item.position, f"import {'.'.join(item.path)} unused"
+            name = f" as {item.alias}" if item.alias != item.path[-1] else ""
+            yield item.position, f"import {'.'.join(item.path)}{name} unused"
 
 
 def _rule(rule: Rule) -> Iterator[tuple[Position, str]]:
     uses = _uses(rule)
     for argument in rule.arguments or ():
-        if isinstance(argument, Var) and not argument.name.startswith("$") and uses[argument.name] <= 1:
-            hint = "(hint: use _ (wildcard variable) instead)"
-            yield argument.position, f"unused argument {argument.name}. {hint}"
+        for name in pattern_names(argument):
+            if _unused(name, uses):
+                hint = "(hint: use _ (wildcard variable) instead)"
+                yield argument.position, f"unused argument {name}. {hint}"
     link: Rule | None = rule
     while link is not None:
         heads = [*link.ref, *(term for term in (link.key, link.value) if term is not None)]
@@ -48,7 +50,7 @@ def _body(body: Body, uses: Counter[str]) -> Iterator[tuple[Position, str]]:
         call = literal.expression
         if isinstance(call, Call) and call.infix and call.name == ("assign",):
             for name in pattern_names(call.arguments[0]):
-                if not name.startswith("$") and uses[name] <= 1:
+                if _unused(name, uses):
                     yield literal.position, f"assigned var {name} unused"
 
 
@@ -58,6 +60,11 @@ def _inner(node: Any) -> Iterator[tuple[Position, str]]:
         yield from _body(node.body, _uses(node))
     for child in children(node):
         yield from _inner(child)
+
+
+def _unused(name: str, uses: Counter[str]) -> bool:
+    """Tell whether a name stands nowhere but where it is declared; a wildcard is made to be unused."""
+    return not name.startswith("$") and uses[name] <= 1
 
 
 def _uses(*nodes: Any) -> Counter[str]:

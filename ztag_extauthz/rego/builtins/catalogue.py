@@ -17,6 +17,7 @@ from ztag_extauthz.rego.builtins import (  # noqa: F401 (each registers what it 
     net_merge,
     numbers,
     objects,
+    plugins,
     regex,
     semver,
     sets,
@@ -30,5 +31,7 @@ from ztag_extauthz.rego.builtins import (  # noqa: F401 (each registers what it 
     uuids,
 )
 from ztag_extauthz.rego.builtins.interface import REGISTRY
+
+plugins.load()
 
 __all__ = ["REGISTRY"]
