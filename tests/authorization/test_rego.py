@@ -122,3 +122,18 @@ def test_a_deadline_that_is_over_is_an_error(tmp_path: Path) -> None:
     rego = settings().build(resources(tmp_path))
     with pytest.raises(DeadlineError):
         run(rego.authorize(Context(request(check()), ALICE), 0.0))
+
+
+def test_a_policy_may_only_ask_hosts_that_the_settings_name(tmp_path: Path) -> None:
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy/a.rego").write_text(
+        'package envoy.authz\nresult if http.send({"method": "get", "url": "http://127.0.0.1:1/", '
+        '"raise_error": false}).status_code == 0'
+    )
+    with pytest.raises(PolicyError, match=r"http\.send is not supported"):
+        settings().build(resources(tmp_path))
+    rego = settings(http_hosts=("127.0.0.1:1",)).build(resources(tmp_path))
+    assert run(rego.authorize(Context(request(check()), ALICE), FAR)) == Allow()
+    rego = settings(http_hosts=("127.0.0.1:2",)).build(resources(tmp_path))
+    with pytest.raises(EvaluationError):
+        run(rego.authorize(Context(request(check()), ALICE), FAR))

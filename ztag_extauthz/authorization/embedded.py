@@ -17,11 +17,17 @@ from ztag_extauthz.rego.values import Value
 class Embedded(PolicyEngine):
     """One compiled decision; may be asked by any thread."""
 
-    def __init__(self, modules: Mapping[str, str], data: Mapping[str, Any], decision: str) -> None:
+    def __init__(
+        self,
+        modules: Mapping[str, str],
+        data: Mapping[str, Any],
+        decision: str,
+        http_hosts: frozenset[str] = frozenset(),
+    ) -> None:
         """Compile `modules` (Rego text by file name) over `data`; raises `PolicyError` with every mistake found."""
         point = "/".join(decision_path(decision))
         try:
-            policy = compile_policy(modules, _base(data), entry_points=(point,))
+            policy = compile_policy(modules, _base(data), entry_points=(point,), http_hosts=http_hosts)
         except rego.PolicyError as error:
             raise PolicyError(tuple(map(_mistake, error.mistakes))) from None
         self._policy, self._point = policy, point

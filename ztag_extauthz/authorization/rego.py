@@ -1,5 +1,6 @@
 """Rego policies, as opa-envoy-plugin asks them."""
 
+import asyncio
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -37,6 +38,9 @@ class RegoSettings(Section):
     proto_descriptor: str | None = None
     """A `FileDescriptorSet` (`protoc --descriptor_set_out --include_imports`) to read gRPC bodies with; Envoy has to
     send them with `pack_as_bytes`."""
+    http_hosts: tuple[str, ...] = ()
+    """The hosts (`pdp.example` or `pdp.example:8443`) that `http.send` may ask, by https (by http on loopback alone).
+    Without any, policies that call it are refused. A policy that waits for a host makes the request wait too."""
 
     @field_validator("engine")
     @classmethod
@@ -58,7 +62,7 @@ class RegoSettings(Section):
 
         try:
             loaded = bundle.load(self.policies, resources.folder)
-            policy = Embedded(loaded.modules, loaded.data, self.decision)
+            policy = Embedded(loaded.modules, loaded.data, self.decision, frozenset(self.http_hosts))
         except PolicyError as error:
             placed = (replace(mistake, setting=mistake.setting or "policies") for mistake in error.mistakes)
             raise PolicyError(tuple(placed)) from error
@@ -92,12 +96,17 @@ class Rego(Authorizer):
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
         try:
-            verdict = opa_result.interpret(self.policy.evaluate(document, deadline))
+            verdict = opa_result.interpret(await self._evaluate(document, deadline))
         except EvaluationError as error:
             raise EvaluationError(f"policy {self._settings.decision}: {error}") from None
         if self._settings.dry_run and isinstance(verdict, Deny):
             return Allow(metadata=verdict.metadata, shadowed=verdict)
         return verdict
+
+    async def _evaluate(self, document: Value, deadline: float) -> Value:
+        if self._settings.http_hosts:
+            return await asyncio.to_thread(self.policy.evaluate, document, deadline)
+        return self.policy.evaluate(document, deadline)
 
     def document(self, context: Context) -> Value:
         """Return the `input` that the policy is asked with; raises `opa_input.ParseError`."""

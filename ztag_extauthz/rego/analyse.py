@@ -25,10 +25,10 @@ class Analysis:
     overrides: list[Override]
 
 
-def analyse(texts: Mapping[str, str]) -> Analysis:
+def analyse(texts: Mapping[str, str], *, reaches_out: bool = False) -> Analysis:
     """Read and check modules; a `PolicyError` holds what is wrong with all of them."""
     modules = _parse(texts)
-    names, mistakes, tree = Names(modules.values()), Mistakes(), Tree()
+    names, mistakes, tree = Names(modules.values(), reaches_out=reaches_out), Mistakes(), Tree()
     for module in modules.values():
         tree.node(module.package, package=True)
     overrides: list[Override] = []

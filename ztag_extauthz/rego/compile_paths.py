@@ -77,6 +77,10 @@ class PathCompiler(TermCompiler):
             return self._base(fixed), False, path[len(fixed) :]
         if node.group is not None and not node.children:
             name = self.w.fresh()
+            point = self.policy.point(node.group) if rest and self.is_known(rest[0]) else None
+            if point is not None:
+                self.w.line(f"{name} = {point}({self.w.state}, {self.value(rest[0])})")
+                return name, False, rest[1:]
             self.w.line(f"{name} = {self.policy.rule_function(node.group)}({self.w.state})")
             return name, node.group.default is not None or node.group.kind in ("set", "object"), rest
         return self._subtree(node, rest)
@@ -101,7 +105,7 @@ class PathCompiler(TermCompiler):
     ) -> tuple[str, bool, Sequence[Term]]:
         """Look first whether a `with` has put something where the reference leads."""
         name = self.w.fresh()
-        self.w.line(f"{name} = {self.w.state}.patched({self.unit.name('p', names)})")
+        self.w.line(f"{name} = {self.w.state}.patched({self.unit.name('w', names)})")
         with self.w.silent(), self.w.block(f"if {name} is P:"):
             value, _, rest = self._unpatched(node, names, path)
             taken = path[len(names) : len(path) - len(rest)]

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+from ztag_extauthz.rego.compile_points import by_key, compile_point
 from ztag_extauthz.rego.compile_rules import RuleCompiler, occurrences
 from ztag_extauthz.rego.compile_steps import StepCompiler
 from ztag_extauthz.rego.emit import Unit, Writer
@@ -29,6 +30,8 @@ class PolicyCompiler:
         self.trees: dict[tuple[str, ...], str] = {}
         self.tree_rules: list[tuple[TreeNode, str, str]] = []
         self._rules: dict[int, str] = {}
+        self._points: dict[int, str | None] = {}
+        self._waiting_points: list[Group] = []
         self._waiting: list[Group] = []
         self._builtins: dict[str, str] = {}
         self._file = ""
@@ -46,6 +49,17 @@ class PolicyCompiler:
             self._waiting.append(group)
         return self._rules[group.number]
 
+    def point(self, group: Group) -> str | None:
+        """Give the name of the function for one member of a rule, if there is one; not where `with` or a trace is."""
+        if self.places is not None or self.is_patched(group.path):
+            return None
+        if group.number not in self._points:
+            found = by_key(self, group)
+            self._points[group.number] = None if found is None else f"point_{group.number}"
+            if found is not None:
+                self._waiting_points.append(found)
+        return self._points[group.number]
+
     def function(self, path: tuple[str, ...]) -> str:
         node = self.tree.root.find(path)
         if node is None or node.group is None:
@@ -54,9 +68,13 @@ class PolicyCompiler:
 
     def drain(self) -> None:
         """Compile what has been asked for, until nothing is left."""
-        while self._waiting:
-            group = self._waiting.pop()
-            RuleCompiler(self, group).compile(self._rules[group.number])
+        while self._waiting or self._waiting_points:
+            if self._waiting:
+                group = self._waiting.pop()
+                RuleCompiler(self, group).compile(self._rules[group.number])
+            else:
+                group = self._waiting_points.pop()
+                compile_point(self, group, f"point_{group.number}")
 
     def builtin(self, name: str) -> str:
         if name not in self._builtins:

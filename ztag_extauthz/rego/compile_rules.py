@@ -51,7 +51,7 @@ class RuleCompiler:
         if group.default is not None:
             self._default(writer)
         if group.kind == "complete":
-            writer.line(f"s.memo[{group.number}] = v")
+            writer.line(f"s.memo[{self._number()}] = v")
         writer.finish("return v", shared=False)
 
     def _try_all(self, writer: Writer, bodies: Sequence[str]) -> None:
@@ -100,8 +100,14 @@ class RuleCompiler:
         return f"{self.policy.unit.index(index)}.find({value})"
 
     def _recall(self, writer: Writer) -> None:
-        writer.line(f"v = s.memo.get({self.group.number}, P)")
+        writer.line(f"v = s.memo.get({self._number()}, P)")
         writer.line("if v is not P: return v")
+
+    def _number(self) -> str:
+        """Give the name for the rule's number, which is no part of the shape of its functions."""
+        name = f"n{self.group.number}"
+        self.policy.unit.table[name] = self.group.number
+        return name
 
     def _compare(self, writer: Writer, where: str) -> None:
         with writer.block("if w is not U:"):
@@ -206,7 +212,7 @@ class RuleCompiler:
             with writer.block(f"for add in {self._find(writer, subject, tests, adders)}:"):
                 writer.line("add(s, out)")
         writer.line("v = frozenset(out)" if group.kind == "set" else "v = out.value()" if branch else "v = out")
-        writer.line(f"s.memo[{group.number}] = v")
+        writer.line(f"s.memo[{self._number()}] = v")
         writer.finish("return v", shared=False)
 
     def fill(self) -> str:

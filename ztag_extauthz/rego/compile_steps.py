@@ -165,7 +165,7 @@ class StepCompiler(CallCompiler):
         target, value = override.target, override.value
         if isinstance(target, Function):
             return f".with_function({self.unit.constant(str(target))}, {self._replacement(value)})"
-        path = self.unit.name("p", tuple(part.value for part in target.path if isinstance(part, Const)))
+        path = self.unit.name("w", tuple(part.value for part in target.path if isinstance(part, Const)))
         if isinstance(value, Function):
             value = Const(None)
         kind = "input" if target.root == "input" else "data"

@@ -27,14 +27,17 @@ def compile_policy(
     *,
     entry_points: Sequence[str] = (),
     queries: Sequence[str] = (),
+    http_hosts: frozenset[str] = frozenset(),
 ) -> "Policy":
     """Compile modules (text by file name) for some entry points, such as `envoy/authz/allow`.
 
+    `http_hosts` names the hosts (`name` or `name:port`) that `http.send` may ask; without any it is refused.
     A `PolicyError` holds every mistake in the modules, and what of them cannot be answered as OPA would.
     """
     with _without_collector():
         try:
-            return Policy(analyse(modules), {} if data is None else data, entry_points, queries)
+            analysis = analyse(modules, reaches_out=bool(http_hosts))
+            return Policy(analysis, {} if data is None else data, entry_points, queries, http_hosts)
         except RecursionError:
             raise PolicyError([Mistake("", 0, 0, "rego_compile_error", "the policy is nested too deeply")]) from None
 
@@ -54,7 +57,15 @@ def _without_collector() -> Iterator[None]:
 class Policy:
     """A compiled policy. It holds no state of evaluations, and may be used by several threads."""
 
-    def __init__(self, analysis: Analysis, data: Value, entry_points: Sequence[str], queries: Sequence[str]) -> None:
+    def __init__(
+        self,
+        analysis: Analysis,
+        data: Value,
+        entry_points: Sequence[str],
+        queries: Sequence[str],
+        http_hosts: frozenset[str],
+    ) -> None:
+        self._http_hosts = http_hosts
         check_conflicts(analysis.tree, data)
         self._tree = analysis.tree
         self._modules = analysis.modules
@@ -70,7 +81,8 @@ class Policy:
         self._linked = Linked(compiler, data)
         self._queries = {text: self._linked.function(name) for text, name in own.items()}
         self._decisions = {
-            point: Decision(point, self._linked.function(name), self._linked) for point, name in starts.items()
+            point: Decision(point, self._linked.function(name), self._linked, http_hosts)
+            for point, name in starts.items()
         }
 
     def defines(self, entry_point: str) -> bool:
@@ -85,7 +97,7 @@ class Policy:
         self, text: str, input_document: Value = UNDEFINED, *, strict: bool = False, deadline: float | None = None
     ) -> list[Value]:
         """Give the variables of a query that the policy was compiled for, once for each solution."""
-        context = Context(input_document, strict=strict, deadline=deadline)
+        context = Context(input_document, strict=strict, deadline=deadline, http_hosts=self._http_hosts)
         return _run(self._queries[text], State(input_document, self._linked.data, context))  # type: ignore[no-any-return]
 
     def reads(self, entry_point: str) -> Reads:
@@ -107,7 +119,8 @@ class Policy:
             self._traced[entry_point] = Linked(compiler, self._linked.data), name, places
         linked, name, places = self._traced[entry_point]
         recorder = Recorder()
-        state = State(input_document, linked.data, Context(input_document, deadline=deadline), recorder)
+        context = Context(input_document, deadline=deadline, http_hosts=self._http_hosts)
+        state = State(input_document, linked.data, context, recorder)
         error: EvaluationError | None = None
         value: Value = UNDEFINED
         try:
@@ -130,8 +143,11 @@ class Policy:
 class Decision:
     """One entry point of a policy."""
 
-    def __init__(self, entry_point: str, function: Callable[[State], Value], linked: Linked) -> None:
+    def __init__(
+        self, entry_point: str, function: Callable[[State], Value], linked: Linked, http_hosts: frozenset[str]
+    ) -> None:
         self.entry_point = entry_point
+        self._http_hosts = http_hosts
         self._function = function
         self._linked = linked
 
@@ -139,7 +155,7 @@ class Decision:
         self, input_document: Value = UNDEFINED, *, deadline: float | None = None, strict: bool = False
     ) -> Value:
         """Give the value for an input, or `UNDEFINED`; `deadline` is in seconds of `time.monotonic`."""
-        context = Context(input_document, deadline=deadline, strict=strict)
+        context = Context(input_document, deadline=deadline, strict=strict, http_hosts=self._http_hosts)
         return _run(self._function, State(input_document, self._linked.data, context))
 
 

@@ -1,8 +1,9 @@
-"""Source to functions: the only place where Python is compiled, with a few harmless ones of its own built-ins."""
+"""What compiled functions refer to: the parts of the runtime, and a few harmless ones of Python's own built-ins."""
 
 from collections.abc import Callable
 from typing import Any, Final
 
+from ztag_extauthz.rego.assemble import assemble
 from ztag_extauthz.rego.builtins.interface import BuiltinError
 from ztag_extauthz.rego.compile_policy import PolicyCompiler
 from ztag_extauthz.rego.errors import EvaluationError
@@ -72,7 +73,7 @@ class Linked:
         self._compiler = compiler
         self._names = dict(_NAMES) | compiler.unit.table
         self.source = "\n\n\n".join(compiler.unit.functions) + "\n"
-        exec(compile(self.source, "<policy>", "exec", dont_inherit=True, optimize=1), self._names)  # noqa: S102
+        assemble(compiler.unit.functions, self._names)
         for node, name, fill in compiler.tree_rules:
             node.rule = self._names[name]
             node.fill = self._names[fill] if fill else None

@@ -153,11 +153,13 @@ class TermLowerer:
             message = f"deprecated built-in function calls in expression: {name}"
             self._mistake(position, "rego_type_error", message)
             return None
-        known = name in REGISTRY or name in self._names.replaced
+        served = name in REGISTRY and (name != "http.send" or self._names.reaches_out)
+        known = served or name in self._names.replaced
         if not known and not name.startswith(("rego.metadata.", "print", "internal.")):
-            message = f"built-in function {name} is not supported"
             remedy = "leave it out, or give what it would answer as data or input"
-            self._mistake(position, "rego_unsupported_error", message, remedy)
+            if name == "http.send":
+                remedy = "name the hosts that it may ask"
+            self._mistake(position, "rego_unsupported_error", f"built-in function {name} is not supported", remedy)
             return None
         return Function((name,), builtin=True)
 

@@ -33,7 +33,8 @@ def fixed_path(module: Module, rule: Rule) -> tuple[str, ...]:
 
 
 class Names:
-    def __init__(self, modules: Iterable[Module]) -> None:
+    def __init__(self, modules: Iterable[Module], *, reaches_out: bool = False) -> None:
+        self.reaches_out = reaches_out  # `http.send` may be called
         self.exports: dict[tuple[str, ...], set[str]] = {}
         self.arities: dict[tuple[str, ...], int] = {}
         self.paths: set[tuple[str, ...]] = set()

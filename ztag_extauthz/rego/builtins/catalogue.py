@@ -3,11 +3,13 @@
 from ztag_extauthz.rego.builtins import (  # noqa: F401 (each registers what it holds)
     aggregates,
     arrays,
+    certificates,
     comparison,
     crypto,
     encoding,
     globbing,
     graphs,
+    http,
     json_paths,
     jwt,
     jwt_constraints,

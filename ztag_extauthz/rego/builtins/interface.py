@@ -39,9 +39,9 @@ DEFAULT_SECONDS: Final = 10.0
 class Context:
     """What one evaluation offers to the built-ins that it calls. The same clock and dice for all of them."""
 
-    __slots__ = ("_cache", "_now_ns", "_random", "deadline", "input", "strict")
+    __slots__ = ("_cache", "_now_ns", "_random", "deadline", "http_hosts", "input", "strict")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is one thing that an evaluation offers)
         self,
         input_document: Value = None,
         *,
@@ -49,8 +49,10 @@ class Context:
         strict: bool = False,
         now_ns: int | None = None,
         seed: int | None = None,
+        http_hosts: frozenset[str] = frozenset(),
     ) -> None:
         self.input = input_document
+        self.http_hosts = http_hosts
         self.deadline = deadline
         self.strict = strict
         self._now_ns = now_ns
