@@ -24,6 +24,7 @@ from ztag_extauthz.server.admin import Admin
 from ztag_extauthz.server.admin import server as admin_server
 from ztag_extauthz.server.crew import PRELOADED, Crew, Member
 from ztag_extauthz.server.engine import Place
+from ztag_extauthz.server.kept import Keeper
 from ztag_extauthz.server.messages import Drain
 from ztag_extauthz.server.reload import Reloader
 from ztag_extauthz.server.sockets import AddressError, Bound, bind
@@ -109,6 +110,8 @@ class _Supervisor:
         memory: SharedMemory,
     ) -> None:
         self._settings = settings
+        keeper = Keeper(memory.folder / "kept", config.resolve().parent)
+        self._kept = keeper.copy(settings)
         *grpc, self._admin_bound = bounds
         cells = [0.0] * CELLS
         tls = settings.listen.tls
@@ -118,7 +121,7 @@ class _Supervisor:
         ]
         self._crew = Crew(members, settings, config.resolve().parent, self._changed, memory)
         self._admin = Admin(members, cells, settings.server.engine)
-        self._reloader = Reloader(config, environment, self._crew, Meter(cells))
+        self._reloader = Reloader(config, environment, self._crew, Meter(cells), keeper)
         self._over: asyncio.Event = asyncio.Event()
         self._code = 0
         self._announced = False
@@ -157,6 +160,7 @@ class _Supervisor:
             self._over.set()
         elif all(member.accepting for member in members):
             self._announced = True
+            self._crew.kept = self._kept
             addresses = ",".join(member.place.address for member in members)
             sys.stdout.write(f"ready grpc={addresses} admin={self._admin_bound.address}\n")
             sys.stdout.flush()

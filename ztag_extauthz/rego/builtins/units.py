@@ -6,7 +6,7 @@ from typing import Final
 
 from ztag_extauthz.rego.builtins.golang import bigfloat
 from ztag_extauthz.rego.builtins.golang.text import lower_runes
-from ztag_extauthz.rego.builtins.interface import builtin, check_size, string
+from ztag_extauthz.rego.builtins.interface import builtin, string
 from ztag_extauthz.rego.builtins.numbers import MAX_DIGITS
 from ztag_extauthz.rego.documents import parse_number
 from ztag_extauthz.rego.errors import BuiltinError
@@ -35,7 +35,8 @@ def _checked(amount: str, name: str) -> str:
     match = _NUMBER.fullmatch(amount)
     if match is None:
         raise BuiltinError(f"{name}: could not parse amount to a number")
-    check_size(len(amount) + int(match[1] or 0), MAX_DIGITS)
+    if len(amount) + int(match[1] or 0) > MAX_DIGITS:
+        raise BuiltinError(f"{name}: too many digits")
     return amount
 
 
