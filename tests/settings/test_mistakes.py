@@ -100,6 +100,15 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "plaintext_for_everybody": (
         "plaintext_for_everybody.yaml:2: listen.grpc: plain text on an address that others can reach (add listen.tls, listen on loopback or a UNIX socket, or set listen.insecure_plaintext: true)",
     ),
+    "tls_for_any_client": (
+        "tls_for_any_client.yaml:3: listen.tls.client_ca: anybody may ask on an address that others can reach (add client_ca and allowed_clients, or set listen.insecure_any_client: true)",
+    ),
+    "tls_for_any_certificate": (
+        "tls_for_any_certificate.yaml:3: listen.tls.allowed_clients: whoever has a certificate of client_ca may ask on an address that others can reach (list the SPIFFE ids or DNS names of the Envoys, or set listen.insecure_any_client: true)",
+    ),
+    "socket_mode_as_number": (
+        'socket_mode_as_number.yaml:3: listen.socket_mode: expected text, got a number (put it in quotes: "…")',
+    ),
     "python_object": (
         "python_object.yaml:6: server: the tag tag:yaml.org,2002:python/object/apply:os.system is not read (write plain YAML)",
     ),

@@ -9,7 +9,7 @@ from ztag_extauthz.settings.addresses import split_address
 def test_insecure_choices_are_named() -> None:
     settings = Settings.model_validate(
         {
-            "listen": {"insecure_plaintext": True},
+            "listen": {"insecure_plaintext": True, "insecure_any_client": True},
             "admission": {"insecure_ambiguous_paths": True},
             "authentication": [
                 {
@@ -25,6 +25,7 @@ def test_insecure_choices_are_named() -> None:
     )
     assert set(insecure(settings)) == {
         "listen.insecure_plaintext",
+        "listen.insecure_any_client",
         "admission.insecure_ambiguous_paths",
         "authentication[0].jwks.insecure_http_keys",
         "authorization[0].dry_run",

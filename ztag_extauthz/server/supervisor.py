@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ztag_extauthz.errors import SettingsError
+from ztag_extauthz.hosts import is_loopback
 from ztag_extauthz.meter import CELLS, Meter
 from ztag_extauthz.server.admin import Admin
 from ztag_extauthz.server.admin import server as admin_server
@@ -30,7 +31,7 @@ from ztag_extauthz.server.reload import Reloader
 from ztag_extauthz.server.sockets import AddressError, Bound, bind
 from ztag_extauthz.server.worker import configure_log
 from ztag_extauthz.settings import Settings, insecure, load
-from ztag_extauthz.settings.addresses import endpoints
+from ztag_extauthz.settings.addresses import endpoints, split_address
 from ztag_extauthz.stores.shared import SharedMemory, shared_memory
 
 _LOG = logging.getLogger("ztag.server")
@@ -91,7 +92,8 @@ def _bind_all(settings: Settings) -> list[Bound]:
     bounds: list[Bound] = []
     try:
         for address in endpoints(settings.listen.grpc, settings.server.workers):
-            bounds.append(bind(address, handed_over=settings.server.engine == "h2corn"))  # noqa: PERF401 - close on error
+            handed_over = settings.server.engine == "h2corn"
+            bounds.append(bind(address, handed_over=handed_over, mode=settings.listen.mode))
         bounds.append(bind(settings.listen.admin, handed_over=True))
     except AddressError:
         for bound in bounds:
@@ -116,7 +118,7 @@ class _Supervisor:
         cells = [0.0] * CELLS
         tls = settings.listen.tls
         members = [
-            Member(number, Place(bound.address, bound.socket if bound.handed_over else None, tls))
+            Member(number, Place(bound.address, bound.socket if bound.handed_over else None, tls, settings.listen.mode))
             for number, bound in enumerate(grpc)
         ]
         self._crew = Crew(members, settings, config.resolve().parent, self._changed, memory)
@@ -189,3 +191,6 @@ class _Supervisor:
 def _warn(settings: Settings) -> None:
     for choice in insecure(settings):
         _LOG.warning("insecure: %s is set", choice)
+    admin = split_address(settings.listen.admin)
+    if admin and not is_loopback(admin[0]):
+        _LOG.warning("open: whoever reaches listen.admin (%s) may read metrics and readiness", settings.listen.admin)

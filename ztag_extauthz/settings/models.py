@@ -36,11 +36,22 @@ class ListenSettings(Section):
     """`host:port` or `unix:///path.sock`. With several workers each has an endpoint of its own: the ports that follow,
     or `path.1.sock` … (an HTTP/2 connection stays with one process, so a shared port loads one worker only)."""
     admin: str = "127.0.0.1:9902"
-    """`host:port` of `/livez`, `/readyz`, `/metrics` and `/version` over plain HTTP."""
+    """`host:port` of `/livez`, `/readyz`, `/metrics` and `/version` over plain HTTP; anybody who reaches it may read
+    them."""
     tls: TlsSettings | None = None
     """TLS of the gRPC listener; left out: plain text."""
     insecure_plaintext: bool = False
     """Serve plain text on an address that is not loopback nor a UNIX socket, where a mesh does the encryption."""
+    insecure_any_client: bool = False
+    """Answer over TLS, on an address that is not loopback, whoever has no certificate (`tls.client_ca` left out) or any
+    certificate of that authority (`tls.allowed_clients` left out)."""
+    socket_mode: str = Field(default="0660", pattern=r"^0[0-7]{3}$")
+    """The permissions of a UNIX socket's file, in octal and in quotes: who may write to it may ask."""
+
+    @property
+    def mode(self) -> int:
+        """`socket_mode` as a number."""
+        return int(self.socket_mode, 8)
 
 
 class ServerSettings(Section):

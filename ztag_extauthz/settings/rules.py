@@ -16,7 +16,7 @@ from ztag_extauthz.section import Section
 from ztag_extauthz.settings.addresses import UNIX, split_address
 from ztag_extauthz.settings.document import Path, spell
 from ztag_extauthz.settings.mistakes import Finding
-from ztag_extauthz.settings.models import ListenSettings, ServerSettings, Settings
+from ztag_extauthz.settings.models import ListenSettings, ServerSettings, Settings, TlsSettings
 
 
 class Sound(Struct, frozen=True):
@@ -83,11 +83,24 @@ def _check_addresses(listen: ListenSettings, workers: int) -> Iterator[Finding]:
     if not is_loopback(grpc[0]) and listen.tls is None and not listen.insecure_plaintext:
         remedy = "add listen.tls, listen on loopback or a UNIX socket, or set listen.insecure_plaintext: true"
         yield ("listen", "grpc"), "plain text on an address that others can reach", remedy
+    if not is_loopback(grpc[0]) and listen.tls and not listen.insecure_any_client:
+        yield from _check_clients(listen.tls)
     if grpc[1] and grpc[1] + workers - 1 > 65535:
         yield ("listen", "grpc"), f"{workers} workers need {workers} ports from {grpc[1]} on", "take a lower port"
     if admin and admin[1] and grpc[1] <= admin[1] < grpc[1] + workers:
         remedy = "each worker has a port of its own, from that of listen.grpc on"
         yield ("listen", "admin"), f"port {admin[1]} belongs to a worker", remedy
+
+
+def _check_clients(tls: TlsSettings) -> Iterator[Finding]:
+    """Whoever may ask is told what the policy says of anybody, and what the answer adds to a request."""
+    or_else = "or set listen.insecure_any_client: true"
+    if tls.client_ca is None:
+        remedy = f"add client_ca and allowed_clients, {or_else}"
+        yield ("listen", "tls", "client_ca"), "anybody may ask on an address that others can reach", remedy
+    elif not tls.allowed_clients:
+        what = "whoever has a certificate of client_ca may ask on an address that others can reach"
+        yield ("listen", "tls", "allowed_clients"), what, f"list the SPIFFE ids or DNS names of the Envoys, {or_else}"
 
 
 def _check_tls(listen: ListenSettings) -> Iterator[Finding]:
