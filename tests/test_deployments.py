@@ -37,7 +37,8 @@ def test_the_config_map_holds_settings_that_load(tmp_path: Path) -> None:
 def test_the_config_map_builds(tmp_path: Path) -> None:
     for name, text in MANIFESTS["ConfigMap"]["data"].items():
         (tmp_path / name).write_text(text)
-    assert build(load(tmp_path / "ztag.yaml", {}), resources_for(tmp_path))
+    gateway = build(load(tmp_path / "ztag.yaml", {}), resources_for(tmp_path))
+    assert {entry.component for entry in gateway.readiness()} >= {"policy envoy/authz/result"}
 
 
 def test_the_pod_is_restricted() -> None:

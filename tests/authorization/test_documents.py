@@ -21,6 +21,7 @@ def test_json_and_yaml_are_read() -> None:
         ("data.json", b'{"a": NaN}', "NaN"),
         ("data.yaml", b"a: .inf", "inf"),
         ("data.json", b"\xff", "UTF-8"),
+        ("data.yaml", b"a: 1\nb: 2\na: 3", "twice"),
         ("data.yaml", b"a: &x 1\nb: *x", "alias"),
         ("data.yaml", b"a: !!python/object:os.system x", "constructor"),
         ("data.yaml", b"? [1, 2]\n: 1", "."),

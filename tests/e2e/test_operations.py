@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -121,8 +122,8 @@ def test_never_5_a_rolling_restart_fails_no_request() -> None:
             other.stop()
 
 
-def _add_endpoint(document: dict[str, object], port: int) -> None:
-    clusters = document["static_resources"]["clusters"]  # type: ignore[index] - a JSON document
+def _add_endpoint(document: dict[str, Any], port: int) -> None:
+    clusters = document["static_resources"]["clusters"]
     endpoints = clusters[0]["load_assignment"]["endpoints"][0]["lb_endpoints"]
     endpoints.append({"endpoint": {"address": {"socket_address": {"address": LOOPBACK, "port_value": port}}}})
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.envoy.checks import ALICE, ID, a92, answer, check, connection, decided, headers_of, listed, request
 from ztag_extauthz.envoy import Encoder
 from ztag_extauthz.envoy.problem import ANSWERS
+from ztag_extauthz.errors import EvaluationError
 from ztag_extauthz.model import Allow, Deny, Failed, Identity, Pairs, Reason
 from ztag_extauthz.settings import ResponseSettings
 
@@ -113,6 +114,19 @@ def test_a_denial_names_the_decision_whatever_the_policy_says() -> None:
 @pytest.mark.parametrize(("max_bytes", "body"), [(0, ""), (1, ""), (2, "é"), (3, "é"), (4, "éé"), (99, "ééé")])
 def test_a_body_is_cut_between_characters(max_bytes: int, body: str) -> None:
     assert answer(Deny(Reason.POLICY, body="ééé"), max_body_bytes=max_bytes).denied_response.body == body
+
+
+BROKEN = (("a b", "1"), ("a", "1\r\nx-user: root"), ("a\n", "1"), ("a", "\0"), ("", "1"))
+
+
+@pytest.mark.parametrize("pair", BROKEN)
+def test_a_header_that_cannot_be_sent_never_is(pair: tuple[str, str]) -> None:
+    for allow in (Allow(request_headers=(pair,)), Allow(response_headers=(pair,))):
+        with pytest.raises(EvaluationError):
+            answer(allow)
+    response = answer(Deny(Reason.POLICY, headers=(pair, ("x-why", "no"))))
+    assert response.status.code == 7
+    assert next(name for name, _ in headers_of(response.denied_response.headers)) == "x-why"
 
 
 def test_errors_can_be_answered() -> None:

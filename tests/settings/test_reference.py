@@ -29,7 +29,7 @@ def test_the_reference_is_fresh() -> None:
     assert (ROOT / "docs/configuration.md").read_text() == reference()
 
 
-@pytest.mark.parametrize("section", set(sections(Settings)), ids=lambda section: section.__name__)
+@pytest.mark.parametrize("section", dict.fromkeys(sections(Settings)), ids=lambda section: section.__name__)
 def test_every_setting_is_described(section: type[Section]) -> None:
     assert section.__doc__
     described = {name for name, field in section.model_fields.items() if field.description or name == "kind"}

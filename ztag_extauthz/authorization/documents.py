@@ -20,12 +20,18 @@ class DocumentError(ValueError):
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML as OPA reads it: a timestamp is a string."""
+    """YAML as OPA reads it: a timestamp is a string, and no name stands twice in one object."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        if len(mapping) < len(node.value):
+            raise DocumentError("has a name twice in one object", f":{node.start_mark.line + 1}")
+        return mapping
 
 
 def rego(content: bytes) -> str:

@@ -30,6 +30,13 @@ class PolicyEngine(ABC):
         """
 
 
+def load(modules: Mapping[str, str], data: Mapping[str, Any], decision: str) -> PolicyEngine:
+    """Compile policies (Rego text by file name) with their data; raises `PolicyError` with every mistake found."""
+    from ztag_extauthz.authorization.regorus_engine import RegorusEngine  # noqa: PLC0415 - heavy
+
+    return RegorusEngine(modules, data, decision)
+
+
 def decision_path(decision: str) -> tuple[str, ...]:
     """Return the parts of `envoy/authz/result`, `envoy.authz.result` or `data.envoy.authz.result`."""
     parts = tuple(part for part in decision.replace("/", ".").split(".") if part)

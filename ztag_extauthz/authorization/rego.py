@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from ztag_extauthz.authorization import bundle, opa_input, opa_result
+from ztag_extauthz.authorization import bundle, engine, opa_input, opa_result
 from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer
@@ -37,10 +37,10 @@ class RegoSettings(Section):
 
     @field_validator("engine")
     @classmethod
-    def _built(cls, engine: str) -> str:
-        if engine == "opa":
+    def _built(cls, name: str) -> str:
+        if name == "opa":
             raise ValueError("asking an OPA is not built yet; use `embedded`")
-        return engine
+        return name
 
     @field_validator("decision")
     @classmethod
@@ -51,12 +51,10 @@ class RegoSettings(Section):
 
     def build(self, resources: Resources) -> "Rego":
         """Load the policies; raises `PolicyError` with every mistake."""
-        from ztag_extauthz.authorization.regorus_engine import RegorusEngine  # noqa: PLC0415 - heavy
-
         loaded = bundle.load(self.policies, resources.folder)
-        engine = RegorusEngine(loaded.modules, loaded.data, self.decision)
+        policy = engine.load(loaded.modules, loaded.data, self.decision)
         descriptor = _descriptor(self.proto_descriptor, resources.folder)
-        return Rego(self, engine, descriptor, resources.clock())
+        return Rego(self, policy, descriptor, resources.clock())
 
 
 def _descriptor(path: str | None, folder: Path) -> ProtoDescriptor | None:
@@ -69,10 +67,10 @@ class Rego(Authorizer):
     kind = "rego"
 
     def __init__(
-        self, settings: RegoSettings, engine: PolicyEngine, descriptor: ProtoDescriptor | None, loaded_at: float
+        self, settings: RegoSettings, policy: PolicyEngine, descriptor: ProtoDescriptor | None, loaded_at: float
     ) -> None:
         self._settings = settings
-        self._engine = engine
+        self._policy = policy
         self._descriptor = descriptor
         self._parse_body = not settings.skip_request_body_parse
         self._readiness = Readiness(f"policy {settings.decision}", ready=True, updated_at=loaded_at)
@@ -83,7 +81,7 @@ class Rego(Authorizer):
         except opa_input.ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
-        verdict = opa_result.interpret(self._engine.evaluate(document, deadline))
+        verdict = opa_result.interpret(self._policy.evaluate(document, deadline))
         if self._settings.dry_run and isinstance(verdict, Deny):
             return Allow(metadata=verdict.metadata, shadowed=verdict)
         return verdict

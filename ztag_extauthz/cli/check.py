@@ -61,21 +61,21 @@ def _request(method: str, path: str, host: str, header: list[str], body: str, pr
     http = {"method": method, "path": path, "host": host, "scheme": "http", "protocol": "HTTP/1.1", "headers": headers}
     if body:
         http |= {"body": body, "size": str(len(body.encode()))}
-    source = {"address": {"socketAddress": {"address": "127.0.0.1", "portValue": 1}}}
+    source: dict[str, Any] = {"address": {"socketAddress": {"address": "127.0.0.1", "portValue": 1}}}
     if principal:
-        source["principal"] = principal  # type: ignore[assignment] - a JSON document
+        source["principal"] = principal
     return {"attributes": {"source": source, "request": {"http": http}}}
 
 
 def _print(found: "Trace", *, show_input: bool) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     console = Console()
     colour = {"allow": "green", "deny": "yellow", "error": "red"}[found.outcome]
     console.print(Text.assemble((found.outcome, f"bold {colour}"), f"  {found.summary}"))
-    table = Table("stage", "verdict", "by", Text("µs", justify="right"))
+    table = Table("stage", "verdict", "by", Column("µs", justify="right"))
     for row in found.stages:
         table.add_row(row.stage, row.verdict, row.decided_by, f"{row.microseconds:.1f}" if row.microseconds else "")
     console.print(table)

@@ -39,11 +39,10 @@ def evaluate(
 
 
 def _asker(policies: list[str], decision: str) -> Any:
-    from ztag_extauthz.authorization import bundle  # heavy
-    from ztag_extauthz.authorization.regorus_engine import RegorusEngine  # heavy
+    from ztag_extauthz.authorization import bundle, engine  # heavy
 
     loaded = bundle.load(tuple(policies), Path.cwd())
-    return RegorusEngine(loaded.modules, loaded.data, decision).evaluate
+    return engine.load(loaded.modules, loaded.data, decision).evaluate
 
 
 def _documents(file: str, *, lines: bool) -> Iterator[tuple[str, str]]:

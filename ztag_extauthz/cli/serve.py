@@ -1,15 +1,13 @@
 """`ztag serve`: answer Envoy."""
 
 import os
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from ztag_extauthz.cli.common import DEFAULT_CONFIG, ConfigOption
 
-def serve(
-    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", show_default=False)],
-) -> None:
+
+def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Serve, and print `ready grpc=… admin=…` when requests are accepted.
 
     SIGTERM drains and ends; SIGHUP, or a changed file, reloads. Exit code 2: the configuration has mistakes.

@@ -11,6 +11,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from envoy.config.core.v3.address_pb2 import Address
 from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from google.protobuf.message import DecodeError
@@ -106,7 +107,7 @@ def _headers(
         headers, repeated = dict(http.headers), _NONE_REPEATED
         if listed:
             return headers, repeated, "headers and header_map, which may contradict each other", None
-        names = "\n".join(headers)
+        names = "".join(headers)
         if names == names.lower():
             as_sent = headers
         else:
@@ -148,19 +149,25 @@ def _control_character(headers: Mapping[str, str]) -> str:
 
 
 def _peer(peer: AttributeContext.Peer) -> Peer:
-    address = peer.address
-    kind = address.WhichOneof("address")
-    if kind == "socket_address":
-        where, port = address.socket_address.address, address.socket_address.port_value
-    elif kind == "pipe":
-        where, port = address.pipe.path, 0
-    elif kind is not None:
-        where, port = address.envoy_internal_address.server_listener_name, 0
-    elif not peer.principal:
+    socket = peer.address.socket_address
+    if socket.address:  # nearly always, and cheaper than to ask which kind it is
+        return Peer(socket.address, socket.port_value, peer.principal, peer.service, peer.certificate)
+    where, port = _place(peer.address)
+    if not where and not port and not peer.principal:
         return _NOBODY
-    else:
-        where, port = "", 0
     return Peer(where, port, peer.principal, peer.service, peer.certificate)
+
+
+def _place(address: Address) -> tuple[str, int]:
+    match address.WhichOneof("address"):
+        case "socket_address":
+            return "", address.socket_address.port_value
+        case "pipe":
+            return address.pipe.path, 0
+        case "envoy_internal_address":
+            return address.envoy_internal_address.server_listener_name, 0
+        case _:
+            return "", 0
 
 
 def _map(entries: Mapping[str, str]) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ Rules:
 """
 
 from functools import lru_cache
+from itertools import starmap
 
 from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
 from envoy.service.auth.v3.external_auth_pb2 import CheckResponse, DeniedHttpResponse, OkHttpResponse
@@ -17,7 +18,8 @@ from google.protobuf.wrappers_pb2 import BoolValue
 
 from ztag_extauthz.envoy import problem, wire
 from ztag_extauthz.envoy.problem import ANSWERS
-from ztag_extauthz.fields import visible
+from ztag_extauthz.errors import EvaluationError
+from ztag_extauthz.fields import PSEUDO, is_name, is_value, visible
 from ztag_extauthz.model import Allow, Decision, Deny, Failed, Identity, Pairs, Request
 from ztag_extauthz.settings import ResponseSettings
 
@@ -53,7 +55,10 @@ class Encoder:
         self._removals = lru_cache(maxsize=1024)(self._remove)
 
     def encode(self, request: Request, decision: Decision) -> bytes:
-        """Return the encoded `envoy.service.auth.v3.CheckResponse`."""
+        """Return the encoded `envoy.service.auth.v3.CheckResponse`.
+
+        Raises `EvaluationError` for an allow with a header that cannot be sent as it is; a refusal goes without it.
+        """
         verdict = decision.verdict
         if isinstance(verdict, Allow):
             return self._allow(request, decision, verdict)
@@ -70,9 +75,7 @@ class Encoder:
         if self._identity_headers:
             parts.append(_DECISION_ID.replace(_ID.encode(), decision.id.encode()))
         names = injected_names.union(set_by_policy)
-        parts.extend(
-            wire.field(_HEADERS, wire.overwriting_header(name, value)) for name, value in set_by_policy.items()
-        )
+        parts.extend(starmap(_request_header, set_by_policy.items()))
         parts.append(self._removals(names, (*self._seen(request), *allow.request_headers_to_remove)))
         if allow.response_headers or allow.query_parameters or allow.query_parameters_to_remove:
             parts.append(_rest(allow))
@@ -92,8 +95,7 @@ class Encoder:
     @staticmethod
     def _inject(*values: str) -> tuple[bytes, frozenset[str]]:
         told = {name: visible(value) for name, value in zip(IDENTITY_HEADERS, values, strict=False) if value}
-        encoded = (wire.field(_HEADERS, wire.overwriting_header(*pair)) for pair in told.items())
-        return b"".join(encoded), frozenset({*told, DECISION_ID})
+        return b"".join(starmap(_request_header, told.items())), frozenset({*told, DECISION_ID})
 
     def _remove(self, are_set: frozenset[str], further: tuple[str, ...]) -> bytes:
         """Return the encoded names of what is removed: all that is ours, was seen or is named by the policy."""
@@ -145,6 +147,14 @@ def _canonical(name: str) -> str:
     return name.replace("_", "-")
 
 
+@lru_cache(maxsize=4096)
+def _request_header(name: str, value: str) -> bytes:
+    """Encode a header that is set on the request; users and roles come again and again."""
+    if not (is_name(name) or name in PSEUDO) or not is_value(value):
+        raise EvaluationError("a request header cannot be sent as it is")
+    return wire.field(_HEADERS, wire.overwriting_header(name, value))
+
+
 def _joined(headers: Pairs) -> dict[str, str]:
     """Join repeated request headers (RFC 9110 5.3): one field that overwrites, as a second one would replace the first.
 
@@ -164,6 +174,8 @@ def _rest(allow: Allow) -> bytes:
     """
     ok = OkHttpResponse()
     for name, value in allow.response_headers:
+        if not is_name(name) or not is_value(value):
+            raise EvaluationError("a response header cannot be sent as it is")
         option = ok.response_headers_to_add.add(header=HeaderValue(key=name.lower(), value=value), append_action=_ADD)
         option.append.CopyFrom(BoolValue(value=True))
     for name, value in allow.query_parameters:
@@ -183,6 +195,8 @@ def _fill(response: DeniedHttpResponse, status: int, headers: Pairs, body: str) 
     seen = set()
     for key, value in headers:
         name = key.lower()
+        if not is_name(name) or not is_value(value):
+            continue  # an error instead could let the request pass, where errors do
         if name in seen:
             response.headers.add(header=HeaderValue(key=name, value=value), append_action=_ADD)
             continue

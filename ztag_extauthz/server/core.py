@@ -71,9 +71,9 @@ class Core:
 
         `deadline` is in seconds of `time.monotonic`. Raises `RpcError` where there is no answer or it comes too late.
         """
-        if self._in_flight >= self._max_in_flight:
+        if self._in_flight >= self._max_in_flight or monotonic() >= deadline:
             self._meter.add(self._shed_series)
-            raise RpcError(Status.UNAVAILABLE, "too many requests in flight")
+            raise RpcError(Status.UNAVAILABLE, "too many requests")
         started = perf_counter()
         self._in_flight += 1
         self._meter.add(self._in_flight_series)

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from h2corn import Config, RequestPolicy, Server
 
+from ztag_extauthz.server.backlog import Backlog
 from ztag_extauthz.server.core import RpcError, Status
 from ztag_extauthz.server.engine import Engine, Place, internal
 from ztag_extauthz.server.framing import (
@@ -46,6 +47,8 @@ _BODY = "http.response.body"
 _BODY_IDLE_SECONDS = 10.0
 """How long a client may let us wait for the rest of a message."""
 _UNLIMITED = 2**32 - 1
+_LEAST_LEFT = 0.25
+"""Part of a deadline that has to be left for a request to be worth deciding."""
 
 
 class _GoneError(Exception):
@@ -135,6 +138,7 @@ class _App:
         self._peers = None if peers.everybody else peers
         self._limit = settings.max_message_bytes
         self._default = settings.default_deadline
+        self._backlog = Backlog()
 
     async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
         method = self._unary.get(scope["path"])
@@ -162,7 +166,11 @@ class _App:
     def _deadline(self, headers: Headers) -> float:
         timeout = headers.get(b"grpc-timeout")
         seconds = seconds_of(timeout) if timeout is not None else None
-        return monotonic() + (self._default if seconds is None else allowance(seconds))
+        allowed = self._default if seconds is None else allowance(seconds)
+        now = monotonic()
+        left = allowed - self._backlog.waited(now)
+        # With little of it left the answer would come too late, and so would those behind it: over at once.
+        return now + (left if left > allowed * _LEAST_LEFT else 0.0)
 
     async def _message(self, headers: Headers, receive: Receive) -> bytes:
         event = await receive()

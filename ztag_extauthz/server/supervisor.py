@@ -11,6 +11,7 @@ import asyncio
 import logging
 import multiprocessing.forkserver
 import os
+import resource
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -58,6 +59,9 @@ def _start_forkserver() -> None:
     for number in _SIGNALS:
         # It inherits this: a signal to the process group must not take the workers' parent away.
         signal.signal(number, signal.SIG_IGN)
+    # Each connection is a file; what is allowed by default is made for programs with few.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # systemd is told nothing: h2corn would report the admin listener as the service.
     os.environ.pop("NOTIFY_SOCKET", None)
     multiprocessing.forkserver.set_forkserver_preload(list(PRELOADED))

@@ -1,0 +1,78 @@
+"""`ztag config`."""
+
+import json
+from collections.abc import Callable
+
+import yaml
+from typer.testing import Result
+
+from tests.cli.conftest import Site
+from ztag_extauthz.settings.reference import reference
+
+
+def test_a_good_configuration_is_valid(run: Callable[..., Result], site: Site) -> None:
+    result = run("config", "validate", "--config", site.config)
+    assert (result.exit_code, result.stdout) == (0, f"{site.config}: valid\n")
+
+
+def test_mistakes_are_told_a_line_each(run: Callable[..., Result], site: Site) -> None:
+    with open(site.config, "a") as file:  # noqa: PTH123 - to append
+        file.write("reportng: []\nserver: {workers: 0}\n")
+    result = run("config", "validate", "--config", site.config)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    told = result.stderr.splitlines()
+    assert len(told) == 2
+    assert told[0].endswith("reportng: unknown key (did you mean reporting?)")
+
+
+def test_a_policy_with_a_syntax_error_names_file_and_line(run: Callable[..., Result], site: Site) -> None:
+    policy = site.folder / "broken.rego"
+    policy.write_text("package envoy.authz\n\nresult := := true\n")
+    settings = yaml.safe_load((site.folder / "ztag.yaml").read_text())
+    settings["authorization"][0]["policies"] = ["broken.rego"]
+    (site.folder / "ztag.yaml").write_text(yaml.safe_dump(settings))
+    result = run("config", "validate", "--config", site.config)
+    assert result.exit_code == 2
+    assert "broken.rego:3:" in result.stderr
+
+
+def test_a_missing_key_file_is_told(run: Callable[..., Result], site: Site) -> None:
+    (site.folder / "keys.json").unlink()
+    result = run("config", "validate", "--config", site.config)
+    assert result.exit_code == 2
+    assert "keys.json" in result.stderr
+
+
+def test_insecure_choices_are_named(run: Callable[..., Result], site: Site) -> None:
+    with open(site.config, "a") as file:  # noqa: PTH123 - to append
+        file.write("listen: {insecure_plaintext: true}\n")
+    result = run("config", "validate", "--config", site.config)
+    assert result.exit_code == 0
+    assert result.stderr == "insecure choice: listen.insecure_plaintext\n"
+
+
+def test_a_missing_file_is_told(run: Callable[..., Result]) -> None:
+    result = run("config", "show", "--config", "nowhere.yaml")
+    assert result.exit_code == 2
+    assert result.stderr == "nowhere.yaml: cannot be read: No such file or directory\n"
+
+
+def test_show_prints_what_is_in_force(run: Callable[..., Result], site: Site) -> None:
+    shown = yaml.safe_load(run("config", "show", "--config", site.config).stdout)
+    assert shown["server"]["engine"] == "h2corn"
+    assert shown["authentication"][0]["issuer"] == "https://issuer.example"
+
+
+def test_show_says_where_it_came_from(run: Callable[..., Result], site: Site) -> None:
+    lines = run("config", "show", "--origins", "--config", site.config).stdout.splitlines()
+    assert any(line.startswith("authentication[0].issuer ") and line.endswith("ztag.yaml:3") for line in lines)
+    assert any(line.startswith("server.workers ") and line.endswith("default") for line in lines)
+
+
+def test_the_schema_is_json(run: Callable[..., Result]) -> None:
+    assert json.loads(run("config", "schema").stdout)["title"] == "Settings"
+
+
+def test_the_reference_is_printed(run: Callable[..., Result]) -> None:
+    assert run("config", "reference").stdout == reference()

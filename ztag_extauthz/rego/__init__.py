@@ -1,0 +1,5 @@
+"""Rego, OPA's policy language: parsed, checked as OPA checks it, and compiled to Python functions.
+
+What cannot be answered exactly as OPA answers it is refused when a policy is loaded.
+The folder stands alone: it knows nothing of Envoy, of requests or of the server around it.
+"""

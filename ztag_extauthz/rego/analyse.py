@@ -1,0 +1,123 @@
+"""Modules to a tree of rules, each in an order in which it can be evaluated; or every mistake that was found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ztag_extauthz.rego.builtins import catalogue as _catalogue  # noqa: F401 (registers the built-ins)
+from ztag_extauthz.rego.errors import Mistake, PolicyError
+from ztag_extauthz.rego.ir import Definition, Override, Steps, walk
+from ztag_extauthz.rego.lower_rules import lower_query, lower_rule
+from ztag_extauthz.rego.names import Mistakes, Names
+from ztag_extauthz.rego.nodes import Module, Rule
+from ztag_extauthz.rego.parse import parse_module, parse_query
+from ztag_extauthz.rego.recursion import check_recursion
+from ztag_extauthz.rego.safety import Unsafe, order_definition, order_steps
+from ztag_extauthz.rego.tree import Tree
+from ztag_extauthz.rego.values import Value
+
+
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    modules: Mapping[str, Module]
+    names: Names
+    tree: Tree
+    overrides: list[Override]
+
+
+def analyse(texts: Mapping[str, str]) -> Analysis:
+    """Read and check modules; a `PolicyError` holds what is wrong with all of them."""
+    modules = _parse(texts)
+    names, mistakes, tree = Names(modules.values()), Mistakes(), Tree()
+    for module in modules.values():
+        tree.node(module.package, package=True)
+    overrides: list[Override] = []
+    for module in modules.values():
+        for rule in module.rules:
+            definition = _ordered(rule, module, names, mistakes, list(modules.values()))
+            overrides += _overrides(definition)
+            tree.add(definition, module, mistakes)
+    tree.check(dict(modules), mistakes)
+    _raise(mistakes)
+    check_recursion(tree, modules, mistakes)
+    _raise(mistakes)
+    return Analysis(modules, names, tree, overrides)
+
+
+def analyse_query(text: str, analysis: Analysis) -> tuple[Steps, list[str], list[Override]]:
+    """Read and check a query; gives its steps, the names of its locals, and its overrides."""
+    body = parse_query(text)
+    mistakes, unsafe = Mistakes(), Unsafe()
+    module = Module("query", (), (), (), tuple(text.split("\n")), (1, 1))
+    analysis.names.exports.setdefault((), set())
+    steps, names = lower_query(body, module, analysis.names, mistakes)
+    ordered = order_steps(tuple(steps), set(), unsafe)
+    for place, message in unsafe.messages(names):
+        mistakes.add(module, place, "rego_unsafe_var_error", message)
+    _raise(mistakes)
+    return ordered, names, [node for step in ordered for node in walk(step) if isinstance(node, Override)]
+
+
+def _parse(texts: Mapping[str, str]) -> dict[str, Module]:
+    modules: dict[str, Module] = {}
+    found: list[Mistake] = []
+    for file, text in texts.items():
+        try:
+            modules[file] = parse_module(file, text)
+        except PolicyError as error:
+            found += error.mistakes
+    if found:
+        raise PolicyError(found)
+    return modules
+
+
+def _raise(mistakes: Mistakes) -> None:
+    if mistakes.found:
+        raise PolicyError(list(dict.fromkeys(mistakes.found)))
+
+
+def _ordered(rule: Rule, module: Module, names: Names, mistakes: Mistakes, modules: list[Module]) -> Definition:
+    known = len(mistakes.found)
+    definition = lower_rule(rule, module, names, mistakes, _annotations(rule, module, modules))
+    # A step that could not be made binds nothing: what is unsafe then is no mistake of its own.
+    return _order(definition, module, mistakes if len(mistakes.found) == known else Mistakes())
+
+
+def _order(definition: Definition, module: Module, mistakes: Mistakes) -> Definition:
+    from dataclasses import replace
+
+    unsafe = Unsafe()
+    ordered = order_definition(definition, unsafe)
+    for place, message in unsafe.messages(definition.names):
+        mistakes.add(module, place, "rego_unsafe_var_error", message)
+    if ordered.otherwise is not None:
+        ordered = replace(ordered, otherwise=_order(ordered.otherwise, module, mistakes))
+    return ordered
+
+
+def _overrides(definition: Definition | None) -> list[Override]:
+    found: list[Override] = []
+    while definition is not None:
+        heads = [term for term in (definition.member, definition.value) if term is not None]
+        for node in (*definition.body, *heads):
+            found += [part for part in walk(node) if isinstance(part, Override)]
+        definition = definition.otherwise
+    return found
+
+
+def _annotations(rule: Rule, module: Module, modules: list[Module]) -> list[Value]:
+    """Give the annotations that concern a rule, its own first, then those of its packages."""
+    own = [*module.package, *(str(getattr(part, "value", "")) for part in rule.ref)]
+    chain: list[Value] = []
+    first: Value = {"path": own}
+    if rule.annotations:
+        first["annotations"] = {"scope": "rule", **rule.annotations[-1]}
+    chain.append(first)
+    for other in modules:
+        for note in other.annotations:
+            if other.package == module.package or (
+                note.get("scope") == "subpackages" and module.package[: len(other.package)] == other.package
+            ):
+                chain.append({"path": list(other.package), "annotations": note})
+    return chain

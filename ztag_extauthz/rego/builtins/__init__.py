@@ -1,0 +1,1 @@
+"""OPA's built-in functions, one file a family; `catalogue.py` brings all of them."""

@@ -1,0 +1,32 @@
+"""All families of built-in functions: importing this file registers them."""
+
+from ztag_extauthz.rego.builtins import (  # noqa: F401 (each registers what it holds)
+    aggregates,
+    arrays,
+    comparison,
+    crypto,
+    encoding,
+    globbing,
+    graphs,
+    json_paths,
+    jwt,
+    jwt_constraints,
+    net,
+    net_merge,
+    numbers,
+    objects,
+    regex,
+    semver,
+    sets,
+    sprintf,
+    strings,
+    times,
+    trace,
+    types,
+    units,
+    urls,
+    uuids,
+)
+from ztag_extauthz.rego.builtins.interface import REGISTRY
+
+__all__ = ["REGISTRY"]

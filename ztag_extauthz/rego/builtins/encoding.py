@@ -1,0 +1,164 @@
+"""base64, hex and JSON as texts."""
+
+import base64
+import re
+from typing import Any, Final
+
+from ztag_extauthz.rego.builtins.golang.text import readable, to_bytes, to_text
+from ztag_extauthz.rego.builtins.interface import builtin, check_size, obj, string
+from ztag_extauthz.rego.builtins.numbers import MAX_EXPONENT
+from ztag_extauthz.rego.documents import dumps, loads
+from ztag_extauthz.rego.errors import BuiltinError, OperandError
+from ztag_extauthz.rego.values import Number, Value, type_name, unkey
+
+_STANDARD: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_URL: Final = re.compile(r"[A-Za-z0-9_-]*={0,2}")
+_HEXADECIMAL: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
+_FAR_EXPONENT: Final = re.compile(r"[eE][+-]?\d{5}")
+
+
+def decode_base64(text: str, alphabet: re.Pattern[str] = _STANDARD) -> bytes:
+    """Decode as Go does: line ends are skipped, padding is needed, loose bits at the end are not looked at."""
+    text = text.replace("\r", "").replace("\n", "")
+    if len(text) % 4 or not alphabet.fullmatch(text):
+        raise BuiltinError("illegal base64 data")
+    return base64.b64decode(text, altchars=b"-_" if alphabet is _URL else None)
+
+
+def decode_base64url(text: str) -> bytes:
+    """Decode with or without padding."""
+    if not text.endswith("="):
+        missing = -len(to_bytes(text)) % 4
+        if missing == 3:
+            raise BuiltinError("illegal base64url string")
+        text += "=" * missing
+    return decode_base64(text, _URL)
+
+
+@builtin("base64.encode")
+def base64_encode(text: Value) -> Value:
+    return base64.b64encode(to_bytes(string(text, 1))).decode()
+
+
+@builtin("base64.decode")
+def base64_decode(text: Value) -> Value:
+    return to_text(decode_base64(string(text, 1)))
+
+
+@builtin("base64.is_valid")
+def base64_is_valid(text: Value) -> Value:
+    try:
+        decode_base64(string(text, 1))
+    except (BuiltinError, OperandError):
+        return False
+    return True
+
+
+@builtin("base64url.encode")
+def base64url_encode(text: Value) -> Value:
+    return base64.urlsafe_b64encode(to_bytes(string(text, 1))).decode()
+
+
+@builtin("base64url.encode_no_pad")
+def base64url_encode_no_pad(text: Value) -> Value:
+    return base64.urlsafe_b64encode(to_bytes(string(text, 1))).decode().rstrip("=")
+
+
+@builtin("base64url.decode")
+def base64url_decode(text: Value) -> Value:
+    return to_text(decode_base64url(string(text, 1)))
+
+
+@builtin("hex.encode")
+def hex_encode(text: Value) -> Value:
+    return to_bytes(string(text, 1)).hex()
+
+
+@builtin("hex.decode")
+def hex_decode(text: Value) -> Value:
+    if not _HEXADECIMAL.fullmatch(string(text, 1)):
+        raise BuiltinError("encoding/hex: invalid byte or odd length hex string")
+    return to_text(bytes.fromhex(text))
+
+
+@builtin("json.marshal")
+def marshal(value: Value) -> Value:
+    text = dumps(value)
+    check_size(len(text))
+    return text
+
+
+def parse_json(text: str) -> Value:
+    """Read JSON; what is no UTF-8 becomes U+FFFD, and no number may be too far out to calculate with."""
+    try:
+        value = loads(readable(text))
+    except ValueError as error:
+        raise BuiltinError(str(error)) from None
+    if _FAR_EXPONENT.search(text):
+        _refuse_far_numbers(value)
+    return value
+
+
+def _refuse_far_numbers(value: Value) -> None:
+    if value.__class__ is Number and value and abs(value.adjusted()) > MAX_EXPONENT:
+        raise BuiltinError("invalid number: number too big")
+    if value.__class__ is list:
+        for item in value:
+            _refuse_far_numbers(item)
+    elif value.__class__ is dict:
+        for item in value.values():
+            _refuse_far_numbers(item)
+
+
+@builtin("json.unmarshal")
+def unmarshal(text: Value) -> Value:
+    return parse_json(string(text, 1))
+
+
+@builtin("json.is_valid")
+def is_valid(text: Value) -> Value:
+    if text.__class__ is not str:
+        return False
+    try:
+        loads(readable(text))
+    except ValueError:
+        return False
+    return True
+
+
+@builtin("json.marshal_with_options")
+def marshal_with_options(value: Value, options: Value) -> Value:
+    settings: dict[str, Any] = {"indent": "\t", "prefix": "", "pretty": None}
+    for form, setting in obj(options, 2).items():
+        name = unkey(form)
+        if name not in settings:
+            raise OperandError(f"operand 2 object contained unknown key {name}")
+        wanted = "boolean" if name == "pretty" else "string"
+        if type_name(setting) != wanted:
+            raise OperandError(f"operand 2 key {name} failed cast to {wanted}")
+        settings[name] = setting
+    pretty = bool(options.keys() & {"indent", "prefix"}) if settings["pretty"] is None else settings["pretty"]
+    if not pretty:
+        return marshal(value)
+    parts: list[str] = [settings["prefix"]]
+    _indent(dumps(value), settings["prefix"], settings["indent"], parts)
+    return "".join(parts)
+
+
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[][{},:]|[^][{},:"]+')
+
+
+def _indent(text: str, prefix: str, indent: str, parts: list[str]) -> None:
+    """Lay JSON out over lines as Go's encoder does."""
+    depth, previous, size = 0, "", 0
+    for token in _TOKEN.findall(text):
+        if token in "]}":
+            depth -= 1
+        if (token in "]}" and previous not in "[{") or (previous and previous in ",[{" and token not in "]}"):
+            parts.append("\n" + prefix + indent * depth)
+            size += len(parts[-1])
+            check_size(size)
+        parts.append(": " if token == ":" else token)
+        if token in "[{":
+            depth += 1
+        previous = token

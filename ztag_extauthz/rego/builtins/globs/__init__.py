@@ -1,0 +1,1 @@
+"""Glob patterns, as OPA's glob library reads them."""

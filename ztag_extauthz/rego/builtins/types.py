@@ -1,0 +1,90 @@
+"""Types and casts."""
+
+import re
+from decimal import InvalidOperation
+from typing import Final
+
+from ztag_extauthz.rego.builtins.interface import builtin, type_error
+from ztag_extauthz.rego.builtins.numbers import MAX_EXPONENT
+from ztag_extauthz.rego.documents import parse_number
+from ztag_extauthz.rego.errors import BuiltinError, EvaluationError
+from ztag_extauthz.rego.values import Number, Value, is_number
+from ztag_extauthz.rego.values import type_name as name_of_type
+
+_FLOAT: Final = re.compile(r"([+-]?)(?=\.?\d)(\d*)(?:\.(\d*))?([eE][+-]?\d+)?", re.ASCII)
+_GO_ONLY: Final = re.compile(r"[+-]?(0[xX][0-9a-fA-F_.]+[pP][+-]?[0-9_]+|[0-9.eE+-]*[0-9]_[0-9_.eE+-]*)", re.ASCII)
+_FLOAT64_LIMIT: Final = Number("1.797693134862315807937e308")
+
+
+@builtin("type_name")
+def type_name(value: Value) -> Value:
+    return name_of_type(value)
+
+
+@builtin("is_null")
+def is_null(value: Value) -> Value:
+    return value is None
+
+
+@builtin("is_boolean")
+def is_boolean(value: Value) -> Value:
+    return value.__class__ is bool
+
+
+@builtin("is_number")
+def is_numeric(value: Value) -> Value:
+    return is_number(value)
+
+
+@builtin("is_string")
+def is_string(value: Value) -> Value:
+    return value.__class__ is str
+
+
+@builtin("is_array")
+def is_array(value: Value) -> Value:
+    return value.__class__ is list
+
+
+@builtin("is_object")
+def is_object(value: Value) -> Value:
+    return value.__class__ is dict
+
+
+@builtin("is_set")
+def is_set(value: Value) -> Value:
+    return value.__class__ is frozenset
+
+
+@builtin("to_number")
+def to_number(value: Value) -> Value:
+    if value is None or value.__class__ is bool:
+        return int(bool(value))
+    if is_number(value):
+        return value
+    if value.__class__ is str:
+        return _parsed(value)
+    raise type_error(1, value, "null", "boolean", "number", "string")
+
+
+def _parsed(text: str) -> int | Number:
+    """Read a number as Go's `ParseFloat` does.
+
+    OPA keeps the text as it is: it calculates with `+5` and `.5`, but cannot print them. Here they are
+    written as JSON writes them. Hexadecimal and `1_000` are refused loudly.
+    """
+    if _GO_ONLY.fullmatch(text):
+        raise EvaluationError("eval_unsupported_error", "to_number reads decimal numbers only")
+    match = _FLOAT.fullmatch(text)
+    if match is None:
+        raise BuiltinError(f'strconv.ParseFloat: parsing "{text}": invalid syntax')
+    sign, digits, fraction, exponent = match.groups()
+    plain = (sign if sign == "-" else "") + (digits.lstrip("0") or "0")
+    plain += ("." + fraction if fraction else "") + (exponent or "")
+    try:
+        value = parse_number(plain)
+    except (InvalidOperation, ValueError):
+        raise BuiltinError("number too big") from None
+    if abs(value) >= _FLOAT64_LIMIT or (value and Number(plain).adjusted() < -MAX_EXPONENT):
+        raise BuiltinError(f'strconv.ParseFloat: parsing "{text}": value out of range')
+    return value

@@ -1,0 +1,144 @@
+"""JSON text and Python objects to Rego values and back, without loss."""
+
+import json
+import math
+import re
+from decimal import Decimal
+from json.encoder import encode_basestring
+from typing import Any, Final
+
+from ztag_extauthz.rego.values import Number, Value, key, ordered_forms, unkey
+
+_PLAIN_INTEGER: Final = re.compile(r"-?[1-9][0-9]*|0")
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+# Python's stand-ins for bytes that are no UTF-8; Go writes U+FFFD for them.
+_NO_CHARACTER: Final = re.compile(r"[\ud800-\udfff]")
+_HTML: Final = str.maketrans(
+    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+)
+
+
+def parse_number(text: str) -> int | Number:
+    """Give the number that a text in JSON's grammar stands for; it keeps the text where `int` would not."""
+    return int(text) if _PLAIN_INTEGER.fullmatch(text) else Number(text)
+
+
+def _parse_integer(text: str) -> int | Number:
+    return Number(text) if text == "-0" else int(text)
+
+
+def _refuse_constant(text: str) -> Value:
+    raise ValueError(f"{text} is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(
+    parse_float=Number, parse_int=_parse_integer, parse_constant=_refuse_constant
+)
+
+
+def loads(text: str | bytes) -> Value:
+    """Read a JSON document; a `ValueError` says what is wrong with it."""
+    if isinstance(text, bytes):
+        text = text.decode()
+    try:
+        value = _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError("the document is nested too deeply") from None
+    except ArithmeticError:
+        raise ValueError("a number is outside the range that can be held") from None
+    return _replace_surrogates(value) if _SURROGATE.search(text) else value
+
+
+def _replace_surrogates(value: Value) -> Value:
+    """Put U+FFFD for halves of surrogate pairs, as Go's decoder does: they are no characters."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_replace_surrogates(member) for member in value]
+    if isinstance(value, dict):
+        return {_replace_surrogates(name): _replace_surrogates(member) for name, member in value.items()}
+    return value
+
+
+def dumps(value: Value, *, escape_html: bool = True) -> str:
+    """Write a value as Go's encoder does: keys in order, sets as arrays, numbers as they were written."""
+    parts: list[str] = []
+    _write(value, parts, escape_html=escape_html)
+    return "".join(parts)
+
+
+def _write(value: Value, parts: list[str], *, escape_html: bool) -> None:
+    if isinstance(value, str):
+        parts.append(_quote(value, escape_html=escape_html))
+    elif isinstance(value, list | frozenset):
+        items = value if isinstance(value, list) else map(unkey, ordered_forms(value))
+        parts.append("[")
+        for index, item in enumerate(items):
+            parts.append("," if index else "")
+            _write(item, parts, escape_html=escape_html)
+        parts.append("]")
+    elif isinstance(value, dict):
+        parts.append("{")
+        for index, (name, item) in enumerate(sorted(_members(value).items())):
+            parts.append(("," if index else "") + _quote(name, escape_html=escape_html) + ":")
+            _write(item, parts, escape_html=escape_html)
+        parts.append("}")
+    else:
+        parts.append(_scalar(value))
+
+
+def _members(value: dict[Any, Value]) -> dict[str, Value]:
+    """Give the members of an object by their names in JSON; of two with one name the last in Rego's order."""
+    if all(form.__class__ is str for form in value):
+        return value
+    return {_key_text(form): value[form] for form in ordered_forms(value)}
+
+
+def _quote(text: str, *, escape_html: bool) -> str:
+    quoted = encode_basestring(text)
+    if not quoted.isascii():
+        quoted = _NO_CHARACTER.sub(r"\\ufffd", quoted)
+    return quoted.translate(_HTML) if escape_html else quoted
+
+
+def _scalar(value: Value) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.text if isinstance(value, Number) else int.__repr__(value)
+
+
+def _key_text(form: Any) -> str:
+    """Give the name that a key has in JSON, where every key is a string."""
+    return form if isinstance(form, str) else dumps(unkey(form), escape_html=False)
+
+
+def from_python(document: Any) -> Value:
+    """Make a value of a Python object: `json.loads` results, and tuples, sets, `Decimal` and `float`."""
+    if document is None or isinstance(document, str | bool | Number):
+        return document
+    if isinstance(document, int):
+        return int(document)
+    if isinstance(document, dict):
+        return {key(from_python(name)): from_python(member) for name, member in document.items()}
+    if isinstance(document, list | tuple):
+        return [from_python(member) for member in document]
+    if isinstance(document, set | frozenset):
+        return frozenset(key(from_python(member)) for member in document)
+    if isinstance(document, float | Decimal) and math.isfinite(document):
+        return parse_number(repr(document) if isinstance(document, float) else str(document))
+    raise TypeError(f"{type(document).__name__} has no Rego value")
+
+
+def to_python(value: Value) -> Any:
+    """Make plain JSON objects of a value: sets become lists in order, numbers `int` or `float`."""
+    if isinstance(value, Number):
+        return int(value) if value.as_tuple().exponent == 0 else float(value)
+    if isinstance(value, list):
+        return [to_python(member) for member in value]
+    if isinstance(value, frozenset):
+        return [to_python(unkey(form)) for form in ordered_forms(value)]
+    if isinstance(value, dict):
+        return {name: to_python(member) for name, member in _members(value).items()}
+    return value

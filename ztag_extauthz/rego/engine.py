@@ -1,0 +1,150 @@
+"""The engine: modules and data in, decisions out."""
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ztag_extauthz.rego.analyse import Analysis, analyse, analyse_query
+from ztag_extauthz.rego.builtins.interface import Context
+from ztag_extauthz.rego.compile_policy import PolicyCompiler
+from ztag_extauthz.rego.conflicts import check_conflicts
+from ztag_extauthz.rego.dependencies import Dependencies
+from ztag_extauthz.rego.documents import dumps
+from ztag_extauthz.rego.errors import EvaluationError, LimitError, Mistake, PolicyError
+from ztag_extauthz.rego.explain import Explanation, Places, Recorder
+from ztag_extauthz.rego.link import Linked
+from ztag_extauthz.rego.reads import Reads
+from ztag_extauthz.rego.runtime import State
+from ztag_extauthz.rego.values import UNDEFINED, Value
+
+__all__ = ["UNDEFINED", "Decision", "EvaluationError", "LimitError", "Mistake", "Policy", "PolicyError", "dumps"]
+
+
+def compile_policy(
+    modules: Mapping[str, str],
+    data: Value | None = None,
+    *,
+    entry_points: Sequence[str] = (),
+    queries: Sequence[str] = (),
+) -> "Policy":
+    """Compile modules (text by file name) for some entry points, such as `envoy/authz/allow`.
+
+    A `PolicyError` holds every mistake in the modules, and what of them cannot be answered as OPA would.
+    """
+    with _without_collector():
+        try:
+            return Policy(analyse(modules), {} if data is None else data, entry_points, queries)
+        except RecursionError:
+            raise PolicyError([Mistake("", 0, 0, "rego_compile_error", "the policy is nested too deeply")]) from None
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Stop the garbage collector: looking through all that a large policy makes takes longer than making it."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+class Policy:
+    """A compiled policy. It holds no state of evaluations, and may be used by several threads."""
+
+    def __init__(
+        self, analysis: Analysis, data: Value, entry_points: Sequence[str], queries: Sequence[str]
+    ) -> None:
+        check_conflicts(analysis.tree, data)
+        self._tree = analysis.tree
+        self._modules = analysis.modules
+        self._traced: dict[str, tuple[Linked, str, Places]] = {}
+        self._overrides = list(analysis.overrides)
+        read = {text: analyse_query(text, analysis) for text in queries}
+        overrides = [*analysis.overrides, *(item for _, _, items in read.values() for item in items)]
+        compiler = PolicyCompiler(analysis.tree, overrides)
+        own = {text: compiler.query(steps, names, "query") for text, (steps, names, _) in read.items()}
+        starts = {point: compiler.entry(tuple(point.strip("/").split("/"))) for point in entry_points}
+        compiler.drain()
+        self._linked = Linked(compiler, data)
+        self._queries = {text: self._linked.function(name) for text, name in own.items()}
+        self._decisions = {
+            point: Decision(point, self._linked.function(name), self._linked) for point, name in starts.items()
+        }
+
+    def decision(self, entry_point: str) -> "Decision":
+        """Give an entry point that the policy was compiled for."""
+        return self._decisions[entry_point]
+
+    def query(
+        self, text: str, input_document: Value = UNDEFINED, *, strict: bool = False, deadline: float | None = None
+    ) -> list[Value]:
+        """Give the variables of a query that the policy was compiled for, once for each solution."""
+        context = Context(input_document, strict=strict, deadline=deadline)
+        return _run(self._queries[text], State(input_document, self._linked.data, context))  # type: ignore[no-any-return]
+
+    def reads(self, entry_point: str) -> Reads:
+        """Give what an entry point can depend on."""
+        return Dependencies(self._tree, self._overrides).of(tuple(entry_point.strip("/").split("/")))
+
+    def explain(self, entry_point: str, input_document: Value = UNDEFINED, *, deadline: float | None = None) -> Explanation:
+        """Evaluate once more by code that tells which rules were tried, and which step of each failed."""
+        if entry_point not in self._traced:
+            places = Places(self._modules)
+            compiler = PolicyCompiler(self._tree, self._overrides, places)
+            name = compiler.entry(tuple(entry_point.strip("/").split("/")))
+            compiler.drain()
+            self._traced[entry_point] = Linked(compiler, self._linked.data), name, places
+        linked, name, places = self._traced[entry_point]
+        recorder = Recorder()
+        state = State(input_document, linked.data, Context(input_document, deadline=deadline), recorder)
+        error: EvaluationError | None = None
+        value: Value = UNDEFINED
+        try:
+            value = _run(linked.function(name), state)
+        except EvaluationError as failure:
+            error = failure
+        return places.explanation(recorder, value, error)
+
+    def relink(self, data: Value) -> None:
+        """Exchange the base documents. Not while evaluations are under way in other threads."""
+        check_conflicts(self._tree, data)
+        self._linked.relink(data)
+        self._traced.clear()
+
+    def source(self) -> str:
+        """Give the Python that the policy was compiled to."""
+        return self._linked.source
+
+
+class Decision:
+    """One entry point of a policy."""
+
+    def __init__(self, entry_point: str, function: Callable[[State], Value], linked: Linked) -> None:
+        self.entry_point = entry_point
+        self._function = function
+        self._linked = linked
+
+    def evaluate(
+        self, input_document: Value = UNDEFINED, *, deadline: float | None = None, strict: bool = False
+    ) -> Value:
+        """Give the value for an input, or `UNDEFINED`; `deadline` is in `time.perf_counter`'s seconds."""
+        context = Context(input_document, deadline=deadline, strict=strict)
+        return _run(self._function, State(input_document, self._linked.data, context))
+
+
+def _run(function: Callable[[State], Value], state: State) -> Any:
+    try:
+        return function(state)
+    except RecursionError:
+        raise LimitError("the evaluation is nested too deeply") from None
+    except MemoryError:
+        raise LimitError("the evaluation needs too much memory") from None
+
+
+def evaluate_term(text: str) -> Value:
+    """Give the value of a term that stands alone, such as `{"a", 1}`."""
+    policy = compile_policy({}, queries=[f"x = {text}"])
+    return policy.query(f"x = {text}")[0]["x"]

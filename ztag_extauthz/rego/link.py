@@ -1,0 +1,90 @@
+"""Source to functions: the only place where Python is compiled, without any of its own built-ins."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from ztag_extauthz.rego.builtins.interface import BuiltinError
+from ztag_extauthz.rego.compile_policy import PolicyCompiler
+from ztag_extauthz.rego.errors import EvaluationError
+from ztag_extauthz.rego.runtime import (
+    PENDING,
+    Branch,
+    State,
+    conflict,
+    elements,
+    get,
+    get_base,
+    is_collection,
+    items,
+    lookup,
+    lookup_base,
+    make_object,
+    ordered_elements,
+    ordered_items,
+    put,
+)
+from ztag_extauthz.rego.runtime_tree import tree_get, tree_value
+from ztag_extauthz.rego.values import UNDEFINED, Value, compare, equal, key
+
+
+def constantly(value: Value) -> Callable[..., Value]:
+    """Make the replacement of a function by a value."""
+    return lambda *_: value
+
+
+def builtin_mock(function: Callable[..., Value], context: bool, name: str) -> Callable[..., Value]:  # noqa: FBT001
+    """Make the replacement of a function by a built-in."""
+
+    def call(state: State, *arguments: Value) -> Value:
+        try:
+            return function(*((state.context,) if context else ()), *arguments)
+        except BuiltinError as error:
+            state.failed(error, name, "")
+            return UNDEFINED
+
+    return call
+
+
+_NAMES: Final[dict[str, Any]] = {
+    "U": UNDEFINED,
+    "P": PENDING,
+    "Branch": Branch,
+    "BuiltinError": BuiltinError,
+    "EvaluationError": EvaluationError,
+    **{
+        function.__name__: function
+        for function in (
+            builtin_mock, compare, conflict, constantly, elements, equal, get, get_base, is_collection, items, key, lookup,
+            lookup_base, make_object, ordered_elements, ordered_items, put, tree_get, tree_value,
+        )
+    },
+    # These are written by the compiler alone, and cannot be reached from a policy.
+    "__builtins__": {"all": all, "any": any, "dict": dict, "frozenset": frozenset, "int": int, "len": len,
+                     "list": list, "set": set, "KeyError": KeyError, "TypeError": TypeError, "str": str},
+}  # fmt: skip
+
+
+class Linked:
+    """A compiled policy: its functions, with the base documents that they refer to."""
+
+    def __init__(self, compiler: PolicyCompiler, data: Value) -> None:
+        self._compiler = compiler
+        self._names = dict(_NAMES) | compiler.unit.table
+        self.source = "\n\n\n".join(compiler.unit.functions) + "\n"
+        exec(compile(self.source, "<policy>", "exec", dont_inherit=True, optimize=1), self._names)  # noqa: S102
+        for node, name, fill in compiler.tree_rules:
+            node.rule = self._names[name]
+            node.fill = self._names[fill] if fill else None
+        for index in compiler.unit.indexes:
+            index.link(self.function)
+        self.data = data
+        self.relink(data)
+
+    def relink(self, data: Value) -> None:
+        """Let the functions refer to other base documents."""
+        self.data = data
+        for name, path in self._compiler.unit.data_paths.items():
+            self._names[name] = lookup_base(data, path)
+
+    def function(self, name: str) -> Callable[..., Value]:
+        return self._names[name]  # type: ignore[no-any-return]
