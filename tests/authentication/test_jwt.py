@@ -122,10 +122,11 @@ def test_another_header_is_another_reader(rig: Rig) -> None:
 
 @pytest.mark.parametrize("missing", ["client_id", "iat", "jti"])
 def test_an_access_token_needs_what_rfc_9068_requires(rig: Rig, missing: str) -> None:
-    refusal = rig.refusal(token(**{missing: None}))
+    without: dict[str, Any] = {missing: None}
+    refusal = rig.refusal(token(**without))
     assert refusal.detail == f"the token lacks {missing}"
     rig.jwt = rig.build(required_claims=[])
-    rig.identity(token(**{missing: None}))
+    rig.identity(token(**without))
     rig.jwt = rig.build(required_claims=["tenant", "azp"])
     assert rig.refusal(token()).detail == "the token lacks azp, tenant"
 
@@ -197,8 +198,8 @@ def test_scopes_roles_and_groups_are_told_alike_whatever_their_claims(rig: Rig) 
     identity = rig.identity(token(scope="read write", roles=["admin"], groups=["a b"]))
     assert (identity.scopes, identity.roles, identity.groups) == (("read", "write"), ("admin",), ("a b",))
     rig.jwt = rig.build(scopes_claim="scp", roles_claim="realm_access.roles", groups_claim="https://x.example/groups")
-    text = token(scp=["read"], realm_access={"roles": ["admin"]}, **{"https://x.example/groups": ["ops"]})
-    identity = rig.identity(text)
+    renamed: dict[str, Any] = {"https://x.example/groups": ["ops"]}
+    identity = rig.identity(token(scp=["read"], realm_access={"roles": ["admin"]}, **renamed))
     assert (identity.scopes, identity.roles, identity.groups) == (("read",), ("admin",), ("ops",))
     for wrong in ({"scp": 1}, {"scp": [1]}, {"realm_access": {"roles": {"admin": True}}}):
         assert "lists no names" in rig.refusal(token(**wrong)).detail

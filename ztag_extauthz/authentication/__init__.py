@@ -6,5 +6,11 @@ from pydantic import Field
 
 from ztag_extauthz.authentication.anonymous import AnonymousSettings
 from ztag_extauthz.authentication.jwt import JwtSettings
+from ztag_extauthz.authentication.jwt_svid import JwtSvidSettings
+from ztag_extauthz.authentication.kubernetes import KubernetesSettings
+from ztag_extauthz.authentication.mesh import MeshSettings
 
-AuthenticatorSettings = Annotated[JwtSettings | AnonymousSettings, Field(discriminator="kind")]
+AuthenticatorSettings = Annotated[
+    JwtSettings | JwtSvidSettings | KubernetesSettings | MeshSettings | AnonymousSettings,
+    Field(discriminator="kind"),
+]

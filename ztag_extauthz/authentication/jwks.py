@@ -65,12 +65,14 @@ class JwksSettings(Section):
         return self
 
 
-def key_source(settings: JwksSettings, issuer: str, algorithms: Sequence[str], resources: Resources) -> KeySource:
-    """Return the source that the settings ask for. Raises `SettingsError`."""
+def key_source(
+    settings: JwksSettings, issuer: str, algorithms: Sequence[str], resources: Resources, use: str | None = None
+) -> KeySource:
+    """Return the source that the settings ask for; `use` as in `KeySet`. Raises `SettingsError`."""
     from ztag_extauthz.authentication.jose.key_set import KeySet  # noqa: PLC0415 - loads OpenSSL
 
     def read(document: bytes) -> KeySet:
-        return KeySet(document, algorithms)
+        return KeySet(document, algorithms, use)
 
     name = f"keys of {issuer}"
     if settings.file is not None:

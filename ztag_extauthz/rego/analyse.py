@@ -16,8 +16,6 @@ from ztag_extauthz.rego.tree import Tree
 from ztag_extauthz.rego.values import Value
 
 
-
-
 @dataclass(frozen=True, slots=True)
 class Analysis:
     modules: Mapping[str, Module]

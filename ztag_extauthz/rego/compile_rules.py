@@ -64,9 +64,7 @@ class RuleCompiler:
                 writer.line(f"w = {body}({call})")
                 self._compare(writer, self.group.definitions[index].place)
 
-    def _try_found(
-        self, writer: Writer, subject: Subject, tests: Sequence[Test | None], bodies: Sequence[str]
-    ) -> None:
+    def _try_found(self, writer: Writer, subject: Subject, tests: Sequence[Test | None], bodies: Sequence[str]) -> None:
         """Try only the definitions that the index finds."""
         found = self._find(writer, subject, tests, bodies)
         call = ", ".join(["s", *self.arguments])
@@ -79,9 +77,7 @@ class RuleCompiler:
                 writer.line(f"w = body({call})")
                 self._compare(writer, self.group.name)
 
-    def _find(
-        self, writer: Writer, subject: Subject, tests: Sequence[Test | None], functions: Sequence[str]
-    ) -> str:
+    def _find(self, writer: Writer, subject: Subject, tests: Sequence[Test | None], functions: Sequence[str]) -> str:
         """Write the look-up in an index, and give the expression for what it finds."""
         index = Index()
         for test, function in zip(tests, functions, strict=True):

@@ -157,7 +157,9 @@ class StepCompiler(CallCompiler):
         if not value.builtin:
             return self.policy.function(value.path)
         builtin = REGISTRY[value.path[0]]
-        return f"builtin_mock({self.policy.builtin(builtin.name)}, {builtin.context}, {self.unit.constant(builtin.name)})"
+        return (
+            f"builtin_mock({self.policy.builtin(builtin.name)}, {builtin.context}, {self.unit.constant(builtin.name)})"
+        )
 
 
 __all__ = ["Local", "StepCompiler"]

@@ -95,9 +95,7 @@ class Dependencies:
             for argument in arguments:
                 self.use(argument)
             arguments = [_NONE] * len(arguments)
-        return self._remember(
-            (group.number, root, *arguments), lambda: self._definitions(group, root, arguments)
-        )
+        return self._remember((group.number, root, *arguments), lambda: self._definitions(group, root, arguments))
 
     def is_mocked(self, function: Function) -> bool:
         return function in self._mocked
@@ -145,7 +143,9 @@ def _has_choice(definition: Definition) -> bool:
     """Tell whether a body may hold in more than one way, or gives way to an `else`."""
     bound: set[int] = set().union(*map(locals_of, definition.arguments or ()))
     for step in definition.body:
-        for part in (step.left, step.right) if isinstance(step, Unify) else (step.term,) if isinstance(step, Check) else ():
+        for part in (
+            (step.left, step.right) if isinstance(step, Unify) else (step.term,) if isinstance(step, Check) else ()
+        ):
             if isinstance(part, Path) and not set().union(*map(locals_of, part.path)) <= bound:
                 return True
         if isinstance(step, Invoke) and step.function.builtin and REGISTRY[step.function.path[0]].relation:

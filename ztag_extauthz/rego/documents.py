@@ -13,9 +13,7 @@ _PLAIN_INTEGER: Final = re.compile(r"-?[1-9][0-9]*|0")
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 # Python's stand-ins for bytes that are no UTF-8; Go writes U+FFFD for them.
 _NO_CHARACTER: Final = re.compile(r"[\ud800-\udfff]")
-_HTML: Final = str.maketrans(
-    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-)
+_HTML: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
 def parse_number(text: str) -> int | Number:
@@ -31,9 +29,7 @@ def _refuse_constant(text: str) -> Value:
     raise ValueError(f"{text} is not JSON")
 
 
-_DECODER: Final = json.JSONDecoder(
-    parse_float=Number, parse_int=_parse_integer, parse_constant=_refuse_constant
-)
+_DECODER: Final = json.JSONDecoder(parse_float=Number, parse_int=_parse_integer, parse_constant=_refuse_constant)
 
 
 def loads(text: str | bytes) -> Value:

@@ -54,9 +54,7 @@ def _without_collector() -> Iterator[None]:
 class Policy:
     """A compiled policy. It holds no state of evaluations, and may be used by several threads."""
 
-    def __init__(
-        self, analysis: Analysis, data: Value, entry_points: Sequence[str], queries: Sequence[str]
-    ) -> None:
+    def __init__(self, analysis: Analysis, data: Value, entry_points: Sequence[str], queries: Sequence[str]) -> None:
         check_conflicts(analysis.tree, data)
         self._tree = analysis.tree
         self._modules = analysis.modules
@@ -89,7 +87,9 @@ class Policy:
         """Give what an entry point can depend on."""
         return Dependencies(self._tree, self._overrides).of(tuple(entry_point.strip("/").split("/")))
 
-    def explain(self, entry_point: str, input_document: Value = UNDEFINED, *, deadline: float | None = None) -> Explanation:
+    def explain(
+        self, entry_point: str, input_document: Value = UNDEFINED, *, deadline: float | None = None
+    ) -> Explanation:
         """Evaluate once more by code that tells which rules were tried, and which step of each failed."""
         if entry_point not in self._traced:
             places = Places(self._modules)

@@ -161,7 +161,9 @@ def without(definition: Definition, test: Test) -> Definition:
         return replace(definition, arguments=tuple(arguments), names=(*definition.names, ""))
     if test.step is None:
         return definition
-    return replace(definition, body=_unneeded(tuple(step for step in definition.body if step is not test.step), test, definition))
+    return replace(
+        definition, body=_unneeded(tuple(step for step in definition.body if step is not test.step), test, definition)
+    )
 
 
 def _unneeded(body: tuple[Step, ...], test: Test, definition: Definition) -> tuple[Step, ...]:
@@ -169,9 +171,7 @@ def _unneeded(body: tuple[Step, ...], test: Test, definition: Definition) -> tup
     from ztag_extauthz.rego.ir import walk
 
     heads = [*definition.keys, *(term for term in (definition.member, definition.value) if term is not None)]
-    uses = Counter(
-        part.number for node in (*body, *heads) for part in walk(node) if isinstance(part, Local)
-    )
+    uses = Counter(part.number for node in (*body, *heads) for part in walk(node) if isinstance(part, Local))
 
     def idle(step: Step) -> bool:
         return (

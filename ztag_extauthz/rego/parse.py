@@ -84,7 +84,7 @@ class ModuleParser(BodyParser):
         place = self._token.position
         path = self._path("import")
         if path[0] not in ("data", "input", "future", "rego"):
-            message = 'unexpected import path, must begin with one of: {data, future, input, rego}, got: ' + path[0]
+            message = "unexpected import path, must begin with one of: {data, future, input, rego}, got: " + path[0]
             raise self._error(message, place)
         self._check_language(path, place)
         alias = path[-1]

@@ -64,7 +64,9 @@ def needed(group: Group, tree: Tree) -> set[int]:
     for definition in definitions:
         link: Definition | None = definition
         while link is not None:
-            heads = [term for term in (link.member, link.value, *link.keys, *(link.arguments or ())) if term is not None]
+            heads = [
+                term for term in (link.member, link.value, *link.keys, *(link.arguments or ())) if term is not None
+            ]
             for node in (*link.body, *heads):
                 found |= set(references(node, tree))
             link = link.otherwise
@@ -93,7 +95,11 @@ def _groups(path: Path, root: Node) -> list[Group]:
     for part in path.path:
         found += [node.group for node in nodes if node.group is not None]
         if isinstance(part, Const):
-            nodes = [node.children[part.value] for node in nodes if part.value.__class__ is str and part.value in node.children]
+            nodes = [
+                node.children[part.value]
+                for node in nodes
+                if part.value.__class__ is str and part.value in node.children
+            ]
         else:
             nodes = [child for node in nodes for child in node.children.values()]
     return found + [group for node in nodes for group in node.groups()]

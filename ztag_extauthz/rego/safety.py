@@ -81,9 +81,7 @@ def _order(steps: Steps, bound: set[int]) -> tuple[list[Step], list[tuple[Step, 
         for other in sorted({user for number in new for user in users[number]}):
             if not taken[other]:
                 heappush(queue, (turn if other > index else turn + 1, other))
-    missing = [
-        (step, (needs[index] | closed[index]) - safe) for index, step in enumerate(steps) if not taken[index]
-    ]
+    missing = [(step, (needs[index] | closed[index]) - safe) for index, step in enumerate(steps) if not taken[index]]
     return placed, missing
 
 
@@ -108,7 +106,9 @@ def _close(node: Any, bound: set[int], unsafe: Unsafe, position: Position) -> An
         known = bound.union(*(locals_of(step, closures=False) for step in body))
         heads = [term for term in (node.key, node.value) if term is not None]
         unsafe.add(set().union(*(locals_of(term, closures=False) for term in heads)) - known, position)
-        closed = [_close(term, known, unsafe, position) if term is not None else None for term in (node.key, node.value)]
+        closed = [
+            _close(term, known, unsafe, position) if term is not None else None for term in (node.key, node.value)
+        ]
         return Comp(node.kind, closed[0], closed[1], body)
     if isinstance(node, ForAll):
         own = {local.number for local in (node.key, node.value) if local is not None}

@@ -132,9 +132,7 @@ def builtin(
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         if name in REGISTRY:
             raise ValueError(f"built-in {name} is registered twice")
-        REGISTRY[name] = Builtin(
-            name, function, signature or SIGNATURES[name], context, relation, pure, specialise
-        )
+        REGISTRY[name] = Builtin(name, function, signature or SIGNATURES[name], context, relation, pure, specialise)
         return function
 
     return register
@@ -150,9 +148,7 @@ def element_error(position: int, composite: Value, got: Value, *expected: str) -
     """Make OPA's error for an argument that holds an element of the wrong type."""
     kind = type_name(composite)
     wanted = f"{expected[0]}s" if len(expected) == 1 else "(any of) {" + ", ".join(expected) + "}"
-    return OperandError(
-        f"operand {position} must be {kind} of {wanted} but got {kind} containing {type_name(got)}"
-    )
+    return OperandError(f"operand {position} must be {kind} of {wanted} but got {kind} containing {type_name(got)}")
 
 
 def string(value: Value, position: int) -> str:

@@ -31,9 +31,7 @@ def parse(text: str) -> Version | None:
 
 
 def _without_leading_zeros(pre_release: str) -> bool:
-    return not any(
-        len(name) > 1 and name[0] == "0" and _DECIMAL.fullmatch(name) for name in pre_release.split(".")
-    )
+    return not any(len(name) > 1 and name[0] == "0" and _DECIMAL.fullmatch(name) for name in pre_release.split("."))
 
 
 def _order(pre_release: str) -> tuple[object, ...]:

@@ -247,4 +247,3 @@ DEPRECATED: Final = frozenset(
         "set_diff",
     }
 )
-

@@ -132,8 +132,7 @@ def _group(name: str, regex: Any) -> int | None:
 
 def expand(parts: list[bytes | int], data: bytes, match: Match) -> bytes:
     return b"".join(
-        part if isinstance(part, bytes) else data[slice(*match[part])] if match[part][0] >= 0 else b""
-        for part in parts
+        part if isinstance(part, bytes) else data[slice(*match[part])] if match[part][0] >= 0 else b"" for part in parts
     )
 
 

@@ -15,9 +15,9 @@ from ztag_extauthz.rego.errors import BuiltinError
 from ztag_extauthz.rego.values import Value
 
 KeyObject: TypeAlias = Any
-ALGORITHMS: Final = frozenset(
-    f"{family}{bits}" for family in ("RS", "PS", "ES", "HS") for bits in (256, 384, 512)
-) | {"EdDSA"}
+ALGORITHMS: Final = frozenset(f"{family}{bits}" for family in ("RS", "PS", "ES", "HS") for bits in (256, 384, 512)) | {
+    "EdDSA"
+}
 
 _PEM: Final = re.compile(r"\s*-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----[ \t]*\r?\n?", re.DOTALL)
 _CURVES: Final = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1}
