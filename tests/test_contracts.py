@@ -58,6 +58,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "bundle": {"file": "bundle.json"},
     },
     "kubernetes": {"audiences": ["ztag"], "jwks": {"file": "keys.json"}},
+    "introspection": {
+        "issuer": "https://issuer.example",
+        "url": "https://issuer.example/introspect",
+        "client_id": "ztag",
+        "client_secret": "secret",
+        "audiences": ["mesh"],
+    },
     "mesh": {"trust_domains": ["mesh.example"]},
     "anonymous": {},
     "rego": {"policies": ["policy.rego"], "decision": "p/allow"},

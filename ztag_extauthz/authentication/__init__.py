@@ -5,12 +5,13 @@ from typing import Annotated
 from pydantic import Field
 
 from ztag_extauthz.authentication.anonymous import AnonymousSettings
+from ztag_extauthz.authentication.introspection import IntrospectionSettings
 from ztag_extauthz.authentication.jwt import JwtSettings
 from ztag_extauthz.authentication.jwt_svid import JwtSvidSettings
 from ztag_extauthz.authentication.kubernetes import KubernetesSettings
 from ztag_extauthz.authentication.mesh import MeshSettings
 
 AuthenticatorSettings = Annotated[
-    JwtSettings | JwtSvidSettings | KubernetesSettings | MeshSettings | AnonymousSettings,
+    JwtSettings | JwtSvidSettings | KubernetesSettings | IntrospectionSettings | MeshSettings | AnonymousSettings,
     Field(discriminator="kind"),
 ]

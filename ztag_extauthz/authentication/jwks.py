@@ -94,7 +94,7 @@ def _from_file(path: Path, read: "Callable[[bytes], KeySet]") -> "KeySet":
 
 
 def _getter(settings: JwksSettings, issuer: str, folder: Path) -> Callable[[], Fetched]:
-    context = _tls(folder / settings.ca if settings.ca else None)
+    context = tls_context(folder / settings.ca if settings.ca else None)
     url = settings.url
 
     def get() -> Fetched:
@@ -131,11 +131,12 @@ def _discover(settings: JwksSettings, issuer: str, deadline: float, context: "ss
     return url
 
 
-def _tls(ca: Path | None) -> "ssl.SSLContext":
+def tls_context(ca: Path | None) -> "ssl.SSLContext":
+    """Return what verifies servers. Raises `SettingsError` where the file of authorities cannot be used."""
     import ssl  # noqa: PLC0415
 
     try:
         return ssl.create_default_context(cafile=ca)
     except OSError as error:
-        mistake = Mistake(str(ca), f"cannot be used: {error.strerror or error}", "jwks.ca names a PEM file")
+        mistake = Mistake(str(ca), f"cannot be used: {error.strerror or error}", "ca names a PEM file")
         raise SettingsError((mistake,)) from error

@@ -9,7 +9,6 @@ from ztag_extauthz.authentication.fetch import why_not_url
 from ztag_extauthz.authentication.issuer import Issuer
 from ztag_extauthz.authentication.jose.claims import Expected
 from ztag_extauthz.authentication.jwks import JwksSettings, key_source
-from ztag_extauthz.authentication.token_memory import TokenMemory
 from ztag_extauthz.authentication.token_reader import TokenReader, TokenReaderSettings
 from ztag_extauthz.component import Resources
 from ztag_extauthz.section import Seconds
@@ -78,7 +77,7 @@ class JwtSettings(TokenReaderSettings):
         grants = Grants(self.scopes_claim, self.roles_claim, self.groups_claim)
         limit = self.max_token_bytes
         issuer = Issuer(Jwt.kind, self.issuer, frozenset(self.algorithms), self._expected(), limit, keys, grants)
-        return Jwt(self.bearer(), {self.issuer: issuer}, TokenMemory(self.max_remembered), resources)
+        return Jwt(self.place(resources), {self.issuer: issuer}, resources)
 
     def _expected(self) -> Expected:
         types = frozenset("" if kind == "absent" else kind.lower().removeprefix("application/") for kind in self.types)

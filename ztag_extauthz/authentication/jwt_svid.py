@@ -10,7 +10,6 @@ from ztag_extauthz.authentication.claim_rules import Grants, Rule
 from ztag_extauthz.authentication.issuer import Issuer
 from ztag_extauthz.authentication.jose.claims import Expected
 from ztag_extauthz.authentication.jwks import JwksSettings, key_source
-from ztag_extauthz.authentication.token_memory import TokenMemory
 from ztag_extauthz.authentication.token_reader import TokenReader, TokenReaderSettings
 from ztag_extauthz.component import Resources
 from ztag_extauthz.section import Seconds
@@ -62,7 +61,7 @@ class JwtSvidSettings(TokenReaderSettings):
         )
         grants = Grants("scope", "roles", "groups")
         issuer = Issuer(JwtSvid.kind, name, frozenset(ALGORITHMS), expected, self.max_token_bytes, keys, grants)
-        return JwtSvid(self.bearer(), {name: issuer}, TokenMemory(self.max_remembered), resources)
+        return JwtSvid(self.place(resources), {name: issuer}, resources)
 
 
 class JwtSvid(TokenReader):

@@ -9,7 +9,6 @@ from ztag_extauthz.authentication.claim_rules import Grants, Rule, at
 from ztag_extauthz.authentication.issuer import Issuer
 from ztag_extauthz.authentication.jose.claims import Expected
 from ztag_extauthz.authentication.jwks import JwksSettings, key_source
-from ztag_extauthz.authentication.token_memory import TokenMemory
 from ztag_extauthz.authentication.token_reader import TokenReader, TokenReaderSettings
 from ztag_extauthz.component import Resources
 from ztag_extauthz.section import Seconds
@@ -54,7 +53,7 @@ class KubernetesSettings(TokenReaderSettings):
         issuer = Issuer(
             Kubernetes.kind, self.issuer, frozenset(ALGORITHMS), expected, self.max_token_bytes, keys, grants
         )
-        return Kubernetes(self.bearer(), {self.issuer: issuer}, TokenMemory(self.max_remembered), resources)
+        return Kubernetes(self.place(resources), {self.issuer: issuer}, resources)
 
 
 class Kubernetes(TokenReader):

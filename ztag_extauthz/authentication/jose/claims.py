@@ -14,7 +14,8 @@ _NONE: frozenset[str] = frozenset()
 class Expected(Struct, frozen=True):
     """What the settings ask of a token of one issuer."""
 
-    audiences: frozenset[str]
+    audiences: frozenset[str] | None
+    """None for any, or none."""
     types: frozenset[str]
     """In lower case; "" for a token without `typ`."""
     subject_claim: str
@@ -53,7 +54,7 @@ def _why_not_by_rule(claims: Mapping[str, Any], expected: Expected) -> str:
 def _why_not_now(claims: Mapping[str, Any], now: float, expected: Expected) -> str:
     skew = expected.clock_skew
     expires, begins, issued = claims.get("exp"), claims.get("nbf", 0), claims.get("iat", 0)
-    if not (_is_date(expires) and _is_date(begins) and _is_date(issued)):
+    if not (is_date(expires) and is_date(begins) and is_date(issued)):
         return "exp, nbf or iat of the token is missing or no date"
     if now >= expires + skew:
         return "the token has expired"
@@ -64,7 +65,9 @@ def _why_not_now(claims: Mapping[str, Any], now: float, expected: Expected) -> s
     return ""
 
 
-def _is_meant_for(audience: Any, audiences: frozenset[str]) -> bool:
+def _is_meant_for(audience: Any, audiences: frozenset[str] | None) -> bool:
+    if audiences is None:
+        return True
     if type(audience) is str:
         return audience in audiences
     if type(audience) is not list or not all(type(entry) is str for entry in audience):
@@ -72,6 +75,6 @@ def _is_meant_for(audience: Any, audiences: frozenset[str]) -> bool:
     return not audiences.isdisjoint(audience)
 
 
-def _is_date(value: Any) -> TypeGuard[float]:
+def is_date(value: Any) -> TypeGuard[float]:
     """Return whether it is a NumericDate: a JSON number, so neither text nor `true`."""
     return type(value) in (int, float) and 0 <= value <= LAST_SECOND

@@ -7,7 +7,7 @@ from ztag_extauthz.authentication.jose.algorithms import Verify, prepare
 from ztag_extauthz.authentication.jose.text import decode_object
 
 MAX_KEYS = 100
-_SECRET_PARTS = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
+SECRET_PARTS = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
 
 
 class KeySetError(Exception):
@@ -67,7 +67,7 @@ def _keys(document: bytes) -> Sequence[Mapping[str, Any]]:
     for index, jwk in enumerate(keys):
         if not isinstance(jwk, dict):
             raise KeySetError(f"keys[{index}] is not an object")
-        if jwk.get("kty") == "oct" or any(part in jwk for part in _SECRET_PARTS):
+        if jwk.get("kty") == "oct" or any(part in jwk for part in SECRET_PARTS):
             # Whoever can read the set could sign with it.
             raise KeySetError(f"keys[{index}] is a symmetric or a private key")
         key_id = jwk.get("kid")

@@ -1,0 +1,1 @@
+"""What outlives a request: shared memory of one node, and Redis between nodes."""

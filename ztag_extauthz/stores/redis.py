@@ -1,0 +1,91 @@
+"""Redis between replicas: the only file that imports redis-py, and that knows when it is down.
+
+Nobody waits for a Redis that is down: the first failure opens the circuit, and until it is tried again every call fails
+at once, at the price of comparing two numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, SecretStr
+
+from ztag_extauthz.errors import UnavailableError
+from ztag_extauthz.section import Seconds, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class RedisSettings(Section):
+    """A Redis (6.2 or later) or a Redis Cluster that all replicas share."""
+
+    url: SecretStr
+    """`redis://`, `rediss://` (TLS) or `unix://`, with user and password where there are any."""
+    cluster: bool = False
+    """The address is of a node of a Redis Cluster."""
+    timeout: Seconds = 0.05
+    """Seconds for an answer; later means down."""
+    retry_after: Seconds = 1.0
+    """Seconds until a Redis that was down is tried again."""
+    replicas: int = Field(default=2, ge=1)
+    """How many replicas of ztag share each limit: while Redis is down each one enforces this part of it."""
+    lease: float = Field(default=0.25, ge=0, le=1)
+    """The part of a burst that a replica may fetch at once, so that most requests need no round trip; 0: none."""
+    lease_time: Seconds = 5.0
+    """Seconds after which fetched permits are void."""
+
+
+class RedisStore:
+    """Runs scripts; each is sent once and then named by its digest."""
+
+    def __init__(self, settings: RedisSettings, monotonic: Callable[[], float]) -> None:
+        self._settings = settings
+        self._monotonic = monotonic
+        self._down_until = float("-inf")
+        self._client: Any = None
+
+    @property
+    def down(self) -> bool:
+        """Whether calls fail at once."""
+        return self._monotonic() < self._down_until
+
+    async def run(self, script: str, digest: str, keys: Sequence[bytes], arguments: Sequence[str | int]) -> Any:
+        """Return what the script answers; raises `UnavailableError` in at most `timeout` seconds.
+
+        In a cluster the keys have to share a hash tag.
+        """
+        from redis.exceptions import NoScriptError, RedisError  # noqa: PLC0415 - an extra
+
+        if self.down:
+            raise UnavailableError("redis: down a moment ago")
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                client = self._client or self._connect()
+                try:
+                    return await client.evalsha(digest, len(keys), *keys, *arguments)
+                except NoScriptError:
+                    return await client.eval(script, len(keys), *keys, *arguments)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._down_until = self._monotonic() + self._settings.retry_after
+            raise UnavailableError(f"redis: {type(error).__name__}") from error
+
+    def _connect(self) -> Any:
+        from redis.asyncio import Redis, RedisCluster  # noqa: PLC0415 - an extra
+        from redis.asyncio.retry import Retry  # noqa: PLC0415
+        from redis.backoff import NoBackoff  # noqa: PLC0415
+
+        kind = RedisCluster if self._settings.cluster else Redis
+        # Our circuit is the only one that tries again: a retry inside the timeout would hide how long Redis is down.
+        self._client = kind.from_url(self._settings.url.get_secret_value(), retry=Retry(NoBackoff(), 0))
+        return self._client
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            from redis.exceptions import RedisError  # noqa: PLC0415
+
+            with suppress(RedisError, OSError):
+                await self._client.aclose()
