@@ -27,6 +27,7 @@ LAYERS = {
     "proto": 6,
     "rego": 6,
     "stores": 6,
+    "traits": 7,
     "fields": 7,
     "section": 7,
     "component": 7,

@@ -8,7 +8,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
 from tests.authorization.parts import FAR, engine
 from tests.envoy.checks import a92, check, connection, headers_of, listed, run
-from ztag_extauthz.admission.well_formed import AdmissionSettings, WellFormed
+from ztag_extauthz.admission.well_formed import WellFormedSettings, WellFormed
 from ztag_extauthz.authentication.anonymous import Anonymous
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.authorization.rego import Rego, RegoSettings
@@ -52,7 +52,7 @@ NOBODY = Anonymous(any_authorization=True)
 
 
 def decide(message: CheckRequest, policy: str = POLICY, *, relaxed: bool = False) -> tuple[Decision, CheckResponse]:
-    gate = WellFormed(AdmissionSettings(insecure_ambiguous_paths=relaxed))
+    gate = WellFormed(WellFormedSettings(insecure_ambiguous_paths=relaxed))
     rego = Rego(RegoSettings(kind="rego", policies=("p.rego",), decision="p/result"), engine(policy), None, 0.0)
     pipeline = Pipeline([gate], [NOBODY], [rego], [], lambda: 0.0)
     request = decode(message.SerializeToString())

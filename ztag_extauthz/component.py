@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from msgspec import Struct
 
@@ -20,6 +20,18 @@ class Readiness(Struct, frozen=True):
     """Unix seconds of the last successful load; 0 if there was none."""
 
 
+class Memory(Protocol):
+    """Gives blocks of memory by name: the same one to all workers of a node, and again after a reload."""
+
+    def __call__(self, name: str, size: int, initial: bytes = b"") -> memoryview:
+        """Return the block: zeros after `initial` where it is new, else as the others left it."""
+
+
+def private_memory(name: str, size: int, initial: bytes = b"") -> memoryview:  # noqa: ARG001 - Memory's form
+    """Return a new block that nobody else sees: for commands and tests that serve nothing."""
+    return memoryview(bytearray(initial.ljust(size, b"\0")))
+
+
 class Resources(Struct, frozen=True):
     """What `build()` may use of the process it is built in."""
 
@@ -28,6 +40,8 @@ class Resources(Struct, frozen=True):
     clock: Callable[[], float]
     """Unix seconds; tests pass their own."""
     meter: Meter
+    memory: Memory = private_memory
+    """What has to be exact over the workers of a node, or outlives a reload, is kept here."""
 
 
 class Component:

@@ -25,6 +25,9 @@ Name = Literal[
     "ztag_key_fetches",
     "ztag_audit_dropped",
     "ztag_reloads",
+    "ztag_limits",
+    "ztag_limit_fallbacks",
+    "ztag_risk",
 ]
 
 BOUNDS = (25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1.0)
@@ -58,6 +61,13 @@ METRICS: Mapping[Name, Metric] = {
     "ztag_key_fetches": Metric("counter", "Fetches of signing keys.", {"result": ("ok", "error")}),
     "ztag_audit_dropped": Metric("counter", "Audit lines dropped because the writer could not keep up."),
     "ztag_reloads": Metric("counter", "Reloads of settings, policies or keys.", {"result": ("ok", "error")}),
+    "ztag_limits": Metric(
+        "counter",
+        "Requests that limits allowed, denied, or would have denied were they not shadows.",
+        {"stage": tuple(Stage), "result": ("allowed", "denied", "shadow")},
+    ),
+    "ztag_limit_fallbacks": Metric("counter", "Requests judged by the node's share of a limit while Redis was down."),
+    "ztag_risk": Metric("counter", "Requests by risk band.", {"band": ("low", "elevated", "high")}),
 }
 
 

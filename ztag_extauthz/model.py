@@ -40,8 +40,12 @@ class Reason(StrEnum):
 
     MALFORMED_REQUEST = "malformed_request"
     AMBIGUOUS_PATH = "ambiguous_path"
+    BLOCKED_ADDRESS = "blocked_address"
+    RATE_LIMITED = "rate_limited"
     MISSING_CREDENTIALS = "missing_credentials"
     INVALID_CREDENTIALS = "invalid_credentials"
+    RISK = "risk"
+    STEP_UP = "step_up"
     POLICY = "policy"
     # From here on: we could not find out.
     EVALUATION = "evaluation"

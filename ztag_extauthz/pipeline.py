@@ -71,6 +71,7 @@ class Pipeline:
         self._authenticators = authenticators
         self._authorizers = authorizers
         self._reporters = reporters
+        self._learners = [kind for kind in authorizers if type(kind).learn is not Authorizer.learn]
         self._clock = clock
 
     async def decide(self, request: Request, deadline: float) -> Decision:
@@ -92,6 +93,8 @@ class Pipeline:
         )
         for reporter in self._reporters:
             reporter.report(request, decision)
+        for authorizer in self._learners:
+            authorizer.learn(request, decision)
         return decision
 
     async def _decide(self, request: Request, deadline: float, trail: _Trail) -> Verdict:

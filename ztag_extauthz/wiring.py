@@ -2,8 +2,6 @@
 
 from contextlib import AsyncExitStack
 
-from ztag_extauthz.admission.interface import Gate
-from ztag_extauthz.admission.well_formed import WellFormed
 from ztag_extauthz.authentication.interface import join
 from ztag_extauthz.component import Component, Readiness, Resources
 from ztag_extauthz.envoy import Encoder
@@ -41,7 +39,7 @@ class Gateway:
 
 def build(settings: Settings, resources: Resources) -> Gateway:
     """Build what the settings ask for; raises `SettingsError` or `PolicyError`, and then nothing has been started."""
-    gates: list[Gate] = [WellFormed(settings.admission)]
+    gates = settings.admission.build(resources)
     authenticators = join(kind.build(resources) for kind in settings.authentication)
     authorizers = [kind.build(resources) for kind in settings.authorization]
     reporters = [Metrics(resources.meter), *(kind.build(resources) for kind in settings.reporting)]

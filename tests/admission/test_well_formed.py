@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.envoy.checks import a92, check, connection, listed, request, run
-from ztag_extauthz.admission.well_formed import AdmissionSettings, WellFormed
+from ztag_extauthz.admission.well_formed import WellFormedSettings, WellFormed
 from ztag_extauthz.model import Deny, Reason
 
-STRICT = WellFormed(AdmissionSettings())
-RELAXED = WellFormed(AdmissionSettings(insecure_ambiguous_paths=True))
+STRICT = WellFormed(WellFormedSettings())
+RELAXED = WellFormed(WellFormedSettings(insecure_ambiguous_paths=True))
 
 
 def refused(message: CheckRequest, gate: WellFormed = STRICT) -> Deny | None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ztag_extauthz.authorization.rego import RegoSettings
 from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.settings import Settings, load
 
@@ -63,7 +64,9 @@ def test_entries_of_lists_go_by_their_number(tmp_path: Path) -> None:
 
 def test_ten_entries_are_put_in_the_order_of_numbers(tmp_path: Path) -> None:
     environment = {f"ZTAG_AUTHORIZATION__0__POLICIES__{number}": f"p{number}" for number in range(12)}
-    assert loaded(tmp_path, environment).authorization[0].policies == tuple(f"p{number}" for number in range(12))
+    (rego,) = loaded(tmp_path, environment).authorization
+    assert isinstance(rego, RegoSettings)
+    assert rego.policies == tuple(f"p{number}" for number in range(12))
 
 
 def test_a_gap_in_a_list_is_refused(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     ),
     "no_kind": ("no_kind.yaml:2: authentication[0]: has no kind (did you mean kind: jwt?)",),
     "no_ports_left": ("no_ports_left.yaml:2: listen.grpc: 2 workers need 2 ports from 65535 on (take a lower port)",),
-    "nobody_decides": ("nobody_decides.yaml:3: authorization: is empty (list at least one kind: rego)",),
+    "nobody_decides": ("nobody_decides.yaml:3: authorization: is empty (list at least one kind: quota, rego, risk)",),
     "nobody_may_ask": (
         "nobody_may_ask.yaml:1: authentication: is empty (list at least one kind: anonymous, introspection, jwt, "
         "jwt_svid, kubernetes, mesh)",

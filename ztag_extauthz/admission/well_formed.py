@@ -13,7 +13,7 @@ from ztag_extauthz.model import Deny, Reason, Request
 from ztag_extauthz.section import Section
 
 
-class AdmissionSettings(Section):
+class WellFormedSettings(Section):
     """What is refused before anybody is asked for a credential."""
 
     insecure_ambiguous_paths: bool = False
@@ -59,7 +59,7 @@ class WellFormed(Gate):
 
     kind = "well_formed"
 
-    def __init__(self, settings: AdmissionSettings) -> None:
+    def __init__(self, settings: WellFormedSettings) -> None:
         self._ambiguous_paths = settings.insecure_ambiguous_paths
 
     async def admit(self, request: Request, deadline: float) -> Deny | None:  # noqa: ARG002 - nothing here waits

@@ -1,5 +1,11 @@
 """3. May they? Every kind has to allow; what one finds out, the next may read."""
 
-from ztag_extauthz.authorization.rego import RegoSettings
+from typing import Annotated
 
-AuthorizerSettings = RegoSettings
+from pydantic import Field
+
+from ztag_extauthz.authorization.quota import QuotaSettings
+from ztag_extauthz.authorization.rego import RegoSettings
+from ztag_extauthz.authorization.risk import RiskSettings
+
+AuthorizerSettings = Annotated[QuotaSettings | RiskSettings | RegoSettings, Field(discriminator="kind")]

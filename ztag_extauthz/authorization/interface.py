@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 
 from ztag_extauthz.component import Component
-from ztag_extauthz.model import Context, Verdict
+from ztag_extauthz.model import Context, Decision, Request, Verdict
 
 
 class Authorizer(Component, ABC):
@@ -15,3 +15,6 @@ class Authorizer(Component, ABC):
 
         Raises a `CheckError` where no verdict can be found: undefined, failed, of the wrong type, too late.
         """
+
+    def learn(self, request: Request, decision: Decision) -> None:
+        """Take note of what was decided on any request, by whatever stage. Neither raises nor waits."""

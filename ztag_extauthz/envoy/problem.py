@@ -29,8 +29,12 @@ ANSWERS: Mapping[Reason, Answer] = MappingProxyType(
     {
         Reason.MALFORMED_REQUEST: Answer(400, _PERMISSION_DENIED, "The request is malformed"),
         Reason.AMBIGUOUS_PATH: Answer(400, _PERMISSION_DENIED, "The path can be read in more than one way"),
+        Reason.BLOCKED_ADDRESS: Answer(403, _PERMISSION_DENIED, "Requests from this address are not accepted"),
+        Reason.RATE_LIMITED: Answer(429, _PERMISSION_DENIED, "Too many requests"),
         Reason.MISSING_CREDENTIALS: Answer(401, _PERMISSION_DENIED, "Credentials are required"),
         Reason.INVALID_CREDENTIALS: Answer(401, _PERMISSION_DENIED, "The credentials are not valid"),
+        Reason.RISK: Answer(403, _PERMISSION_DENIED, "The request looks too risky"),
+        Reason.STEP_UP: Answer(401, _PERMISSION_DENIED, "A stronger or fresher sign-in is required"),
         Reason.POLICY: Answer(403, _PERMISSION_DENIED, "The policy does not allow this request"),
         Reason.EVALUATION: Answer(500, _UNKNOWN, "The request could not be decided"),
         Reason.UNAVAILABLE: Answer(503, _UNKNOWN, "The request cannot be decided now"),

@@ -27,6 +27,7 @@ from ztag_extauthz.server.messages import (
     Unusable,
 )
 from ztag_extauthz.settings import Settings
+from ztag_extauthz.stores.shared import SharedMemory
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
@@ -68,8 +69,8 @@ class Member:
     def ready(self) -> bool:
         return self.accepting and all(entry.ready for entry in self.components)
 
-    def assignment(self, settings: Settings, folder: Path) -> worker.Assignment:
-        return worker.Assignment(self.place, settings, folder, self._shared)
+    def assignment(self, settings: Settings, folder: Path, memory: SharedMemory) -> worker.Assignment:
+        return worker.Assignment(self.place, settings, folder, self._shared, memory)
 
     def clear_gauges(self) -> None:
         """Forget what was under way in a worker that died; what it counted stays."""
@@ -107,12 +108,14 @@ class Crew:
         settings: Settings,
         folder: Path,
         on_change: Callable[[], None],
+        memory: SharedMemory,
     ) -> None:
         self.members = members
         self.settings = settings
         """In force: what a worker is started with."""
         self.ending = False
         self._folder = folder
+        self._memory = memory
         self._on_change = on_change
         self._context = multiprocessing.get_context("forkserver")
 
@@ -165,7 +168,7 @@ class Crew:
 
     def _start(self, member: Member) -> None:
         ours, theirs = multiprocessing.Pipe()
-        assignment = member.assignment(self.settings, self._folder)
+        assignment = member.assignment(self.settings, self._folder, self._memory)
         member.process = self._context.Process(
             target=worker.main, args=(assignment, theirs), name=f"worker-{member.number}", daemon=True
         )

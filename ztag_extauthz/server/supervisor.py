@@ -29,6 +29,7 @@ from ztag_extauthz.server.sockets import AddressError, Bound, bind
 from ztag_extauthz.server.worker import configure_log
 from ztag_extauthz.settings import Settings, insecure, load
 from ztag_extauthz.settings.addresses import endpoints
+from ztag_extauthz.stores.shared import SharedMemory, shared_memory
 
 _LOG = logging.getLogger("ztag.server")
 
@@ -48,7 +49,8 @@ def run(config: Path, environment: Mapping[str, str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     try:
-        return asyncio.run(_Supervisor(config, environment, settings, bounds).run())
+        with shared_memory() as memory:
+            return asyncio.run(_Supervisor(config, environment, settings, bounds, memory).run())
     finally:
         for bound in bounds:
             bound.close()
@@ -84,7 +86,12 @@ def _bind_all(settings: Settings) -> list[Bound]:
 
 class _Supervisor:
     def __init__(
-        self, config: Path, environment: Mapping[str, str], settings: Settings, bounds: Sequence[Bound]
+        self,
+        config: Path,
+        environment: Mapping[str, str],
+        settings: Settings,
+        bounds: Sequence[Bound],
+        memory: SharedMemory,
     ) -> None:
         self._settings = settings
         *grpc, self._admin_bound = bounds
@@ -94,7 +101,7 @@ class _Supervisor:
             Member(number, Place(bound.address, bound.socket if bound.handed_over else None, tls))
             for number, bound in enumerate(grpc)
         ]
-        self._crew = Crew(members, settings, config.resolve().parent, self._changed)
+        self._crew = Crew(members, settings, config.resolve().parent, self._changed, memory)
         self._admin = Admin(members, cells)
         self._reloader = Reloader(config, environment, self._crew, Meter(cells))
         self._over: asyncio.Event = asyncio.Event()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from ztag_extauthz.component import Readiness, Resources
+from ztag_extauthz.component import Memory, Readiness, Resources, private_memory
 from ztag_extauthz.errors import Mistake, MistakesError, SettingsError
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.server.engine import Engine, Place
@@ -62,6 +62,8 @@ class Assignment(Struct, frozen=True):
     folder: Path
     cells: "ctypes.Array[ctypes.c_double]"
     """Shared memory that it counts in."""
+    memory: Memory = private_memory
+    """Shared memory of limits and profiles."""
 
 
 def main(assignment: Assignment, pipe: Connection) -> None:
@@ -89,7 +91,7 @@ class Worker:
     def __init__(self, assignment: Assignment, pipe: Connection) -> None:
         self._assignment = assignment
         self._pipe = pipe
-        self._resources = Resources(assignment.folder, time.time, Meter(cells_of(assignment.cells)))
+        self._resources = Resources(assignment.folder, time.time, Meter(cells_of(assignment.cells)), assignment.memory)
         self._drain = asyncio.Event()
         self._candidate: tuple[int, Gateway] | None = None
         self._preparing: asyncio.Task[None] | None = None

@@ -3,7 +3,7 @@
 file, environment ─document, environment─▶ document with origins ─models, rules─▶ Settings | every Mistake
 """
 
-from ztag_extauthz.admission.well_formed import AdmissionSettings
+from ztag_extauthz.admission import AdmissionSettings
 from ztag_extauthz.settings.addresses import endpoints
 from ztag_extauthz.settings.loading import load
 from ztag_extauthz.settings.models import (

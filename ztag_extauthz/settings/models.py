@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ztag_extauthz.admission.well_formed import AdmissionSettings
+from ztag_extauthz.admission import AdmissionSettings
 from ztag_extauthz.authentication import AuthenticatorSettings
 from ztag_extauthz.authorization import AuthorizerSettings
 from ztag_extauthz.reporting import ReporterSettings

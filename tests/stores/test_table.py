@@ -1,0 +1,206 @@
+"""The limits' kernel against a slow twin, and against four processes that all want the same keys."""
+
+import multiprocessing
+import random
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ztag_extauthz.stores import rate, table
+from ztag_extauthz.stores.limits import table as shared_table
+from ztag_extauthz.stores.plan import (
+    ALLOWED,
+    ASK,
+    BUCKETS,
+    COLUMNS,
+    DENIED,
+    EVICTIONS,
+    LEFT,
+    TAG,
+    WAIT,
+    WIDTH,
+    plan_of,
+    words,
+)
+from ztag_extauthz.stores.shared import SharedMemory, shared_memory
+
+SECOND = rate.NANOSECONDS
+START = 1_800_000_000 * SECOND
+
+
+class Twin:
+    """The module's formula, one dictionary, no table."""
+
+    def __init__(self, rates: list[rate.Rate], shadows: list[bool]) -> None:
+        self.rates, self.shadows = rates, shadows
+        self.cells: dict[int, int] = {}
+
+    def take(self, tags: list[int], now: int) -> tuple[int, list[tuple[int, int, int]]]:
+        answers, values = [], []
+        for tag, one in zip(tags, self.rates, strict=True):
+            floor = now if not one.fixed else (now // one.window + 1) * one.window
+            value = max(self.cells.get(tag, 0), floor) + one.amount
+            over = value - floor - one.ceiling
+            wait = 0 if over <= 0 else floor - now if one.fixed else over
+            answers.append((int(over > 0), wait, max(0, -over) // one.amount))
+            values.append(value)
+        refusing = [row for row, answer in enumerate(answers) if answer[0] and not self.shadows[row]]
+        if refusing:
+            return max(refusing, key=lambda row: (answers[row][1], -row)), answers
+        self.cells.update(
+            (tag, value) for tag, value, answer in zip(tags, values, answers, strict=True) if not answer[0]
+        )
+        return ALLOWED, answers
+
+
+def random_rate(source: random.Random) -> rate.Rate:
+    count, seconds = source.randint(1, 50), source.choice([1, 7, 60, 3600])
+    return rate.Rate(count, seconds, source.randint(1, 12), fixed=source.random() < 0.25)
+
+
+def test_equals_its_twin_on_ten_thousand_random_histories() -> None:
+    """Each history: one to four limits of any kind, three keys a limit, jumps of time from nanoseconds to hours."""
+    source = random.Random(7)
+    cells = np.zeros(words(1 << 17), np.int64)
+    for history in range(10_000):
+        rates = [random_rate(source) for _ in range(source.randint(1, 4))]
+        shadows = [source.random() < 0.2 for _ in rates]
+        twin, plan, now = Twin(rates, shadows), plan_of(rates, shadows), START
+        for _ in range(source.randint(1, 25)):
+            now += source.choice([0, 1, 1000, SECOND // 10, SECOND, 60 * SECOND, 4000 * SECOND])
+            tags = [1 + row + 8 * source.randrange(3) + (history << 8) for row in range(len(rates))]
+            plan[:, TAG] = tags
+            expected = twin.take(tags, now)
+            assert (table.take(cells, plan, now), [tuple(row) for row in plan[:, DENIED:].tolist()]) == expected
+        cells[:] = 0 if history % 500 == 499 else cells
+    assert cells[EVICTIONS] == 0
+
+
+def test_batch_equals_single() -> None:
+    source = random.Random(1)
+    rates, shadows = [random_rate(source) for _ in range(3)], [False, False, True]
+    tags = np.array([[1 + row + 8 * source.randrange(5) for row in range(3)] for _ in range(2000)], np.int64)
+    times = START + np.cumsum(np.array([source.randrange(SECOND) for _ in range(2000)], np.int64))
+    one, many, answers = np.zeros(words(1024), np.int64), np.zeros(words(1024), np.int64), np.zeros(2000, np.int64)
+    table.take_many(many, plan_of(rates, shadows), tags, times, answers)
+    plan, singles = plan_of(rates, shadows), []
+    for row, now in zip(tags, times.tolist(), strict=True):
+        plan[:, TAG] = row
+        singles.append(table.take(one, plan, now))
+    assert singles == answers.tolist()
+    assert (one == many).all()
+    assert len(set(singles)) > 1
+
+
+def test_evicts_the_cell_nearest_to_its_end_and_counts_it() -> None:
+    cells = np.zeros(words(1), np.int64)
+    plan = plan_of([rate.parse("1/minute burst 5")], [False])
+    count = (cells.size - BUCKETS) // (2 * WIDTH)
+    for turn in range(WIDTH + 1):
+        plan[0, TAG] = 1 + turn * count
+        table.take(cells, plan, START + turn)
+    assert cells[EVICTIONS] == 1
+    plan[0, TAG] = 1 + count
+    table.take(cells, plan, START + WIDTH + 1)
+    assert plan[0, LEFT] == 3, "a younger key kept its count"
+
+
+def test_a_dead_holder_of_a_lock_stops_nobody() -> None:
+    cells = np.zeros(words(1), np.int64)
+    cells[16 : 16 + 1024] = 1
+    plan = plan_of([rate.parse("1/minute")], [False])
+    plan[0, TAG] = 9
+    assert [table.take(cells, plan, START) for _ in range(2)] == [ALLOWED, 0]
+
+
+def test_give_back_takes_back_one_charge() -> None:
+    cells = np.zeros(words(1), np.int64)
+    plan = plan_of([rate.parse("1/minute")], [False])
+    plan[0, TAG] = 9
+    assert table.take(cells, plan, START) == ALLOWED
+    table.give_back(cells, plan)
+    assert table.take(cells, plan, START) == ALLOWED
+
+
+def test_a_lease_is_spent_permit_by_permit_and_ends() -> None:
+    cells = np.zeros(words(1), np.int64)
+    plan = plan_of([rate.parse("10/second")] * 2, [False, False])
+    plan[:, TAG] = 5, 6
+    assert table.spend(cells, plan, START) == ASK
+    plan[:, LEFT], plan[:, WAIT], plan[:, DENIED] = (3, 2), SECOND, 0
+    table.settle(cells, plan, START)
+    assert [table.spend(cells, plan, START) for _ in range(3)] == [ALLOWED, ALLOWED, ASK]
+    plan[:, LEFT], plan[:, WAIT], plan[:, DENIED] = 3, SECOND, 0
+    table.settle(cells, plan, START)
+    assert table.spend(cells, plan, START + 2 * SECOND) == ASK
+
+
+def test_a_refusal_is_kept_until_its_end() -> None:
+    cells = np.zeros(words(1), np.int64)
+    plan = plan_of([rate.parse("10/second")], [False])
+    plan[:, TAG] = 5
+    plan[:, WAIT], plan[:, DENIED] = SECOND, 1
+    table.settle(cells, plan, START)
+    assert table.spend(cells, plan, START + SECOND // 2) == 0
+    assert abs(int(plan[0, WAIT]) - SECOND // 2) < 1_000_000
+    assert table.spend(cells, plan, START + SECOND) == ASK
+
+
+KEYS = 100
+LIMIT = rate.parse("5/second burst 10")
+
+
+@dataclass
+class Tally:
+    allowed: int
+    first: int
+    last: int
+
+
+def hammer(memory: SharedMemory, seconds: float, seed: int, results: "SimpleQueue[list[Tally]]") -> None:
+    cells = shared_table(memory, "limits", 1 << 12)
+    plan, source = plan_of([LIMIT], [False]), random.Random(seed)
+    tallies = [Tally(0, 1 << 62, 0) for _ in range(KEYS)]
+    end = time.time_ns() + int(seconds * SECOND)
+    while (now := time.time_ns()) < end:
+        tally = tallies[key := source.randrange(KEYS)]
+        plan[0, TAG] = 1 + key
+        tally.allowed += table.take(cells, plan, now) == ALLOWED
+        tally.first, tally.last = min(tally.first, now), now
+    results.put(tallies)
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_all_workers_together_allow_what_one_would(tmp_path: Path, workers: int) -> None:
+    """Forkserver, as the supervisor starts them: within one request of the allowance, on each of 100 keys."""
+    context = multiprocessing.get_context("forkserver")
+    with shared_memory(tmp_path) as memory:
+        results: SimpleQueue[list[Tally]] = context.SimpleQueue()
+        processes = [context.Process(target=hammer, args=(memory, 1.5, seed, results)) for seed in range(workers)]
+        for process in processes:
+            process.start()
+        everybody = [results.get() for _ in processes]
+        for process in processes:
+            process.join()
+    for tallies in zip(*everybody, strict=True):
+        passed = max(one.last for one in tallies) - min(one.first for one in tallies)
+        allowance = LIMIT.burst + passed / LIMIT.amount
+        assert abs(sum(one.allowed for one in tallies) - allowance) <= 1
+
+
+def test_lost_updates_would_show() -> None:
+    """Every allowed charge moved the cell: with no pause, the cell's growth is the number of charges."""
+    cells = np.zeros(words(1), np.int64)
+    plan = plan_of([rate.parse("1000000/second")], [False])
+    plan[0, TAG] = 3
+    grown = []
+    for _ in range(100):
+        table.take(cells, plan, START)
+        grown.append(int(cells[BUCKETS:].max()))
+    assert {after - before for before, after in pairwise(grown)} == {1000}
+    assert plan.shape == (1, COLUMNS)

@@ -1,0 +1,72 @@
+"""How risky is it? Many weak signals, one calibrated probability, and the reasons for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from ztag_extauthz.section import Seconds, Section
+from ztag_extauthz.stores.limits import LimitsSettings
+from ztag_extauthz.traits import TrustedProxies
+
+if TYPE_CHECKING:
+    from ztag_extauthz.authorization.risk.authorizer import Risk
+    from ztag_extauthz.component import Resources
+
+Action = Literal["allow", "step_up", "limit", "deny"]
+
+
+class StepUpSettings(Section):
+    """What a client is asked for before it may go on (RFC 9470)."""
+
+    acr_values: tuple[str, ...] = Field(min_length=1)
+    """Authentication context classes, the preferred one first; a token whose `acr` is among them passes."""
+    max_age: int = Field(default=300, ge=1)
+    """Seconds since the user signed in (`auth_time`)."""
+
+
+class RiskSettings(Section):
+    """Score each request by how unusual it is for its user and for everybody; `input.risk` tells the policy."""
+
+    decides: ClassVar[bool] = False
+    file_fields = ("model", "databases", "threat_lists")
+
+    kind: Literal["risk"]
+    elevated: Action = "allow"
+    """What is done in the band `elevated`: `allow`, `step_up`, `limit` (by `limits`) or `deny`."""
+    high: Action = "allow"
+    """What is done in the band `high`. Calibrate on your own traffic before you let it refuse."""
+    step_up: StepUpSettings | None = None
+    """What `step_up` asks for."""
+    limits: LimitsSettings | None = None
+    """The harder limits of `limit`."""
+    model: str | None = None
+    """File with weights and thresholds from `ztag risk calibrate`; left out: the built-in weights, and thresholds that
+    fit nobody's traffic in particular."""
+    databases: tuple[str, ...] = ()
+    """MaxMind-format databases (country, city, ASN) (extra `geo`)."""
+    threat_lists: tuple[str, ...] = ()
+    """Files with an address or a network a line."""
+    fingerprint_header: str = ""
+    """Header in which Envoy passes the client's TLS fingerprint (JA3, JA4). Envoy has to remove the client's own."""
+    trusted_proxies: TrustedProxies = 0
+    """Proxies in front of Envoy that append to `x-forwarded-for`; 0: the peer that Envoy states is the client."""
+    snapshot: str | None = None
+    """File in which profiles survive restarts; left out: they begin anew."""
+    snapshot_interval: Seconds = 60.0
+    """Seconds between two snapshots."""
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> RiskSettings:
+        actions = (self.elevated, self.high)
+        if "step_up" in actions and self.step_up is None:
+            raise ValueError("`step_up` asks for something: set `step_up.acr_values`")
+        if "limit" in actions and self.limits is None:
+            raise ValueError("`limit` needs limits: set `limits`")
+        return self
+
+    def build(self, resources: Resources) -> Risk:
+        from ztag_extauthz.authorization.risk.authorizer import Risk  # noqa: PLC0415 - numba
+
+        return Risk(self, resources)

@@ -1,0 +1,148 @@
+"""`kind: risk`: scores, says what the band asks for, and learns from what was allowed.
+
+Rule 1: nothing is learned before the decision is known, and then only from a request that was allowed by every kind and
+scored below the step-up threshold, or passed a step-up. So an attacker cannot train us with what we refuse.
+Rule 2: every attempt counts for bursts and fan-out, and a credential that was refused counts against its address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from contextlib import suppress
+from typing import TYPE_CHECKING, ClassVar
+
+from ztag_extauthz.authorization.interface import Authorizer
+from ztag_extauthz.authorization.risk.features import Features
+from ztag_extauthz.authorization.risk.model import Band, Model, read_model
+from ztag_extauthz.authorization.risk.scorer import Assessment, Scorer
+from ztag_extauthz.authorization.risk.state import State, read_snapshot, write_snapshot
+from ztag_extauthz.model import Allow, Context, Decision, Deny, Reason, Request, Verdict
+from ztag_extauthz.stores.digest import hasher
+from ztag_extauthz.stores.geo import AddressLists, Places, usable
+from ztag_extauthz.stores.limits import limits
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ztag_extauthz.authorization.risk import RiskSettings
+    from ztag_extauthz.component import Resources
+
+_IN_FLIGHT = 65_536
+"""Requests whose decision is still awaited; more than a worker ever admits."""
+
+
+class Risk(Authorizer):
+    """Allows with `input.risk`, or does what the band asks for."""
+
+    kind: ClassVar[str] = "risk"
+
+    def __init__(self, settings: RiskSettings, resources: Resources) -> None:
+        self._settings = settings
+        self._clock, self._meter = resources.clock, resources.meter
+        self._bands = {band: resources.meter.series("ztag_risk", band) for band in Band}
+        self._snapshot = resources.folder / settings.snapshot if settings.snapshot else None
+        self._state = State(resources.memory, usable(read_snapshot, self._snapshot) if self._snapshot else b"")
+        places = Places(resources.folder, settings.databases)
+        threats = AddressLists(resources.folder, settings.threat_lists)
+        model = usable(read_model, resources.folder / settings.model) if settings.model else Model()
+        self._limits = limits(settings.limits, resources, "authorization") if settings.limits else None
+        features = Features(
+            hasher(self._state.seed), places, threats, settings.fingerprint_header, settings.trusted_proxies
+        )
+        self.scorer = Scorer(self._state, features, model)
+        self._pending: dict[int, bytes] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def authorize(self, context: Context, deadline: float) -> Verdict:  # noqa: ARG002 - nothing is waited for
+        now = self._clock()
+        found = self.scorer.assess(context.request, context.identity, now)
+        self._meter.add(self._bands[found.band])
+        if found.band is Band.LOW:
+            self._await(context.request, found)
+            return _allow(found)
+        return await self._act(context, found, now)
+
+    async def _act(self, context: Context, found: Assessment, now: float) -> Verdict:
+        """Do what the settings ask for in the bands above `low`."""
+        action = self._settings.elevated if found.band is Band.ELEVATED else self._settings.high
+        why = f"risk {found.score:.2f} ({found.band}): {', '.join(found.top)}"
+        if action == "deny":
+            return Deny(Reason.RISK, why, metadata={"risk": _facts(found)})
+        if action == "limit" and self._limits is not None:
+            return await self._limits.refuse(context.request, context.identity) or _allow(found)
+        if action == "step_up" and self._settings.step_up is not None:
+            if not self._stepped_up(context, now):
+                return Deny(Reason.STEP_UP, why, headers=self._challenge(), metadata={"risk": _facts(found)})
+            self._await(context.request, found)
+        return _allow(found)
+
+    def _stepped_up(self, context: Context, now: float) -> bool:
+        wanted, claims = self._settings.step_up, context.identity.claims
+        since = claims.get("auth_time")
+        return (
+            wanted is not None
+            and claims.get("acr") in wanted.acr_values
+            and isinstance(since, int | float)
+            and now - since <= wanted.max_age
+        )
+
+    def _challenge(self) -> tuple[tuple[str, str], ...]:
+        """RFC 9470, section 3."""
+        wanted = self._settings.step_up
+        if wanted is None:
+            return ()
+        values = " ".join(wanted.acr_values)
+        challenge = (
+            'Bearer error="insufficient_user_authentication", '
+            'error_description="A stronger or fresher sign-in is required", '
+            f'acr_values="{values}", max_age="{wanted.max_age}"'
+        )
+        return (("www-authenticate", challenge),)
+
+    def _await(self, request: Request, found: Assessment) -> None:
+        if len(self._pending) >= _IN_FLIGHT:
+            self._pending.clear()
+        self._pending[id(request)] = found.handle
+
+    def learn(self, request: Request, decision: Decision) -> None:
+        """Learn what was allowed; count credentials that were refused."""
+        handle = self._pending.pop(id(request), None)
+        if isinstance(decision.verdict, Allow):
+            if handle is not None:
+                self.scorer.learn(handle)
+            self.scorer.outcome(request, decision.identity, decision.time, failed=False)
+        elif isinstance(decision.verdict, Deny) and decision.verdict.reason is Reason.INVALID_CREDENTIALS:
+            self.scorer.outcome(request, None, decision.time, failed=True)
+
+    async def start(self) -> None:
+        if self._snapshot is not None:
+            self._tasks.append(asyncio.create_task(self._keep(self._snapshot)))
+
+    async def _keep(self, path: Path) -> None:
+        """Write snapshots, in one worker of the node: the first to get the lock, the next one when it ends."""
+        with path.with_name(path.name + ".lock").open("w") as lock:
+            while True:
+                await asyncio.sleep(self._settings.snapshot_interval)
+                with suppress(OSError):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    await asyncio.to_thread(write_snapshot, path, self._state)
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        if self._snapshot is not None:
+            with suppress(OSError):
+                await asyncio.to_thread(write_snapshot, self._snapshot, self._state)
+        if self._limits is not None:
+            await self._limits.close()
+
+
+def _allow(found: Assessment) -> Allow:
+    return Allow(facts={"risk": _facts(found)})
+
+
+def _facts(found: Assessment) -> dict[str, object]:
+    return {"score": round(found.score, 3), "band": found.band.value, "signals": found.top}

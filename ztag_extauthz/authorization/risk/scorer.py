@@ -1,0 +1,85 @@
+"""The scorer: request and identity in, an assessment out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from ztag_extauthz.authorization.risk.layout import BIAS, HASHES, NUMBERS, SIGNALS, TOP
+
+if TYPE_CHECKING:
+    from collections.abc import MutableSequence, Sequence
+
+    from ztag_extauthz.authorization.risk.features import Features
+    from ztag_extauthz.authorization.risk.model import Band, Model
+    from ztag_extauthz.authorization.risk.state import State
+    from ztag_extauthz.model import Identity, Request
+
+
+class Assessment(Struct, frozen=True):
+    """How risky one request is, and why."""
+
+    score: float
+    """Probability of an attack, as far as the model is calibrated."""
+    band: Band
+    top: dict[str, float]
+    """The signals that add most, and what they add to the log-odds."""
+    handle: bytes
+    """What `learn` needs."""
+
+
+def _view(row: Any) -> Any:
+    """Return the row as a memoryview, which reads and writes one number in half of numpy's time."""
+    return memoryview(row.data)
+
+
+class Scorer:
+    """One worker's scorer over the node's state. Its rows are made once: a request allocates no array."""
+
+    def __init__(self, state: State, features: Features, model: Model) -> None:
+        import numpy as np  # noqa: PLC0415 - heavy, and only needed where risk is scored
+
+        from ztag_extauthz.stores.kernels import warm  # noqa: PLC0415 - numba: likewise
+
+        warm("ztag_extauthz.authorization.risk.kernel")
+        from ztag_extauthz.authorization.risk import kernel  # noqa: PLC0415 - likewise
+
+        self._kernel = kernel
+        self._state: tuple[Any, Any, Any] = (state.longs, state.floats, state.ints)
+        self._features = features
+        # Hashes and numbers lie behind each other, so that one copy keeps both.
+        self._rows = np.zeros(HASHES + NUMBERS, np.int64)
+        self._row, self._facts = self._rows[:HASHES], self._rows[HASHES:].view(np.float64)
+        self._signals = np.zeros(BIAS + TOP, np.float64)
+        self._bytes = memoryview(self._rows.data).cast("B")
+        self._row_view: MutableSequence[int] = _view(self._row)
+        self._facts_view: MutableSequence[float] = _view(self._facts)
+        self._signals_view: Sequence[float] = _view(self._signals)
+        self._model, self._weights = model, np.array(model.row(), np.float64)
+
+    def assess(self, request: Request, identity: Identity | None, now: float) -> Assessment:
+        """Count the request and return how risky it is; nothing is learned from it yet."""
+        self._features.fill(self._row_view, self._facts_view, request, identity, now)
+        score = self._kernel.observe(*self._state, self._row, self._facts, self._weights, self._signals)
+        signals = self._signals_view
+        top = {
+            SIGNALS[signal]: round(signals[signal], 2)
+            for signal in (int(signals[place]) for place in range(BIAS, BIAS + TOP))
+            if signals[signal] > 0.0
+        }
+        return Assessment(score, self._model.band(score), top, bytes(self._bytes))
+
+    def contributions(self) -> dict[str, float]:
+        """Return what each signal added to the log-odds of the request that was assessed last."""
+        return dict(zip(SIGNALS, self._signals.tolist(), strict=False))
+
+    def learn(self, handle: bytes) -> None:
+        """Learn a request that was allowed, below the step-up threshold or after a passed step-up."""
+        self._bytes[:] = handle
+        self._kernel.learn(*self._state, self._row, self._facts)
+
+    def outcome(self, request: Request, identity: Identity | None, now: float, *, failed: bool) -> None:
+        """Note how an attempt to authenticate ended, or what the upstream answered (401 and 403 are failures)."""
+        self._features.fill(self._row_view, self._facts_view, request, identity, now)
+        self._kernel.outcome(*self._state, self._row, now, failed)

@@ -1,0 +1,119 @@
+"""What every numba kernel stands on: how it is compiled, and the atomic operations on shared memory."""
+
+import fcntl
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.core.typing.templates import Signature
+from numba.extending import intrinsic
+
+Cells: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def kernel(*signatures: str) -> Callable[[F], F]:
+    """Compile for these signatures now, or load what an earlier process compiled.
+
+    Single-threaded, without bounds checks and exceptions: a kernel takes arrays and numbers, and cannot fail. The GIL
+    stays held, since a kernel ends long before a thread could be woken.
+    """
+    compiled: Callable[[F], F] = njit([*signatures], cache=True, error_model="numpy", boundscheck=False)
+    return compiled
+
+
+def inlined(function: F) -> F:
+    """Declare a part of a kernel: compiled with the kernels that call it."""
+    part: F = njit(error_model="numpy")(function)
+    return part
+
+
+def warm(module: str) -> None:
+    """Import a module of kernels: compile them, or load what another process compiled.
+
+    One process at a time: processes that wrote numba's cache at once have crashed, so two servers or workers that start
+    together on a cold cache wait for each other.
+    """
+    with (_cache_folder() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        import_module(module)
+
+
+def _cache_folder() -> Path:
+    """Return where compiled kernels are kept, and tell numba, whose own choice (beside the code) may be read-only."""
+    from numba.core import config  # noqa: PLC0415 - its value is set here, and read by numba when a kernel is declared
+
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    version = f"{sys.version_info[0]}{sys.version_info[1]}"
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or f"{base}/ztag/kernels-{version}")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config.CACHE_DIR = str(folder)
+    return folder
+
+
+def _address(context: Any, builder: Any, signature: Signature, arguments: Any) -> Any:
+    array_type = signature.args[0]
+    array = context.make_array(array_type)(context, builder, arguments[0])
+    return cgutils.get_item_pointer(context, builder, array_type, array, [arguments[1]])
+
+
+def _load(_: Any, array: Any, index: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Signature, arguments: Any) -> Any:
+        return builder.load_atomic(_address(context, builder, signature, arguments), "acquire", 8)
+
+    return types.int64(array, index), codegen
+
+
+def _store(_: Any, array: Any, index: Any, _value: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Signature, arguments: Any) -> Any:
+        builder.store_atomic(arguments[2], _address(context, builder, signature, arguments), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(array, index, types.int64), codegen
+
+
+def _add(_: Any, array: Any, index: Any, _amount: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Signature, arguments: Any) -> Any:
+        return builder.atomic_rmw("add", _address(context, builder, signature, arguments), arguments[2], "seq_cst")
+
+    return types.int64(array, index, types.int64), codegen
+
+
+def _swap(_: Any, array: Any, index: Any, _expected: Any, _desired: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Signature, arguments: Any) -> Any:
+        pointer = _address(context, builder, signature, arguments)
+        result = builder.cmpxchg(pointer, arguments[2], arguments[3], "seq_cst", "monotonic")
+        return builder.extract_value(result, 1)
+
+    return types.boolean(array, index, types.int64, types.int64), codegen
+
+
+def _prefetch(_: Any, array: Any, index: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Signature, arguments: Any) -> Any:
+        pointer = builder.bitcast(_address(context, builder, signature, arguments), ir.IntType(8).as_pointer())
+        kinds = [ir.Constant(ir.IntType(32), value) for value in (1, 3, 1)]  # for writing, to every level, of data
+        form = ir.FunctionType(ir.VoidType(), [pointer.type, *(kind.type for kind in kinds)])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [pointer.type], form)
+        builder.call(fetch, [pointer, *kinds])
+        return context.get_dummy_value()
+
+    return types.void(array, index), codegen
+
+
+load: Callable[[Cells, int], int] = intrinsic(_load)
+"""Read an int64 that other processes write."""
+store: Callable[[Cells, int, int], None] = intrinsic(_store)
+"""Write an int64 that other processes read."""
+add: Callable[[Cells, int, int], int] = intrinsic(_add)
+"""Add to an int64 and return what it was before."""
+swap: Callable[[Cells, int, int, int], bool] = intrinsic(_swap)
+"""Write the last argument if the int64 still is the one before it; return whether it was."""
+prefetch: Callable[[Any, int], None] = intrinsic(_prefetch)
+"""Begin to fetch the cache line of a number: misses that overlap cost as much as one."""
