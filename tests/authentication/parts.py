@@ -149,6 +149,9 @@ class KeyServer:
         server = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.do_GET()
+
             def do_GET(self) -> None:
                 server.asked.append(self.path)
                 answer = server.answers.get(self.path, (404, {}, b""))

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from tests.authentication.parts import FOREVER, NOW, request, token
 from tests.authentication.proofs import CALLED, ath, bound, proof, public, resigned, shown
 from tests.authentication.rig import Rig
+from tests.stores.conftest import redis_server
 from ztag_extauthz.authentication.dpop import normalised
 from ztag_extauthz.authentication.nonce import LENGTH, Nonces
 from ztag_extauthz.authentication.possession import binding_of
@@ -42,14 +43,14 @@ def test_a_proof_shows_that_the_client_has_the_key(rig: Rig) -> None:
 
 @pytest.mark.parametrize("algorithm", ["ES256", "EdDSA", "RS256"])
 def test_any_algorithm_of_the_settings(rig: Rig, algorithm: str) -> None:
-    from ztag_extauthz.authentication.jose.thumbprint import thumbprint  # noqa: PLC0415
+    from ztag_extauthz.authentication.jose.thumbprint import thumbprint
 
     text = token(cnf={"jkt": thumbprint(public(algorithm))})
     rig.identity(shown(text, proof(text, algorithm)))
 
 
 def test_rfc_7638_thumbprint() -> None:
-    from ztag_extauthz.authentication.jose.thumbprint import thumbprint  # noqa: PLC0415
+    from ztag_extauthz.authentication.jose.thumbprint import thumbprint
 
     modulus = (
         "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3ok"
@@ -244,7 +245,7 @@ def test_a_nonce_of_somebody_else_is_none(nonce: Any) -> None:
 
 @given(st.binary(min_size=24, max_size=24))
 def test_nobody_else_makes_our_nonces(raw: bytes) -> None:
-    from base64 import urlsafe_b64encode  # noqa: PLC0415
+    from base64 import urlsafe_b64encode
 
     assert not Nonces(b"s" * 32, 60).is_ours(urlsafe_b64encode(raw).decode(), NOW)
 
@@ -316,3 +317,27 @@ def test_whatever_comes_has_one_spelling_or_none(address: str) -> None:
 def test_closing_lets_go(rig: Rig) -> None:
     asyncio.run(rig.jwt.close())
     assert isinstance(asyncio.run(rig.jwt.authenticate(request(f"Bearer {token()}"), FOREVER)), Identity)
+
+
+def test_s24_replicas_share_what_was_shown_and_refuse_while_they_cannot(tmp_path: Path) -> None:
+    with redis_server(tmp_path / "redis") as (port, process):
+        settings = {"redis": {"url": f"redis://127.0.0.1:{port}", "timeout": 1.0, "retry_after": 0.05}}
+        replicas = [Rig(tmp_path, dpop=settings).jwt for _ in range(4)]
+        text = bound()
+
+        async def show(name: str) -> list[Any]:
+            asked = shown(text, proof(text, jti=name))
+            return await asyncio.gather(*(one.authenticate(asked, FOREVER) for one in replicas))
+
+        async def main() -> None:
+            for name in ("a", "b", "c"):
+                assert [type(one) for one in await show(name)].count(Identity) == 1
+            process.kill()
+            process.wait()
+            for answer in await show("d"):
+                assert isinstance(answer, Deny)
+                assert (answer.reason, answer.status) == (Reason.INVALID_CREDENTIALS, 503)
+            for one in replicas:
+                await one.close()
+
+        asyncio.run(main())
