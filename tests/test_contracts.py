@@ -65,6 +65,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "client_secret": "secret",
         "audiences": ["mesh"],
     },
+    "api_key": {"secret_file": "api-keys.secret", "file": "api-keys"},
     "mesh": {"trust_domains": ["mesh.example"]},
     "anonymous": {},
     "quota": {"limits": [{"name": "subject", "limit": "100/minute burst 10", "by": ["subject"]}]},
@@ -107,6 +108,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "keys.json").write_text(json.dumps(issuer.key_set()))
     issuer.stop()
     bundle = [{**key, "use": "jwt-svid"} for key in issuer.key_set()["keys"]]
+    (folder / "api-keys.secret").write_text("s" * 32)
+    (folder / "api-keys").write_text("")
     (folder / "bundle.json").write_text(json.dumps({"keys": bundle}))
     (folder / "policy.rego").write_text(
         'package p\n\ndefault allow := false\n\nallow if input.identity.subject == "ann"\n'

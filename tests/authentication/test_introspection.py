@@ -59,7 +59,7 @@ class Rig:
         good = {
             "kind": "introspection",
             "issuer": OURS,
-            "url": issuer.url,
+            "url": asked.url,
             "client_id": "ztag:1",
             "client_secret": "s%",
         }

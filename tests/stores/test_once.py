@@ -1,6 +1,6 @@
 import asyncio
-import subprocess
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
@@ -8,6 +8,9 @@ from pydantic import SecretStr
 from ztag_extauthz.errors import UnavailableError
 from ztag_extauthz.stores.once import MemoryOnce, Once, RedisOnce
 from ztag_extauthz.stores.redis import RedisSettings, RedisStore
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 def replica(port: int) -> Once:
