@@ -23,6 +23,7 @@ LAYERS = {
     "settings": 4,
     "pipeline": 4,
     "envoy": 4,
+    "assertion": 4,
     **dict.fromkeys(STAGES, 5),
     "proto": 6,
     "rego": 6,
@@ -40,6 +41,8 @@ LAYERS = {
 ALLOWED = {
     ("server", "wiring"),  # a worker builds its own gateway
     ("wiring", "server"),  # and the gateway holds the server's core
+    ("settings", "assertion"),  # its section
+    ("envoy", "assertion"),  # which the encoder adds
     ("envoy", "settings"),  # the encoder's own section
 }
 

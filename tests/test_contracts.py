@@ -66,6 +66,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "audiences": ["mesh"],
     },
     "api_key": {"secret_file": "api-keys.secret", "file": "api-keys"},
+    "assertion": {
+        "issuer": "https://ztag.example",
+        "jwks": {"file": "keys.json"},
+        "callers": {"spiffe://mesh.example/ns/shop/sa/orders": "orders"},
+    },
     "mesh": {"trust_domains": ["mesh.example"]},
     "anonymous": {},
     "quota": {"limits": [{"name": "subject", "limit": "100/minute burst 10", "by": ["subject"]}]},
@@ -181,8 +186,8 @@ def test_a_request_without_its_credential_is_not_its_business(
         assert component.challenge() is None
     else:
         assert found is None
-        # A client certificate is asked for by TLS, not by a challenge.
-        assert bool(component.challenge()) == (kind_of(section) != "mesh")
+        # A client certificate is asked for by TLS, an assertion by nobody.
+        assert bool(component.challenge()) == (kind_of(section) not in {"assertion", "mesh"})
 
 
 @of_kinds("authentication")

@@ -44,5 +44,7 @@ def build(settings: Settings, resources: Resources) -> Gateway:
     authorizers = [kind.build(resources) for kind in settings.authorization]
     reporters = [Metrics(resources.meter), *(kind.build(resources) for kind in settings.reporting)]
     pipeline = Pipeline(gates, authenticators, authorizers, reporters, resources.clock)
-    core = Core(pipeline, Encoder(settings.response), settings.server, resources.meter)
+    assertion = settings.response.assertion
+    signer = None if assertion is None else assertion.build(resources.folder, resources.clock)
+    core = Core(pipeline, Encoder(settings.response, signer), settings.server, resources.meter)
     return Gateway(core, pipeline, (*gates, *authenticators, *authorizers, *reporters))

@@ -72,7 +72,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "no_ports_left": ("no_ports_left.yaml:2: listen.grpc: 2 workers need 2 ports from 65535 on (take a lower port)",),
     "nobody_decides": ("nobody_decides.yaml:3: authorization: is empty (list at least one kind: quota, rego, risk)",),
     "nobody_may_ask": (
-        "nobody_may_ask.yaml:1: authentication: is empty (list at least one kind: anonymous, api_key, introspection, jwt, "
+        "nobody_may_ask.yaml:1: authentication: is empty (list at least one kind: anonymous, api_key, assertion, introspection, jwt, "
         "jwt_svid, kubernetes, mesh)",
     ),
     "perhaps": ("perhaps.yaml:2: server.reflection: expected true or false, got text (write true or false)",),

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from ztag_extauthz.authentication.anonymous import AnonymousSettings
 from ztag_extauthz.authentication.api_key import ApiKeySettings
+from ztag_extauthz.authentication.assertion import AssertionSettings
 from ztag_extauthz.authentication.introspection import IntrospectionSettings
 from ztag_extauthz.authentication.jwt import JwtSettings
 from ztag_extauthz.authentication.jwt_svid import JwtSvidSettings
@@ -18,6 +19,7 @@ AuthenticatorSettings = Annotated[
     | KubernetesSettings
     | IntrospectionSettings
     | ApiKeySettings
+    | AssertionSettings
     | MeshSettings
     | AnonymousSettings,
     Field(discriminator="kind"),

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from ztag_extauthz.admission import AdmissionSettings
+from ztag_extauthz.assertion.settings import AssertionSettings
 from ztag_extauthz.authentication import AuthenticatorSettings
 from ztag_extauthz.authorization import AuthorizerSettings
 from ztag_extauthz.reporting import ReporterSettings
@@ -69,6 +70,10 @@ class ResponseSettings(Section):
     owned_headers: tuple[str, ...] = ()
     """Further request headers that only the policy may set (`x-user`, `x-role` …): a client's copies are removed.
     Those that begin with `x-ztag-` always are."""
+    remove_headers: tuple[str, ...] = ()
+    """Request headers that the upstream does not get: `[authorization, dpop]` keeps the credential from it."""
+    assertion: AssertionSettings | None = None
+    """Tell the upstream who asks in a form that it can verify."""
     error_response: bool = False
     """Answer errors with `error_response` (Envoy 1.37 and later) instead of a gRPC status."""
     max_body_bytes: int = Field(default=4096, ge=0)
