@@ -25,6 +25,7 @@ LAYERS = {
     "envoy": 4,
     "assertion": 4,
     **dict.fromkeys(STAGES, 5),
+    "revocation": 5,
     "proto": 6,
     "rego": 6,
     "stores": 6,

@@ -57,14 +57,17 @@ class _Trail:
 class Pipeline:
     """The stages in their order; replaced as a whole on a reload, while requests under way keep theirs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the stages, in their order
         self,
         gates: Sequence[Gate],
         authenticators: Sequence[Authenticator],
         authorizers: Sequence[Authorizer],
         reporters: Sequence[Reporter],
         clock: Callable[[], float],
+        *,
+        revoked: Callable[[Identity], Deny | None] = lambda _: None,
     ) -> None:
+        """`revoked` is asked about everybody, however well known; it may raise `UnavailableError`."""
         if not authenticators or not authorizers:
             raise ValueError("without an authenticator and an authorizer there is nobody to say no")
         self._gates = gates
@@ -73,6 +76,7 @@ class Pipeline:
         self._reporters = reporters
         self._learners = [kind for kind in authorizers if type(kind).learn is not Authorizer.learn]
         self._clock = clock
+        self._revoked = revoked
 
     async def decide(self, request: Request, deadline: float) -> Decision:
         """Decide on a request and tell the reporters.
@@ -109,6 +113,9 @@ class Pipeline:
         if isinstance(identity, Deny):
             return identity
         trail.identity = identity
+        revoked = self._revoked(identity)
+        if revoked is not None:
+            return revoked
 
         trail.enter(Stage.AUTHORIZATION)
         return await self._authorize(request, identity, deadline, trail)

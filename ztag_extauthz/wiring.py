@@ -43,8 +43,12 @@ def build(settings: Settings, resources: Resources) -> Gateway:
     authenticators = join(kind.build(resources) for kind in settings.authentication)
     authorizers = [kind.build(resources) for kind in settings.authorization]
     reporters = [Metrics(resources.meter), *(kind.build(resources) for kind in settings.reporting)]
-    pipeline = Pipeline(gates, authenticators, authorizers, reporters, resources.clock)
+    register = None if settings.revocation is None else settings.revocation.build(resources)
+    revoked = {} if register is None else {"revoked": register.refuse}
+    pipeline = Pipeline(gates, authenticators, authorizers, reporters, resources.clock, **revoked)
     assertion = settings.response.assertion
     signer = None if assertion is None else assertion.build(resources.folder, resources.clock)
     core = Core(pipeline, Encoder(settings.response, signer), settings.server, resources.meter)
-    return Gateway(core, pipeline, (*gates, *authenticators, *authorizers, *reporters))
+    return Gateway(
+        core, pipeline, (*gates, *authenticators, *(() if register is None else (register,)), *authorizers, *reporters)
+    )

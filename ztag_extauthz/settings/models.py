@@ -9,6 +9,7 @@ from ztag_extauthz.assertion.settings import AssertionSettings
 from ztag_extauthz.authentication import AuthenticatorSettings
 from ztag_extauthz.authorization import AuthorizerSettings
 from ztag_extauthz.reporting import ReporterSettings
+from ztag_extauthz.revocation.settings import RevocationSettings
 from ztag_extauthz.section import Seconds, Section
 
 
@@ -88,6 +89,8 @@ class Settings(Section):
     admission: AdmissionSettings = AdmissionSettings()
     authentication: tuple[AuthenticatorSettings, ...] = Field(min_length=1)
     """The first kind whose credential is present answers."""
+    revocation: RevocationSettings | None = None
+    """Who is refused though the credential is still valid."""
     authorization: tuple[AuthorizerSettings, ...] = Field(min_length=1)
     """Every one has to allow, in this order."""
     response: ResponseSettings = ResponseSettings()
