@@ -51,12 +51,14 @@ class KeySecret:
         """Take a secret. Raises `KeyRecordError` for one that is too short."""
         if len(secret) < MIN_SECRET_BYTES:
             raise KeyRecordError(f"the secret has fewer than {MIN_SECRET_BYTES} bytes")
-        self._hash = blake2b(secret, digest_size=32, person=b"ztag key hash").digest()
+        self._begun = blake2b(digest_size=32, key=blake2b(secret, digest_size=32, person=b"ztag key hash").digest())
         self._seal = blake2b(secret, digest_size=32, person=b"ztag key seal").digest()
 
     def digest(self, key: str) -> bytes:
         """Return what a key is found by."""
-        return blake2b(key.encode(), digest_size=32, key=self._hash).digest()
+        one = self._begun.copy()
+        one.update(key.encode())
+        return one.digest()
 
     def sealed(self, record: KeyRecord) -> KeyRecord:
         return structs.replace(record, seal=self._seal_of(record))

@@ -43,12 +43,14 @@ class TokenMemory:
 
     def __init__(self, max_entries: int) -> None:
         self.max_entries = max_entries
-        self._key = token_bytes(32)
+        self._begun = blake2b(digest_size=32, key=token_bytes(32))
         self._young: dict[bytes, Remembered] = {}
         self._old: dict[bytes, Remembered] = {}
 
     def digest(self, token: str) -> bytes:
-        return blake2b(token.encode(), digest_size=32, key=self._key).digest()
+        one = self._begun.copy()  # the key is hashed in already
+        one.update(token.encode())
+        return one.digest()
 
     def get(self, digest: bytes) -> Remembered | None:
         """Return what was remembered; whether it still holds is for the caller to check."""
