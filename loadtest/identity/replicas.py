@@ -61,14 +61,6 @@ def settings(issuer: Issuer, redis_port: int, ports: list[int]) -> dict[str, Any
     }
 
 
-def consecutive() -> list[int]:
-    """Return two free ports that follow each other, and a third."""
-    while True:
-        first, third = free_ports(2)
-        if first + 1 != third and first < 60_000:
-            return [first, first + 1, third]
-
-
 class Worker:
     def __init__(self, port: int) -> None:
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
@@ -107,7 +99,7 @@ class Setup(Struct):
 
     def replica(self, name: str, stack: ExitStack) -> tuple[list[Worker], str]:
         """Start a replica; return its workers and the first one's address."""
-        ports = consecutive()
+        ports = free_ports(3)
         config = self.folder / f"{name}.yaml"
         config.write_text(yaml.safe_dump(settings(self.issuer, self.redis_port, ports)))
         stack.callback(Ztag(config, self.folder, name).stop)
