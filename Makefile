@@ -37,6 +37,7 @@ lint: $(READY) ## ruff, ruff format, mypy --strict
 .PHONY: bench
 bench: $(READY) ## What each stage costs, and the whole against a constant answer on the same engine
 	$(RUN) -m loadtest.bench
+	$(RUN) -m loadtest.identity
 
 .PHONY: contract
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)

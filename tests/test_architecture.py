@@ -31,6 +31,7 @@ LAYERS = {
     "stores": 6,
     "traits": 7,
     "fields": 7,
+    "structured": 7,
     "section": 7,
     "component": 7,
     "meter": 7,

@@ -14,6 +14,7 @@ from msgspec import Struct
 from ztag_extauthz.authentication import xfcc
 from ztag_extauthz.model import Request
 from ztag_extauthz.section import Section
+from ztag_extauthz.structured import StructuredFieldError, parse_item, parse_list
 
 MAX_HOPS = 16
 Header = Literal["x-forwarded-client-cert", "client-cert"]
@@ -110,8 +111,13 @@ def _told(fields: dict[str, tuple[str, ...]], via: tuple[str, ...]) -> Client:
 
 
 def _rfc9440(leaf: str, chain: str, hop: str) -> Client:
-    entries = [entry.strip(" \t") for entry in (leaf, *filter(None, chain.split(",")))]
-    certificates = tuple(_byte_sequence(entry) for entry in entries)
+    try:
+        values = [parse_item(leaf), *parse_list(chain)]
+    except StructuredFieldError as error:
+        raise PeerError("the client's certificate is no byte sequence") from error
+    certificates = tuple(value for value, _ in values if isinstance(value, bytes))
+    if len(certificates) != len(values):
+        raise PeerError("the client's certificate is no byte sequence")
     return Client("", certificates, _fingerprint(certificates), (hop,))
 
 
@@ -130,16 +136,6 @@ def of_pem(pem: bytes) -> tuple[bytes, ...]:
         return tuple(b64decode(b"".join(block.split()), validate=True) for block in found)
     except Base64Error as error:
         raise PeerError("the certificate is no PEM") from error
-
-
-def _byte_sequence(field: str) -> bytes:
-    """Return the bytes of a structured field's byte sequence (RFC 8941 3.3.5); parameters have no meaning here."""
-    if len(field) < 2 or field[0] != ":" or field[-1] != ":" or ":" in field[1:-1]:
-        raise PeerError("the client's certificate is no byte sequence")
-    try:
-        return b64decode(field[1:-1].encode(), validate=True)
-    except (Base64Error, UnicodeEncodeError) as error:
-        raise PeerError("the client's certificate is no byte sequence") from error
 
 
 def _fingerprint(certificates: tuple[bytes, ...]) -> bytes:
