@@ -9,11 +9,13 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 LOCK := requirements.lock
 READY := $(VENV)/ready
-FILES := ztag_extauthz tests loadtest proto
+FILES := ztag_extauthz tests loadtest proto k8s/verify
+# uv trusts the authorities of the machine, as pip does.
+export UV_SYSTEM_CERTS := 1
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | while IFS='|' read -r name what; do \
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r name what; do \
 		printf '  make %-10s %s\n' "$$name" "$$what"; done
 
 .PHONY: demo
@@ -35,30 +37,58 @@ lint: $(READY) ## ruff, ruff format, mypy --strict
 	$(RUN) -m mypy
 
 .PHONY: bench
-bench: $(READY) ## What each stage costs, and the whole against a constant answer on the same engine
+bench: $(READY) ## What each stage costs, the whole against a constant answer, and policies against opa (OPA=path)
 	$(RUN) -m loadtest.bench
 	$(RUN) -m loadtest.identity
+	$(RUN) -m loadtest.rego_bench
+
+.PHONY: risk
+risk: $(READY) ## Limits under load, and what the risk scorer finds (DATA=folder of the data sets), also live behind Envoy
+	$(RUN) -m loadtest.limits
+	$(RUN) -m loadtest.risk $(if $(DATA),--data $(DATA))
+	$(RUN) -m loadtest.risk.live
 
 .PHONY: contract
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
 	$(RUN) -m loadtest.contract
+
+.PHONY: verify-platform
+verify-platform: $(READY) ## The chart and the mesh, by helm, kubeconform, istioctl, istiod (needs Go; CRD_SCHEMAS, see k8s/verify)
+	$(RUN) -m k8s.verify
+	$(RUN) -m k8s.verify.image
+
+.PHONY: peers
+peers: $(READY) ## ztag beside a real opa-envoy-plugin: throughput, latency, CPU (needs Go)
+	$(RUN) -m loadtest.peers
+
+.PHONY: examples
+examples: $(READY) ## The tests of policy/ by the real opa, too, and its check and fmt (OPA=path)
+	$(RUN) -m loadtest.conformance.examples
+
+.PHONY: conformance
+conformance: $(READY) ## Compare the Rego engine with OPA: its cases, random and mutated policies (needs Go)
+	$(RUN) -m loadtest.conformance.cases
+	$(RUN) -m loadtest.conformance.oracle
 
 .PHONY: proto
 proto: $(READY) ## Generate the protobuf classes
 	$(RUN) proto/generate.py
 
 .PHONY: docs
-docs: $(READY) ## Write what is made of the code: docs/configuration.md, envoy/
+docs: $(READY) ## Write what is made of the code: docs/configuration.md, parts of docs/rego.md, envoy/, k8s/
 	$(RUN) -m ztag_extauthz config reference > docs/configuration.md
+	$(RUN) -m tests.rego_page
 	$(RUN) -m ztag_extauthz wire envoy --config envoy/ztag.yaml --full --body-bytes 8192 --host ztag \
 		--upstream upstream:8080 > envoy/envoy.yaml
+	$(RUN) -m k8s.verify.schema
+	$(RUN) -m k8s.verify.kustomize
 
 .PHONY: lock
 lock: $(VENV)/bin/uv ## Make the lock anew from pyproject.toml (UPGRADE=1: with the newest versions)
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra dev $(if $(UPGRADE),--upgrade) pyproject.toml --output-file $(LOCK)
 	printf 'hatchling\npyjwt\n' | $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --no-annotate --constraints $(LOCK) --extra grpcio --extra reflection \
+		--no-emit-index-url --no-header --no-annotate --constraints $(LOCK) --extra geo --extra grpcio --extra redis --extra reflection \
 		pyproject.toml - --output-file envoy/requirements.lock
 
 .PHONY: clean

@@ -45,7 +45,7 @@ from ztag_extauthz.wiring import Gateway, build
 ROOT = Path(__file__).parent.parent
 USERS, PATHS, CONCURRENCY = 100, 10, 64
 FOREVER = time.monotonic() + 1e6
-console = Console()
+console = Console() if Console().is_terminal else Console(width=120)
 
 
 class Workload(Struct, frozen=True):
@@ -123,7 +123,7 @@ async def _with(gateway: Gateway, work: Callable[[], Any]) -> Any:
 
 def _stages(gateway: Gateway, message: bytes) -> list[tuple[str, float]]:
     pipeline, core = gateway.pipeline, gateway.core
-    (gate,), (jwt, *_), (rego, *_) = pipeline._gates, pipeline._authenticators, pipeline._authorizers
+    (gate,), (jwt, *_), (rego, *_) = pipeline._gates, pipeline._authenticators, pipeline.authorizers
     request = decode(message)
     if not isinstance(jwt, Jwt):
         raise TypeError("the workload's first authenticator must be jwt")
@@ -138,17 +138,13 @@ def _stages(gateway: Gateway, message: bytes) -> list[tuple[str, float]]:
         jwt.memory = TokenMemory(max_entries=2)
         run(jwt.authenticate(request, FOREVER))
 
-    def report() -> None:
-        for reporter in pipeline._reporters:
-            reporter.report(request, decision)
-
     return [
         ("decode the CheckRequest", microseconds(lambda: decode(message))),
         ("admission", microseconds(lambda: run(gate.admit(request, FOREVER)))),
         ("authentication, token remembered", microseconds(lambda: run(jwt.authenticate(request, FOREVER)))),
         ("authentication, token verified (RS256)", microseconds(forget, loops=500)),
         ("authorization: input, Rego, result", microseconds(lambda: run(rego.authorize(context, FOREVER)), loops=500)),
-        ("reporting: metrics and an audit line", microseconds(report)),
+        ("reporting: metrics and an audit line", microseconds(lambda: pipeline.report(request, decision))),
         ("encode the CheckResponse", microseconds(lambda: core._encoder.encode(request, decision))),
         ("the whole, bytes to bytes", microseconds(lambda: run(core.check(message, FOREVER)), loops=500)),
     ]
@@ -184,15 +180,10 @@ def _engine(settings: Settings, folder: Path, checker: Checker) -> Engine:
 class Target:
     """A server process and the connection that asks it."""
 
-    def __init__(self, name: str, engine: str, load: Workload, *, constant: bool) -> None:
+    def __init__(self, name: str, address: str, pid: int, messages: Sequence[bytes]) -> None:
         self.name = name
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        arguments = {"engine": engine, "load": load, "constant": constant, "pipe": theirs}
-        self._process = context.Process(target=serve, kwargs=arguments, daemon=True)
-        self._process.start()
-        theirs.close()
-        self._connection = Connection(self._pipe.recv(), load.messages, CHECK)
+        self._pid = pid
+        self._connection = Connection(address, messages, CHECK)
         self.results: list[Result] = []
         self.cpu: list[float] = []
 
@@ -203,33 +194,59 @@ class Target:
         self.results.append(result)
         return result
 
+    def warm(self, requests: int) -> None:
+        """Ask without counting."""
+        self.ask(requests)
+        self.results.clear()
+        self.cpu.clear()
+
     def close(self) -> None:
         self._connection.close()
+
+    def _cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Own(Target):
+    """One of our engines."""
+
+    def __init__(self, name: str, engine: str, load: Workload, *, constant: bool = False) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        arguments = {"engine": engine, "load": load, "constant": constant, "pipe": theirs}
+        self._process = context.Process(target=serve, kwargs=arguments, daemon=True)
+        self._process.start()
+        theirs.close()
+        super().__init__(name, self._pipe.recv(), self._process.pid or 0, load.messages)
+
+    def close(self) -> None:
+        super().close()
         self._pipe.close()
         self._process.join(timeout=10)
         self._process.kill()
 
-    def _cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
 
 def compare(load: Workload, rounds: int, requests: int) -> Sequence[Target]:
-    """Ask every engine, full and constant, in turn."""
+    """Ask every engine, constant and full, in turn."""
     with ExitStack() as stack:
         targets = []
         for engine in ("h2corn", "grpcio"):
             for constant in (True, False):
-                target = Target(f"{engine}, {'constant' if constant else 'full'}", engine, load, constant=constant)
+                target = Own(f"{engine}, {'constant' if constant else 'full'}", engine, load, constant=constant)
                 stack.callback(target.close)
-                target.ask(requests // 4)  # warm
-                target.results.clear()
-                target.cpu.clear()
                 targets.append(target)
-        for _ in track(range(rounds), "asking the engines in turn", console=console, transient=True):
-            for target in targets:
-                target.ask(requests)
+        ask_in_turn(targets, rounds, requests)
         return targets
+
+
+def ask_in_turn(targets: Sequence[Target], rounds: int, requests: int) -> None:
+    """Ask each once a round, so that a noisy moment meets all of them."""
+    for target in targets:
+        target.warm(requests // 4)
+    for _ in track(range(rounds), "asking in turn", console=console, transient=True):
+        for target in targets:
+            target.ask(requests)
 
 
 def show_stages(costs: Sequence[tuple[str, float]]) -> None:
@@ -240,19 +257,20 @@ def show_stages(costs: Sequence[tuple[str, float]]) -> None:
     console.print(table)
 
 
-def show_engines(targets: Sequence[Target]) -> None:
+def show(targets: Sequence[Target]) -> None:
+    """Print one row a target; ratios are to the first."""
+    base = targets[0]
     table = Table(
         "server",
         "requests/s",
         "min to max",
-        "of h2corn constant",
+        f"of {base.name}",
         "CPU µs a request",
         "p50 µs",
         "p99 µs",
         "failed",
-        title=f"One worker on loopback, one connection, {CONCURRENCY} requests at a time",
+        title=f"On loopback, one connection, {CONCURRENCY} requests at a time",
     )
-    base = targets[0]
     for target in targets:
         rates = [result.rate for result in target.results]
         ratios = [mine.rate / its.rate for mine, its in zip(target.results, base.results, strict=True)]
@@ -275,7 +293,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with workload() as load:
         show_stages(stage_costs(load))
-        show_engines(compare(load, arguments.rounds, arguments.requests))
+        show(compare(load, arguments.rounds, arguments.requests))
 
 
 if __name__ == "__main__":

@@ -144,7 +144,8 @@ class Connection:
         self._unread = data[at:]
 
     def _take(self, kind: int, flags: int, stream: int, payload: bytes, now: float) -> None:
-        if kind == _RST or (kind == _HEADERS and flags & _END_STREAM):
+        # A refused stream may be reset after its answer, so it is counted once.
+        if (kind == _RST or (kind == _HEADERS and flags & _END_STREAM)) and stream in self._started:
             self._latencies.append(now - self._started.pop(stream))
             self._failed += kind == _RST or not _is_ok(payload)
         elif kind == _WINDOW and stream == 0:
@@ -157,12 +158,14 @@ class Connection:
             raise LostConnectionError
 
 
-def _is_ok(trailers: bytes) -> bool:
-    """Say whether trailers say `grpc-status: 0`.
+_NAMES = (b"grpc-status", b"\x9a\xca\xc8\xb2\x12\x34\xda\x8f")
+_ZEROS = (b"\x010", b"\x81\x07")
+_OK = tuple(name + zero for name in _NAMES for zero in _ZEROS)
+"""`grpc-status: 0` as servers write it while our settings switch the dynamic table off: plain or Huffman-coded."""
 
-    The dynamic table is switched off by our settings, so the value stands there, plain or Huffman-coded (RFC 7541).
-    """
-    return b"grpc-status\x010" in trailers or trailers.endswith((b"\x010", b"\x81\x07"))
+
+def _is_ok(trailers: bytes) -> bool:
+    return any(ok in trailers for ok in _OK)
 
 
 def _connect(address: str, tls: ssl.SSLContext | None) -> socket.socket:

@@ -116,7 +116,10 @@ def decide(
         [OneReporter(trace), OneReporter(trace)],
         lambda: 1_800_000_000.5,
     )
-    return asyncio.run(pipeline.decide(REQUEST, DEADLINE)), trace
+    decision = asyncio.run(pipeline.decide(REQUEST, DEADLINE))
+    assert trace.reports == []
+    pipeline.report(REQUEST, decision)
+    return decision, trace
 
 
 def test_the_stages_come_in_their_order() -> None:
@@ -263,6 +266,24 @@ def test_every_reporter_hears_of_every_decision() -> None:
     for kind in (decide(), decide(gates=(NO,)), decide(found=(None,)), decide(verdicts=(ValueError(),))):
         decision, trace = kind
         assert trace.reports == [(REQUEST, decision)] * 2
+
+
+class Faulty(Reporter):
+    kind = "faulty"
+
+    def report(self, request: Request, decision: Decision) -> None:  # noqa: ARG002
+        raise ValueError("s3cret")
+
+
+def test_a_reporter_with_a_fault_stops_nobody_and_is_told_of_once(capsys: pytest.CaptureFixture[str]) -> None:
+    trace = Trace()
+    kinds = [OneAuthenticator(trace, ALICE)], [OneAuthorizer(trace, Allow())]
+    pipeline = Pipeline([], *kinds, [Faulty(), OneReporter(trace)], float)
+    decision = asyncio.run(pipeline.decide(REQUEST, DEADLINE))
+    for _ in range(2):
+        pipeline.report(REQUEST, decision)
+    assert trace.reports == [(REQUEST, decision)] * 2
+    assert capsys.readouterr().err == "ztag: faulty cannot take note of decisions: ValueError\n"
 
 
 def test_decisions_have_ids_of_their_own() -> None:

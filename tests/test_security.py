@@ -1,6 +1,6 @@
 """Attacks on external authorization servers, from the bytes that Envoy sends to the bytes that it gets.
 
-The numbers are those of the project's list of cases; each names the weakness that it comes from.
+The numbers are those of `docs/security.md`, which names what each comes from.
 """
 
 import pytest
@@ -8,7 +8,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
 from tests.authorization.parts import FAR, engine
 from tests.envoy.checks import a92, check, connection, headers_of, listed, run
-from ztag_extauthz.admission.well_formed import WellFormedSettings, WellFormed
+from ztag_extauthz.admission.well_formed import WellFormed, WellFormedSettings
 from ztag_extauthz.authentication.anonymous import Anonymous
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.authorization.rego import Rego, RegoSettings

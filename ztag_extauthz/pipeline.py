@@ -3,9 +3,10 @@
 1. admission        the request is readable, and may be asked about at all
 2. authentication   the first kind whose credential is present answers
 3. authorization    every authorizer has to allow; what one finds out, the next may read
-4. reporting        every reporter is told
+4. reporting        every reporter is told what was answered
 """
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from random import getrandbits
@@ -72,14 +73,18 @@ class Pipeline:
             raise ValueError("without an authenticator and an authorizer there is nobody to say no")
         self._gates = gates
         self._authenticators = authenticators
-        self._authorizers = authorizers
-        self._reporters = reporters
-        self._learners = [kind for kind in authorizers if type(kind).learn is not Authorizer.learn]
+        self.authorizers = authorizers
+        learners = [kind for kind in authorizers if type(kind).learn is not Authorizer.learn]
+        self._listeners = [
+            *((reporter.kind, reporter.report) for reporter in reporters),
+            *((learner.kind, learner.learn) for learner in learners),
+        ]
+        self._faulty: set[str] = set()
         self._clock = clock
         self._revoked = revoked
 
     async def decide(self, request: Request, deadline: float) -> Decision:
-        """Decide on a request and tell the reporters.
+        """Decide on a request; `report` tells of it, once it is certain that this is answered.
 
         `deadline` is in seconds of `time.monotonic`. Never raises: what could not be found out is a `Failed`.
         """
@@ -88,18 +93,27 @@ class Pipeline:
         verdict: Verdict | Failed
         try:
             verdict = await self._decide(request, deadline, trail)
-        except CheckError as error:
-            verdict = Failed(error.reason, str(error))
         except Exception as error:  # noqa: BLE001 - whatever it was, it must not read as an answer
-            verdict = Failed(Reason.INTERNAL, f"{type(error).__name__} in {trail.stage} {trail.decided_by}")
-        decision = Decision(
+            verdict = failed(error, f"{trail.stage} {trail.decided_by}")
+        return Decision(
             decision_id(), time, verdict, trail.stage, trail.decided_by, trail.identity, trail.facts, trail.timings()
         )
-        for reporter in self._reporters:
-            reporter.report(request, decision)
-        for authorizer in self._learners:
-            authorizer.learn(request, decision)
-        return decision
+
+    def report(self, request: Request, decision: Decision) -> None:
+        """Tell the reporters, and the authorizers that learn, what was answered.
+
+        Never raises: the first fault of each kind goes to stderr.
+        """
+        for kind, tell in self._listeners:
+            try:
+                tell(request, decision)
+            except Exception as error:  # noqa: BLE001 - an answer does not depend on who hears of it
+                self._complain(kind, type(error).__name__)
+
+    def _complain(self, kind: str, error: str) -> None:
+        if kind not in self._faulty:
+            self._faulty.add(kind)
+            print(f"ztag: {kind} cannot take note of decisions: {error}", file=sys.stderr, flush=True)  # noqa: T201
 
     async def _decide(self, request: Request, deadline: float, trail: _Trail) -> Verdict:
         for gate in self._gates:
@@ -135,7 +149,7 @@ class Pipeline:
 
     async def _authorize(self, request: Request, identity: Identity, deadline: float, trail: _Trail) -> Verdict:
         allows: list[Allow] = []
-        for authorizer in self._authorizers:
+        for authorizer in self.authorizers:
             trail.decided_by = authorizer.kind
             verdict = await authorizer.authorize(Context(request, identity, trail.facts), deadline)
             if isinstance(verdict, Deny):
@@ -144,6 +158,13 @@ class Pipeline:
                 trail.facts = {**trail.facts, **verdict.facts}
             allows.append(verdict)
         return allows[0] if len(allows) == 1 else _merge(allows)
+
+
+def failed(error: Exception, place: str) -> Failed:
+    """Return what an exception means; the words of those that are not ours may hold secrets, and are left out."""
+    if isinstance(error, CheckError):
+        return Failed(error.reason, str(error))
+    return Failed(Reason.INTERNAL, f"{type(error).__name__} in {place}")
 
 
 def _merge(allows: Sequence[Allow]) -> Allow:

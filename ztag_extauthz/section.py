@@ -10,7 +10,7 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Section(BaseModel):
-    """A part of the settings: frozen, unknown keys refused. Each field's description becomes the reference in `docs/`."""
+    """A part of the settings: frozen, unknown keys refused. The descriptions of its fields become the reference."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 

@@ -19,7 +19,8 @@ Part: TypeAlias = Callable[[Request, Identity | None], str]
 """Takes one part of a request or of an identity; "" where there is none."""
 
 TrustedProxies = Annotated[int, Field(ge=0, le=16)]
-"""Proxies in front of Envoy that append to `x-forwarded-for`; 0: the peer that Envoy states is the client."""
+"""Entries at the end of `x-forwarded-for` that proxies of yours wrote, Envoy among them where it appends its peer
+(`use_remote_address`); the first of those is the client. 0: the peer of the connection is the client."""
 
 _VARIABLE = re.compile(r"/(?:[0-9]+|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9a-fA-F]{16,}|[\w.~+=%@:-]{25,})(?=/|$)")
 _MEMORY = 16384

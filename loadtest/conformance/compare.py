@@ -1,28 +1,30 @@
 """The engine beside the reference: what it answers to the same question, and how that differs.
 
-| kind     | ours                                   | OPA's                                  | |
-|----------|----------------------------------------|----------------------------------------|-|
-| equal    | the same value, undefined, or an error | the same                               | |
-| refused  | the policy does not load               | loads                                  | explained |
-| erring   | an error                               | a value, or undefined                  | explained |
-| untyped  | loads                                  | refused by its type checker            | explained |
-| accepted | loads                                  | refused for another reason             | a finding |
-| lax      | a value, or undefined                  | an error                               | a finding |
-| wrong    | a value, or undefined                  | another one                            | a finding |
+| kind      | ours                                   | OPA's                                       |           |
+|-----------|----------------------------------------|---------------------------------------------|-----------|
+| equal     | the same value, undefined, or an error | the same                                    |           |
+| spelled   | an equal value                         | the number written otherwise: `1.0`, `1`    | explained |
+| refused   | the policy does not load               | loads                                       | explained |
+| erring    | an error                               | a value, or undefined                       | explained |
+| untyped   | loads                                  | refused by its type checker                 | explained |
+| accepted  | loads                                  | refused for another reason                  | explained |
+| unnoticed | a value, or undefined                  | a conflict, in a rule not needed for ours   | explained |
+| lax       | a value, or undefined                  | another error                               | a finding |
+| wrong     | a value, or undefined                  | another one                                 | a finding |
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from time import perf_counter
+from time import monotonic
 from typing import Any, Final
 
 from loadtest.conformance.reference import Question
 from ztag_extauthz.rego.documents import dumps, loads
 from ztag_extauthz.rego.engine import compile_policy
 from ztag_extauthz.rego.errors import EvaluationError, PolicyError
-from ztag_extauthz.rego.values import UNDEFINED
+from ztag_extauthz.rego.values import UNDEFINED, equal
 
-FINDINGS: Final = ("accepted", "lax", "wrong")
+FINDINGS: Final = ("lax", "wrong")
 _SECONDS: Final = 5.0
 
 
@@ -56,7 +58,7 @@ def compare(question: Question, answer: dict[str, Any]) -> Iterator[Result]:
 
 def _answered(policy: Any, point: str, document: Any, *, strict: bool) -> dict[str, Any]:
     try:
-        deadline = perf_counter() + _SECONDS
+        deadline = monotonic() + _SECONDS
         value = policy.decision(point).evaluate(document, deadline=deadline, strict=strict)
     except EvaluationError as error:
         return {"defined": False, "code": error.code, "message": str(error)}
@@ -71,11 +73,12 @@ def _compared(ours: dict[str, Any], wanted: dict[str, Any]) -> tuple[str, str]:
     if "code" in ours:
         return ("equal" if "code" in theirs else "erring"), detail
     if "code" in theirs:
-        return "lax", detail
+        return ("unnoticed" if theirs["code"] == "eval_conflict_error" else "lax"), detail
     if not ours["defined"] or not theirs["defined"]:
         return ("equal" if ours["defined"] == theirs["defined"] else "wrong"), detail
-    same = ours["value"] == theirs["value"] or dumps(loads(ours["value"])) == theirs["value"]
-    return ("equal" if same else "wrong"), detail
+    if ours["value"] == theirs["value"] or dumps(loads(ours["value"])) == theirs["value"]:
+        return "equal", detail
+    return ("spelled" if equal(loads(ours["value"]), wanted["value"]) else "wrong"), detail
 
 
 def _shown(answer: dict[str, Any]) -> str:

@@ -3,8 +3,6 @@
 Types: num, str, bool, arr_num, arr_str, obj (strings to numbers), set_num, set_str, objs (records), any.
 """
 
-# ruff: noqa: S311 (these dice need not be secret)
-
 import re
 from random import Random
 from typing import Final
@@ -24,7 +22,7 @@ CALLS: Final = {
         "object.get({obj}, {str}, {num})", "{arr_num}[{num}]", "{obj}[{str}]", "count({any})", "to_number({any})",
     ),
     "str": (
-        'concat({str}, {arr_str})', 'sprintf("%v-%d", [{any}, {num}])', 'sprintf("%s", [{str}])', "upper({str})",
+        "concat({str}, {arr_str})", 'sprintf("%v-%d", [{any}, {num}])', 'sprintf("%s", [{str}])', "upper({str})",
         "lower({str})", "substring({str}, {num}, {num})", "trim({str}, {str})", "replace({str}, {str}, {str})",
         "format_int({num}, 16)", "type_name({any})", "trim_prefix({str}, {str})", "strings.reverse({str})",
         "json.marshal({any})", "base64.encode({str})", "urlquery.encode({str})", "{arr_str}[{num}]",
@@ -40,7 +38,7 @@ CALLS: Final = {
     ),
     "arr_num": (
         "[{num}, {num}]", "array.concat({arr_num}, {arr_num})", "array.slice({arr_num}, {num}, {num})",
-        "sort({set_num})", "array.reverse({arr_num})", "numbers.range({num}, 3)", "[v | some v in {arr_num}]",
+        "sort({set_num})", "array.reverse({arr_num})", "numbers.range(count({str}), 3)", "[v | some v in {arr_num}]",
         "[w | some v in {arr_num}; v > {num}; w := v * 2]", "[v | v := {obj}[_]]", "[w | some w in {set_num}]",
     ),
     "arr_str": (
@@ -61,8 +59,10 @@ CALLS: Final = {
         "{{{str}}}", "({set_str} | {set_str})", "({set_str} - {set_str})", "object.keys({obj})",
         "{{v | some v in {arr_str}}}", "{{k | {obj}[k] > {num}}}", "{{k | some k; {obj}[k]}}",
     ),
-    "objs": ("input.q", "[{{\"id\": {num}, \"name\": {str}}}]", "[r | some r in input.q; r.id > {num}]"),
-    "any": ("{num}", "{str}", "{bool}", "{arr_num}", "{obj}", "{set_num}", "input.x", "null", "input.x.a", "input.x[0]"),
+    "objs": ("input.q", '[{{"id": {num}, "name": {str}}}]', "[r | some r in input.q; r.id > {num}]"),
+    "any": (
+        "{num}", "{str}", "{bool}", "{arr_num}", "{obj}", "{set_num}", "input.x", "null", "input.x.a", "input.x[0]",
+    ),
 }  # fmt: skip
 # What a body may be made of: a line, and the variable (of a type) that it binds.
 LINES: Final = (
@@ -81,6 +81,7 @@ LINES: Final = (
 
 
 _PLACE: Final = re.compile(r"\{([a-z]+(?:_[a-z]+)?)\}")
+_OWN: Final = re.compile(r"\b[kvwr]\b")
 
 
 def _unescaped(text: str) -> str:
@@ -97,7 +98,7 @@ class Expressions:
     def kind(self) -> str:
         return self.random.choice(KINDS)
 
-    def constant(self, kind: str) -> str:
+    def constant(self, kind: str) -> str:  # noqa: PLR0911 (a return for each type)
         random = self.random
         if kind == "num":
             return random.choice(NUMBERS)
@@ -147,10 +148,15 @@ class Expressions:
 
     def fill(self, template: str, depth: int, scope: Scope) -> str:
         # The odd pieces are the types; in the others a brace is written twice.
-        pieces = _PLACE.split(template)
+        pieces = _PLACE.split(self._renamed(template))
         for place, piece in enumerate(pieces):
             pieces[place] = self.make(piece, depth, scope) if place % 2 else _unescaped(piece)
         return "".join(pieces)
+
+    def _renamed(self, template: str) -> str:
+        """Give the variables of a comprehension names of their own: OPA mixes up those declared three times over."""
+        self.count += 1
+        return _OWN.sub(lambda match: f"{match[0]}{self.count}", template)
 
     def body(self, length: int, parameters: Scope | None = None) -> tuple[tuple[str, ...], Scope]:
         scope = dict(parameters or {})
@@ -160,6 +166,9 @@ class Expressions:
             self.count += 1
             name = f"x{self.count}"
             line = self.fill(template, 2, scope).replace("#", name).replace("@", f"y{self.count}")
+            if line in ("true", "not true"):
+                # OPA drops a lone `true` with its `not` and its `with` where the head has a reference.
+                line = "not false"
             if self.random.random() < 0.06 and not kind:
                 line += self._with(scope)
             lines.append(line)

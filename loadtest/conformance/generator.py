@@ -142,4 +142,3 @@ class Generator:
 
 def example(seed: int) -> tuple[Policy, Question]:
     return Generator(seed).question()
-

@@ -4,10 +4,13 @@ import json
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import IO, Any, Final, Self
 
 from ztag_extauthz.rego.documents import dumps, loads
 
+_PATIENCE: Final = 120.0
 DRIVER: Final = Path(__file__).with_name("driver")
 
 
@@ -40,12 +43,21 @@ class Reference:
         self._binary = binary
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen([self._binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+        self._process = subprocess.Popen([self._binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._answers: Queue[bytes] = Queue()
+        # Read apart from writing, or both sides could wait for a full pipe to be emptied.
+        Thread(target=self._read, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
+
+    def _read(self) -> None:
+        pipe: IO[bytes] = self._process.stdout  # type: ignore[assignment]
+        for line in pipe:
+            self._answers.put(line)
+        self._answers.put(b"")
 
     def ask(self, question: Question) -> dict[str, Any]:
         self.send(question)
@@ -57,7 +69,7 @@ class Reference:
         pipe.flush()
 
     def receive(self) -> dict[str, Any]:
-        line = self._process.stdout.readline()  # type: ignore[union-attr]
+        line = self._answers.get(timeout=_PATIENCE)
         if not line:
             raise RuntimeError("OPA ended")
         return loads(line)  # type: ignore[no-any-return]

@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import msgspec
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from google.protobuf import json_format
 
 from loadtest.contract import corpus, differences, plugin, shop
 from ztag_extauthz.authentication.anonymous import NOBODY
 from ztag_extauthz.authorization import opa_input
+from ztag_extauthz.authorization.embedded import Embedded
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.rego import Rego, RegoSettings
-from ztag_extauthz.authorization.regorus_engine import RegorusEngine
 from ztag_extauthz.envoy import Encoder, decode
 from ztag_extauthz.errors import CheckError
 from ztag_extauthz.model import EMPTY, Context, Decision, Stage, Timings
+from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.settings import ResponseSettings
 
 DOCUMENTS = """package contract
@@ -39,7 +39,6 @@ result := json.unmarshal(input.attributes.request.http.headers["x-result"])
 DECISION = "contract/result"
 DESCRIPTOR = ProtoDescriptor(shop.file_descriptor_set())
 FAR = 1e18
-ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 
 Finding = tuple[str, CheckRequest, Any, Any]
 
@@ -66,12 +65,12 @@ def _our_document(request: CheckRequest) -> Any:
     except opa_input.ParseError:
         return "400"
     del document["identity"]
-    return json.loads(ENCODE(document), parse_float=Decimal)
+    return json.loads(dumps(document), parse_float=Decimal)
 
 
 def answers(ask: plugin.Ask, requests: Iterator[CheckRequest], *, dry_run: bool) -> Iterator[Finding]:
     settings = RegoSettings(kind="rego", policies=("contract.rego",), decision=DECISION, dry_run=dry_run)
-    rego = Rego(settings, RegorusEngine({"contract.rego": ANSWERS}, {}, DECISION), None, 0.0)
+    rego = Rego(settings, Embedded({"contract.rego": ANSWERS}, {}, DECISION), None, 0.0)
     encoder = Encoder(ResponseSettings(identity_headers=False))
     for request in requests:
         yield "answers", request, _their_answer(ask, request), _our_answer(rego, encoder, request)

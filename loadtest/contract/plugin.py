@@ -7,12 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import grpc
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
 METHOD = "/envoy.service.auth.v3.Authorization/Check"
 Ask = Callable[[CheckRequest], CheckResponse]
+
+
+class Plugin(NamedTuple):
+    """Where it listens, and which process it is."""
+
+    address: str
+    pid: int
+    channel: grpc.Channel
 
 
 def built() -> Path:
@@ -26,6 +35,19 @@ def running(
     binary: Path, policy: str, decision: str, *, dry_run: bool = False, descriptor: bytes = b""
 ) -> Iterator[Ask]:
     """Start the plugin with a policy, and give a function that asks it; ends it afterwards."""
+    with started(binary, policy, decision, dry_run=dry_run, descriptor=descriptor) as plugin:
+        yield plugin.channel.unary_unary(
+            METHOD,
+            request_serializer=CheckRequest.SerializeToString,
+            response_deserializer=CheckResponse.FromString,
+        )
+
+
+@contextmanager
+def started(
+    binary: Path, policy: str, decision: str, *, dry_run: bool = False, descriptor: bytes = b""
+) -> Iterator[Plugin]:
+    """Start the plugin with a policy; ends it afterwards."""
     port = _free_port()
     with TemporaryDirectory() as folder:
         path = Path(folder, "policy.rego")
@@ -40,11 +62,7 @@ def running(
         try:
             with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
                 _wait(channel)
-                yield channel.unary_unary(
-                    METHOD,
-                    request_serializer=CheckRequest.SerializeToString,
-                    response_deserializer=CheckResponse.FromString,
-                )
+                yield Plugin(f"127.0.0.1:{port}", process.pid, channel)
         finally:
             process.terminate()
             process.wait(10)

@@ -10,7 +10,7 @@ targeted    knows country, browser, system and device exactly: a residential pro
             their share, which may by chance be the victim's own
 """
 
-from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -44,7 +44,8 @@ class Logins(Struct):
 
 def _zipf(count: int, power: float = 1.0) -> NDArray[np.float64]:
     shares = 1.0 / np.arange(1, count + 1) ** power
-    return shares / shares.sum()
+    total: NDArray[np.float64] = shares / shares.sum()
+    return total
 
 
 class World:
@@ -60,6 +61,8 @@ class World:
         self.systems = random.choice(SYSTEMS, (2, USERS), p=_zipf(SYSTEMS)) + 1
         self.second_device = random.random(USERS) < 0.6
         self.hour = random.normal(16, 3, USERS)
+        self.journey = np.where(random.random((DAYS, USERS)) < 0.003, random.choice(COUNTRIES, (DAYS, USERS)) + 1, 0)
+        self.updates = random.random(USERS)
         self.place = random.uniform(-60, 60, COUNTRIES + 1), random.uniform(-170, 170, COUNTRIES + 1)
 
     def _network(self, country: Ids, *, mobile: bool = False) -> Ids:
@@ -76,15 +79,18 @@ class World:
         user = random.integers(0, USERS, count)
         day = random.integers(0, DAYS, count)
         time = START + day * 86_400.0 + (self.hour[user] + random.normal(0, 2, count)) % 24 * 3600
-        country, network = self.country[user].copy(), np.where(random.random(count) < 0.7, self.home[user], self.second[user])
+        country, network = (
+            self.country[user].copy(),
+            np.where(random.random(count) < 0.7, self.home[user], self.second[user]),
+        )
         lease = day // random.integers(7, 60, USERS)[user]
         address = network * 10_000_000 + user * 64 + lease
         mobile = (self.phone[user] > 0) & (random.random(count) < 0.35)
         network = np.where(mobile, self.phone[user], network)
         address = np.where(mobile, network * 10_000_000 + random.integers(0, 4096, count) + 5_000_000, address)
-        elsewhere, journey = random.random(count) < 0.003, random.random(count) < 0.003
+        elsewhere, journey = random.random(count) < 0.003, self.journey[day, user] > 0
         network = np.where(elsewhere, self._network(country), network)
-        country = np.where(journey, random.choice(COUNTRIES, count, p=_zipf(COUNTRIES)) + 1, country)
+        country = np.where(journey, self.journey[day, user], country)
         network = np.where(journey, self._network(country), network)
         address = np.where(elsewhere | journey, network * 10_000_000 + random.integers(0, 4_000_000, count), address)
         device = (self.second_device[user] & (random.random(count) < 0.3)).astype(np.int64)
@@ -127,7 +133,7 @@ class World:
         system: Ids,
         attacker: Ids,
     ) -> Logins:
-        version = ((time - START) / (WEEKS_OF_A_VERSION * 7 * 86_400)).astype(np.int64) + 1
+        version = ((time - START) / (WEEKS_OF_A_VERSION * 7 * 86_400) + self.updates[user]).astype(np.int64) + 1
         near = self.random.normal(0, 1.5, (2, len(user)))
         return Logins(
             time,
@@ -149,7 +155,7 @@ def stream(seed: int = 1, attacks: int = 2000) -> Logins:
     """Return users and attackers together, in the order of time."""
     world = World(seed)
     parts = [world.benign(), *(world.attacks(kind, attacks) for kind in (1, 2, 3))]
-    columns: Mapping[str, NDArray[np.generic]] = {
+    columns: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts]) for name in Logins.__struct_fields__
     }
     order = np.argsort(columns["time"], kind="stable")

@@ -28,14 +28,20 @@ def hashed(ids: NDArray[np.int64], column: int) -> NDArray[np.int64]:
 
 
 def score(logins: Logins, limit: float, model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return scores and signals, learning what scores below `limit`."""
+    """Return scores and signals, learning what scores below `limit`; a user passes the step-up above it."""
     count = len(logins.time)
     rows, facts = np.zeros((count, HASHES), np.int64), np.zeros((count, NUMBERS))
     for column, name in enumerate(HASHED):
         rows[:, column] = hashed(getattr(logins, name), column + 1)
     rows[:, HASHES - 1] = 1 << 40
-    facts[:, 0], facts[:, 1], facts[:, 2], facts[:, 3], facts[:, 4] = logins.time, logins.latitude, logins.longitude, 1, -1
+    facts[:, 0], facts[:, 1], facts[:, 2], facts[:, 3], facts[:, 4] = (
+        logins.time,
+        logins.latitude,
+        logins.longitude,
+        1,
+        -1,
+    )
     signals, scores = np.zeros((count, BIAS)), np.zeros(count)
-    ended = np.full(count, -1, np.int8)
-    kernel.observe_many(*state(), rows, facts, np.array(model.row()), ended, limit, signals, scores)
+    ended, vouched = np.full(count, -1, np.int8), (logins.attacker == 0).astype(np.int8)
+    kernel.observe_many(*state(), rows, facts, np.array(model.row()), ended, vouched, limit, signals, scores)
     return scores, signals

@@ -74,3 +74,8 @@ test_administration_is_for_admins if {
 	admin := object.union(ann, {"claims": {"roles": ["admin"]}})
 	authz.allow with input as object.union(asked("GET", ["admin", "users"]), {"identity": admin})
 }
+
+test_who_is_known_is_refused_plainly if {
+	result := authz.result with input as asked("DELETE", ["orders", "7"])
+	result == {"allowed": false}
+}

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.envoy.checks import a92, check, connection, listed, request, run
-from ztag_extauthz.admission.well_formed import WellFormedSettings, WellFormed
+from ztag_extauthz.admission.well_formed import WellFormed, WellFormedSettings
 from ztag_extauthz.model import Deny, Reason
 
 STRICT = WellFormed(WellFormedSettings())

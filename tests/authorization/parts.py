@@ -7,9 +7,9 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 
 from tests.envoy.checks import ALICE, request, run
 from ztag_extauthz.authorization import opa_input
+from ztag_extauthz.authorization.embedded import Embedded
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.rego import Rego, RegoSettings
-from ztag_extauthz.authorization.regorus_engine import RegorusEngine
 from ztag_extauthz.model import EMPTY, Context, Identity, Verdict
 
 FAR = 1e18
@@ -27,8 +27,8 @@ def document(
     return opa_input.build(Context(request(message), identity, facts), descriptor, parse_body=parse_body)
 
 
-def engine(policy: str, data: Mapping[str, Any] = EMPTY, decision: str = "p/result") -> RegorusEngine:
-    return RegorusEngine({"p.rego": f"package p\n{policy}"}, dict(data), decision)
+def engine(policy: str, data: Mapping[str, Any] = EMPTY, decision: str = "p/result") -> Embedded:
+    return Embedded({"p.rego": f"package p\n{policy}"}, dict(data), decision)
 
 
 def verdict(policy: str, message: CheckRequest, identity: Identity = ALICE, **settings: Any) -> Verdict:

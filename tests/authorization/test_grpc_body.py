@@ -10,6 +10,7 @@ from tests.envoy.checks import check
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.opa_input import ParseError
 from ztag_extauthz.errors import PolicyError
+from ztag_extauthz.rego.values import Number
 
 DESCRIPTOR = ProtoDescriptor(file_descriptor_set())
 SEVEN = Int64Value(value=7).SerializeToString()
@@ -25,7 +26,15 @@ def parsed(
 
 def test_a_message_is_read_in_protojsons_form() -> None:
     assert parsed(framed(SEVEN)) == ("7", False)
-    item = {"itemId": "7", "octets": "/w==", "price": 0.1, "weight": 1.5, "onSale": True, "count": 5, "size": "LARGE"}
+    item = {
+        "itemId": "7",
+        "octets": "/w==",
+        "price": Number("0.1"),
+        "weight": Number("1.5"),
+        "onSale": True,
+        "count": 5,
+        "size": "LARGE",
+    }
     assert parsed(framed(ITEM), "/shop.Cart/Put") == ({**item, "parts": [{"itemId": "1"}]}, False)
     assert parsed(framed(SEVEN) + b"more", "/shop.Cart/Watch") == ("7", False)
 
@@ -76,5 +85,5 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, content: bytes | No
     path = tmp_path / "shop.pb"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(PolicyError, match=r"^shop\.pb: "):
+    with pytest.raises(PolicyError, match=r"^proto_descriptor: shop\.pb: "):
         ProtoDescriptor.load(path, "shop.pb")

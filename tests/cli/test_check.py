@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,9 @@ import yaml
 from typer.testing import Result
 
 from tests.cli.conftest import Site
+from ztag_extauthz.cli.check import _print, _request
+from ztag_extauthz.cli.common import load_settings, resources_for
+from ztag_extauthz.cli.trace import trace
 
 
 @pytest.fixture
@@ -28,6 +32,18 @@ def test_an_allow_exits_with_0(check: Callable[..., tuple[int, dict[str, Any]]],
     assert told["decision"]["identity"]["subject"] == "ann"
     headers = {entry["header"]["key"]: entry["header"]["value"] for entry in told["envoy"]["okResponse"]["headers"]}
     assert headers["x-user"] == "ann"
+
+
+def test_a_header_that_is_not_owned_is_warned_of(check: Callable[..., tuple[int, dict[str, Any]]], site: Site) -> None:
+    ask = ("--path", "/orders", "-H", f"authorization: Bearer {site.token()}")
+    _, told = check(*ask)
+    assert [line.partition(":")[0] for line in told["warnings"]] == [
+        "the policy sets x-user, which response.owned_headers does not list"
+    ]
+    with open(site.config, "a") as file:  # noqa: PTH123 - to append
+        file.write("response: {owned_headers: [X-User]}\n")
+    _, told = check(*ask)
+    assert told["warnings"] == []
 
 
 def test_a_denial_exits_with_1(check: Callable[..., tuple[int, dict[str, Any]]]) -> None:
@@ -103,3 +119,119 @@ def test_nothing_is_reported(run: Callable[..., Result], site: Site) -> None:
     """A question is no request: the audit log on stdout stays empty."""
     result = run("check", "--config", site.config, "--path", "/health")
     assert json.loads(result.stdout)["outcome"] == "allow"
+
+
+def test_a_terminal_gets_a_table(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    text = json.dumps(_request("GET", "/health", "shop.example", [], "", ""))
+    found = trace(load_settings(Path(site.config)), resources_for(site.folder), text, 10.0)
+    _print(found, show_input=True)
+    printed = capsys.readouterr().out
+    assert printed.startswith("allow  anonymous: allowed by rego")
+    assert "authorization" in printed
+    assert "okResponse" in printed
+    assert '"parsed_path"' in printed
+
+
+def test_what_the_policy_read_is_told_with_its_values(
+    check: Callable[..., tuple[int, dict[str, Any]]], site: Site
+) -> None:
+    _, told = check("--path", "/orders", "-H", f"authorization: Bearer {site.token()}")
+    (policy,) = told["policies"]
+    assert policy["reads"]["input.identity.kind"] == "jwt"
+    assert policy["reads"]["input.parsed_path"] == ["orders"]
+    assert policy["reads"]["input.parsed_query.region"] == "(undefined)"
+    assert any("data.envoy.authz.allow" in line for line in policy["explanation"])
+
+
+def test_never_6_headers_that_a_policy_reads_are_masked(
+    check: Callable[..., tuple[int, dict[str, Any]]], site: Site
+) -> None:
+    (site.folder / "headers.rego").write_text(
+        "package envoy.authz\n\nresult if input.attributes.request.http.headers.authorization\n"
+    )
+    settings = yaml.safe_load((site.folder / "ztag.yaml").read_text())
+    settings["authorization"][0]["policies"] = ["headers.rego"]
+    (site.folder / "ztag.yaml").write_text(yaml.safe_dump(settings))
+    _, told = check("--path", "/orders", "-H", f"authorization: Bearer {site.token()}")
+    (policy,) = told["policies"]
+    assert policy["reads"] == {"input.attributes.request.http.headers.authorization": "[masked]"}
+    assert site.token() not in json.dumps(policy)
+
+
+def _decide_by(site: Site, *policies: str, **options: Any) -> None:
+    """Put policies in the place of the example's, each an authorizer of its own."""
+    settings = yaml.safe_load((site.folder / "ztag.yaml").read_text())
+    settings["authorization"] = []
+    for number, policy in enumerate(policies):
+        (site.folder / f"{number}.rego").write_text(policy)
+        settings["authorization"].append({"kind": "rego", "policies": [f"{number}.rego"], **options})
+    (site.folder / "ztag.yaml").write_text(yaml.safe_dump(settings))
+
+
+COMPARING = """package envoy.authz
+
+result := {"allowed": true, "headers": {"x-key": key}} if key == "right"
+
+key := input.attributes.request.http.headers["x-api-key"]
+
+default result := false
+"""
+
+
+@pytest.mark.parametrize("key", ["right", "s3cret-of-ann"])
+def test_never_6_the_explanation_shows_values_only_on_demand(run: Callable[..., Result], site: Site, key: str) -> None:
+    _decide_by(site, COMPARING)
+    asked = ("check", "--config", site.config, "-H", f"x-api-key: {key}")
+    shown = json.loads(run(*asked).stdout)["policies"][0]
+    assert shown["reads"] == {"input.attributes.request.http.headers.x-api-key": "[masked]"}
+    assert any("data.envoy.authz.key" in line for line in shown["explanation"])
+    assert key not in str(shown).replace('key == "right"', "")  # the policy's own line may be shown
+    assert key in str(json.loads(run(*asked, "--input").stdout)["policies"][0])
+
+
+def test_never_6_nor_does_a_failing_policys_error(run: Callable[..., Result], site: Site) -> None:
+    conflict = "package envoy.authz\n\nresult := value if some value in input.parsed_query.code\n"
+    _decide_by(site, conflict)
+    told = json.loads(run("check", "--config", site.config, "--path", "/?code=s3cret&code=s3cret2").stdout)
+    explanation = "\n".join(told["policies"][0]["explanation"])
+    assert "eval_conflict_error" in explanation
+    assert "s3cret" not in explanation
+
+
+def test_the_input_is_the_one_that_was_decided_on(check: Callable[..., tuple[int, dict[str, Any]]], site: Site) -> None:
+    policy = (
+        "package envoy.authz\n\nresult := input.parsed_body.a == 1 if input.parsed_body\n\ndefault result := false\n"
+    )
+    _decide_by(site, policy, skip_request_body_parse=True)
+    asked = ("-X", "POST", "-H", "content-type: application/json", "-d", '{"a": 1}')
+    code, told = check(*asked, "--input")
+    assert code == 1
+    assert "parsed_body" not in told["input"]
+    assert told["policies"][0]["explanation"][-1] == "value: false"
+
+
+def test_a_policy_that_was_not_asked_is_not_explained(
+    check: Callable[..., tuple[int, dict[str, Any]]], site: Site
+) -> None:
+    _decide_by(site, "package envoy.authz\n\nresult := false\n", "package envoy.authz\n\nresult := true\n")
+    _, told = check("--path", "/orders")
+    assert [view["explanation"][-1] for view in told["policies"]] == ["value: false"]
+
+
+ENDLESS = """package envoy.authz
+
+result if count([1 | some a in many; some b in many; some c in many; a + b + c < 0]) > 0
+
+many := numbers.range(1, 3000)
+"""
+
+
+@pytest.mark.timeout(60)
+def test_neither_the_decision_nor_the_explanation_outlasts_the_timeout(
+    check: Callable[..., tuple[int, dict[str, Any]]], site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ztag_extauthz.rego.builtins.interface.DEFAULT_SECONDS", 1e6)  # so nothing else ends it
+    _decide_by(site, ENDLESS)
+    code, told = check("--path", "/orders", "--timeout", "0.2")
+    assert (code, told["envoy"]["grpcStatus"]) == (2, "DEADLINE_EXCEEDED")
+    assert told["policies"][0]["explanation"][-1].startswith("error: eval_limit_error")

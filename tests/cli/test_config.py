@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+import pytest
 import yaml
 from typer.testing import Result
 
@@ -10,8 +11,9 @@ from tests.cli.conftest import Site
 from ztag_extauthz.settings.reference import reference
 
 
-def test_a_good_configuration_is_valid(run: Callable[..., Result], site: Site) -> None:
-    result = run("config", "validate", "--config", site.config)
+@pytest.mark.parametrize("option", [["--config"], ["-c"], []])
+def test_a_good_configuration_is_valid(run: Callable[..., Result], site: Site, option: list[str]) -> None:
+    result = run("config", "validate", *option, site.config)
     assert (result.exit_code, result.stdout) == (0, f"{site.config}: valid\n")
 
 
@@ -76,3 +78,12 @@ def test_the_schema_is_json(run: Callable[..., Result]) -> None:
 
 def test_the_reference_is_printed(run: Callable[..., Result]) -> None:
     assert run("config", "reference").stdout == reference()
+
+
+def test_validating_makes_no_file(run: Callable[..., Result], site: Site) -> None:
+    settings = yaml.safe_load((site.folder / "ztag.yaml").read_text())
+    settings["reporting"] = [{"kind": "audit", "to": "audit.log"}]
+    (site.folder / "ztag.yaml").write_text(yaml.safe_dump(settings))
+    before = sorted(site.folder.iterdir())
+    assert run("config", "validate", "--config", site.config).exit_code == 0
+    assert sorted(site.folder.iterdir()) == before

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 from cryptography import x509
@@ -112,7 +111,7 @@ def test_s16_spoofed_headers_are_removed_from_raw_headers(raw: Stack) -> None:
 
 def test_s32_a_peer_that_is_not_on_the_list_gets_no_answer() -> None:
     with folder_for("tls") as folder:
-        tls, client = mutual_tls(folder, client="spiffe://mesh.example/ns/shop/sa/cart")
+        tls, client = mutual_tls(Authority(folder), client="spiffe://mesh.example/ns/shop/sa/cart")
         plan = Plan(settings={"listen": {"tls": tls}}, wishes=Wishes(timeout=TIMEOUT, tls=client))
         with pytest.raises(ProcessError, match="finding ztag healthy"), running(plan, healthy_seconds=5.0):
             pass
@@ -138,7 +137,15 @@ def terminate_tls(server: Certificate, authority: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "name", ['spiffe://mesh/a"b', "spiffe://mesh/a%0d%0ax-user:root", "spiffe://mesh/a,b", "spiffe://mesh/a;By=x"]
+    "name",
+    [
+        'spiffe://mesh/a"b',
+        "spiffe://mesh/a,b",
+        "spiffe://mesh/a;By=x",
+        "spiffe://mesh/a%0d%0ax-user:root",
+        "spiffe://mesh/a\r\nx-user: root",
+        "spiffe://mesh/a\x01b",
+    ],
 )
 def test_s09_a_name_in_a_certificate_reaches_no_header_raw(name: str, tmp_path: Path) -> None:
     authority = Authority(tmp_path, "clients")
@@ -147,11 +154,10 @@ def test_s09_a_name_in_a_certificate_reaches_no_header_raw(name: str, tmp_path: 
     change = terminate_tls(server, authority.file)
     with policy_plan(wishes=Wishes(timeout=TIMEOUT), change_envoy=change) as plan, running(plan) as stack:
         reply = send_tls(stack, client, "/principal")
-    if reply.status == 200:
-        assert len(reply.seen_header("x-principal")) == 1
-        assert unquote(reply.seen_header("x-principal")[0]) in {name, unquote(name)}
+    if name.isprintable():
+        assert reply.seen_header("x-principal") == [name]
     else:
-        assert reply.status in {500, 503}
+        assert reply.status == 503
     assert reply.seen_header("x-user") == []
 
 

@@ -1,3 +1,4 @@
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from msgspec import Struct
 from tests.server.certificates import ENVOY, Authority
 from tests.server.client import Tls
 from tests.server.parts import ENGINES, Running, running, tls_settings
+from tests.server.process import Ztag, revision, serving, until, write_config, write_policy
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +63,43 @@ def plain(kind: str) -> Iterator[Served]:
     """Every engine over TCP."""
     with running(kind, max_message_bytes=4096) as server:
         yield Served(kind, server, None)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_policy(tmp_path, "one")
+    return tmp_path
+
+
+class Shared(Struct):
+    """Two workers of one engine, which serve several tests: a start is most of a test's time."""
+
+    ztag: Ztag
+    folder: Path
+    server: dict[str, object]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def lasting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    folder = tmp_path_factory.mktemp("lasting")
+    write_policy(folder, "one")
+    server = {"engine": request.param, "workers": 2}
+    with serving(folder, server=server) as ztag:
+        yield Shared(ztag, folder, server)
+
+
+@pytest.fixture
+def shared(lasting: Shared) -> Shared:
+    """The lasting server as it was at its start."""
+    write_config(lasting.folder, server=lasting.server)
+    write_policy(lasting.folder, "one")
+    lasting.ztag.signal(signal.SIGHUP)
+    until(lambda: all(revision(lasting.ztag.check(worker=worker)) == "one" for worker in (0, 1)))
+    return lasting
+
+
+@pytest.fixture
+def ztag(folder: Path, kind: str) -> Iterator[Ztag]:
+    """Two workers of either engine, for one test that leaves nothing of them."""
+    with serving(folder, server={"engine": kind, "drain_timeout": 1.0}) as started:
+        yield started

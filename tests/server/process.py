@@ -7,19 +7,21 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import grpc
 import yaml
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
-from tests.server.client import Tls, call
+from tests.server.client import Tls, call, channel, check
 
-GIVE_UP = 20.0
+GIVE_UP = 40.0
 """Seconds after which a test stops waiting for what should have happened."""
 
 
@@ -41,7 +43,7 @@ class Ztag:
         self.line = self.process.stdout.readline()
         found = re.fullmatch(r"ready grpc=(\S+) admin=(\S+)\n", self.line)
         self.addresses = found[1].split(",") if found else []
-        self._admin = found[2] if found else ""
+        self.admin = found[2] if found else ""
 
     @property
     def log(self) -> str:
@@ -51,7 +53,7 @@ class Ztag:
         return CheckResponse.FromString(call(self.addresses[worker], request(path), tls=tls, timeout=10))
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
-        asked = urllib.request.Request(f"http://{self._admin}{path}", headers=dict(headers or {}))
+        asked = urllib.request.Request(f"http://{self.admin}{path}", headers=dict(headers or {}))
         try:
             with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - http, as written above
                 return answer.status, answer.read().decode()
@@ -152,3 +154,35 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < give_up, "it did not happen"
         time.sleep(0.02)
+
+
+class Load(threading.Thread):
+    """Asks one worker after the other without a pause, each on a connection that stays."""
+
+    def __init__(self, ztag: Ztag) -> None:
+        super().__init__()
+        self._ztag = ztag
+        self._over = threading.Event()
+        self.revisions: list[str] = []
+        self.errors: list[grpc.RpcError] = []
+
+    def __enter__(self) -> Self:
+        self.start()
+        until(lambda: len(self.revisions) > 20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+
+    def run(self) -> None:
+        channels = [channel(address) for address in self._ztag.addresses]
+        while not self._over.is_set():
+            for opened in channels:
+                try:
+                    answer = check(opened)(request("/"), timeout=5)
+                    self.revisions.append(revision(CheckResponse.FromString(answer)))
+                except grpc.RpcError as error:
+                    self.errors.append(error)
+        for opened in channels:
+            opened.close()

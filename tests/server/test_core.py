@@ -13,8 +13,9 @@ from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.envoy import Encoder
 from ztag_extauthz.errors import CheckError, DeadlineError, EvaluationError, OverloadedError, UnavailableError
 from ztag_extauthz.meter import CELLS, Meter
-from ztag_extauthz.model import Allow, Context, Deny, Identity, Reason, Request, Verdict
+from ztag_extauthz.model import Allow, Context, Decision, Deny, Failed, Identity, Reason, Request, Stage, Verdict
 from ztag_extauthz.pipeline import Pipeline
+from ztag_extauthz.reporting.interface import Reporter
 from ztag_extauthz.server.core import Core, RpcError, Status
 from ztag_extauthz.settings import ResponseSettings, ServerSettings
 
@@ -41,6 +42,18 @@ class Somebody(Authenticator):
         return Identity("ann", "", "somebody")
 
 
+class Heard(Reporter):
+    """Keeps what it is told."""
+
+    kind = "heard"
+
+    def __init__(self) -> None:
+        self.decisions: list[Decision] = []
+
+    def report(self, request: Request, decision: Decision) -> None:  # noqa: ARG002
+        self.decisions.append(decision)
+
+
 class Bench:
     """A core around one authorizer, and its meter."""
 
@@ -48,7 +61,8 @@ class Bench:
         self.cells = [0.0] * CELLS
         self.meter = Meter(self.cells)
         self.say = Say(act)
-        pipeline = Pipeline((), (Somebody(),), (self.say,), (), lambda: 0.0)
+        self.heard = Heard()
+        pipeline = Pipeline((), (Somebody(),), (self.say,), (self.heard,), lambda: 0.0)
         encoder = Encoder(ResponseSettings(error_response=error_response))
         self.core = Core(pipeline, encoder, ServerSettings(max_in_flight=2), self.meter)
 
@@ -114,7 +128,7 @@ def test_the_message_of_an_error_names_the_decision_and_keeps_the_cause() -> Non
 
 def test_never_5_a_decision_after_the_deadline_is_no_answer() -> None:
     """The stage takes longer than there was; how long is not looked at."""
-    deadline = monotonic() + 0.01
+    deadline = 0.0
 
     def late() -> Verdict:
         while monotonic() <= deadline:
@@ -122,11 +136,52 @@ def test_never_5_a_decision_after_the_deadline_is_no_answer() -> None:
         return Allow()
 
     async def main() -> None:
-        await Bench(late).core.check(request("/"), deadline)
+        nonlocal deadline
+        deadline = monotonic() + 0.5
+        await bench.core.check(request("/"), deadline)
 
+    bench = Bench(late, error_response=True)
     with pytest.raises(RpcError) as caught:
         asyncio.run(main())
     assert caught.value.status is Status.DEADLINE_EXCEEDED
+    (told,) = bench.heard.decisions
+    assert isinstance(told.verdict, Failed)
+    assert (told.verdict.reason, told.stage) == (Reason.DEADLINE, Stage.AUTHORIZATION)
+    assert told.id in caught.value.message
+
+
+def unsayable() -> Verdict:
+    return Allow(request_headers=(("x-a", "two\nlines"),))
+
+
+def test_an_allow_that_cannot_be_sent_is_reported_as_the_error_that_envoy_gets() -> None:
+    bench = Bench(unsayable)
+    with pytest.raises(RpcError) as caught:
+        asyncio.run(bench.check())
+    (told,) = bench.heard.decisions
+    assert isinstance(told.verdict, Failed)
+    assert told.verdict.reason is Reason.EVALUATION
+    assert caught.value.status is Status.UNKNOWN
+    assert caught.value.message == f"evaluation, decision {told.id}"
+
+
+def test_an_allow_that_cannot_be_sent_is_an_error_response_where_envoy_understands_that() -> None:
+    bench = Bench(unsayable, error_response=True)
+    answer = asyncio.run(bench.check())
+    (told,) = bench.heard.decisions
+    assert answer.error_response.status.code == 500
+    assert answer.dynamic_metadata["decision_id"] == told.id
+    assert isinstance(told.verdict, Failed)
+
+
+def test_never_2_an_encoder_with_a_fault_is_an_internal_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> bytes:
+        raise ValueError("s3cret")
+
+    bench = Bench(error_response=True)
+    monkeypatch.setattr(bench.core._encoder, "encode", broken)
+    assert bench.status() is Status.INTERNAL
+    assert [told.verdict for told in bench.heard.decisions] == [Failed(Reason.INTERNAL, "ValueError in the answer")]
 
 
 def test_a_request_whose_deadline_is_over_is_shed_before_it_is_decided() -> None:
@@ -137,7 +192,7 @@ def test_a_request_whose_deadline_is_over_is_shed_before_it_is_decided() -> None
         return decided[-1]
 
     bench = Bench(note)
-    assert bench.status(seconds=-1.0) is Status.UNAVAILABLE
+    assert bench.status(seconds=-1.0) is Status.DEADLINE_EXCEEDED
     assert (decided, bench.counted("ztag_shed")) == ([], 1)
 
 

@@ -90,7 +90,7 @@ class TestDeadlines:
 
 
 class TestFrames:
-    """What a bare client may send; `docs/architecture.md` says where the engines differ."""
+    """What a bare client may send; where the engines differ is in their own tests."""
 
     def test_compressed_messages(self, plain: Served) -> None:
         with RawClient(plain.address) as client:

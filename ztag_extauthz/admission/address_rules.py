@@ -33,7 +33,8 @@ class AddressRulesSettings(Section):
     deny_networks: tuple[int, ...] = ()
     """Numbers of autonomous systems."""
     trusted_proxies: TrustedProxies = 0
-    """Proxies in front of Envoy that append to `x-forwarded-for`; 0: the peer that Envoy states is the client."""
+    """Entries at the end of `x-forwarded-for` that proxies of yours wrote, Envoy among them where it appends its peer
+    (`use_remote_address`); the first of those is the client. 0: the peer of the connection is the client."""
     dry_run: bool = Field(default=False)
     """Refuse nothing."""
 

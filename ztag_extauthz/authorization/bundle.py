@@ -6,7 +6,7 @@ root. Nothing is ever unpacked to disk.
 """
 
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -34,7 +34,8 @@ class Bundle(Struct, frozen=True):
 class _Collector:
     """Modules, data and mistakes, as they are found."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tests: bool) -> None:
+        self.tests = tests
         self.modules: dict[str, str] = {}
         self.data: dict[str, Any] = {}
         self.mistakes: list[Mistake] = []
@@ -52,13 +53,16 @@ class _Collector:
             self.blame(f"{source.where}{error.place}", str(error))
 
 
-def load(paths: Iterable[str], folder: Path) -> Bundle:
-    """Read what the settings name, relative to a folder; raises `PolicyError` with every mistake."""
-    collector = _Collector()
+def load(paths: Sequence[str], folder: Path, *, tests: bool = False) -> Bundle:
+    """Read what the settings name, relative to a folder; raises `PolicyError` with every mistake.
+
+    A folder's tests (`*_test.rego`) are no policies, and are left alone unless they are asked for; a bundle's always.
+    """
+    collector = _Collector(tests=tests)
     for path in paths:
         _read(folder / path, path, collector)
     if not collector.modules and not collector.mistakes:
-        collector.blame("policies", "no .rego file in any of them", _REMEDY)
+        collector.blame(", ".join(paths), "no .rego file", _REMEDY)
     if collector.mistakes:
         raise PolicyError(tuple(collector.mistakes))
     return Bundle(collector.modules, collector.data)
@@ -87,7 +91,7 @@ def _read(path: Path, where: str, collector: _Collector) -> None:
 def _place(source: Source, collector: _Collector) -> None:
     if source.path.name in _DATA_FILES:
         collector.add(source, at=source.path.parent.parts)
-    elif source.path.suffix == ".rego" and not source.path.name.endswith("_test.rego"):
+    elif source.path.suffix == ".rego" and (collector.tests or not source.path.name.endswith("_test.rego")):
         collector.add(source, at=())
 
 

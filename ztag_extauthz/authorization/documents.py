@@ -9,6 +9,8 @@ from typing import Any, Final, NoReturn
 import yaml
 
 MAX_REGO_BYTES: Final = 8 * 1024 * 1024
+MAX_DEPTH: Final = 128
+"""Levels of a YAML document; the engine takes no more."""
 
 
 class DocumentError(ValueError):
@@ -68,7 +70,7 @@ def _json(content: bytes) -> Any:
 
 def _yaml(content: bytes) -> Any:
     try:
-        _refuse_aliases(content)
+        _verify_events(content)
         return _plain(yaml.load(content, _Loader))  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -76,16 +78,21 @@ def _yaml(content: bytes) -> Any:
         raise DocumentError(error.problem or "is no YAML", place) from None
     except yaml.YAMLError:
         raise DocumentError("is no YAML") from None
-    except RecursionError:
-        raise DocumentError("is nested too deeply") from None
 
 
-def _refuse_aliases(content: bytes) -> None:
-    """With aliases a few lines can stand for gigabytes."""
+def _verify_events(content: bytes) -> None:
+    """Refuse what costs out of proportion: aliases stand for gigabytes, depth takes libyaml quadratic time."""
+    depth = 0
     for event in yaml.parse(content, yaml.CSafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1 if event.start_mark else 1
             raise DocumentError("has an alias (*name); write the value out", f":{line}")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise DocumentError("is nested too deeply", f":{line}")
 
 
 def _plain(value: Any) -> Any:

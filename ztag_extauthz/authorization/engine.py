@@ -1,40 +1,33 @@
 """What a Rego engine has to be able to do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from enum import Enum
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
+from ztag_extauthz.rego.values import Value
 
-class Undefined(Enum):
-    """The type of `UNDEFINED`: a decision that no rule gives a value, which is neither null nor false."""
-
-    UNDEFINED = "undefined"
-
-
-UNDEFINED: Literal[Undefined.UNDEFINED] = Undefined.UNDEFINED
-
-Value: TypeAlias = Any
-"""A JSON value; a Rego set may be a Python set."""
+if TYPE_CHECKING:
+    from ztag_extauthz.rego.explain import Explanation
+    from ztag_extauthz.rego.reads import Reads
 
 
 class PolicyEngine(ABC):
     """Compiled policies with their data, and the one decision that they are asked for."""
 
     @abstractmethod
-    def evaluate(self, document: Mapping[str, Any], deadline: float) -> Value | Literal[Undefined.UNDEFINED]:
-        """Return the decision for an `input` document.
+    def evaluate(self, document: Value, deadline: float) -> Value:
+        """Return the decision for an `input` document, `rego.UNDEFINED` where no rule gives it a value.
 
-        The document's numbers are `int`, `float` or `decimal.Decimal`; `deadline` is in seconds of `time.monotonic`.
-        Raises `EvaluationError` where the policy fails, `DeadlineError` where it is too late.
+        Both are values of `rego/values.py`; `deadline` is in seconds of `time.monotonic`. Raises `EvaluationError`
+        where the policy fails, `DeadlineError` where it is too late.
         """
 
+    @abstractmethod
+    def reads(self) -> "Reads":
+        """Return what of the input and the data the decision can depend on."""
 
-def load(modules: Mapping[str, str], data: Mapping[str, Any], decision: str) -> PolicyEngine:
-    """Compile policies (Rego text by file name) with their data; raises `PolicyError` with every mistake found."""
-    from ztag_extauthz.authorization.regorus_engine import RegorusEngine  # noqa: PLC0415 - heavy
-
-    return RegorusEngine(modules, data, decision)
+    @abstractmethod
+    def explain(self, document: Value, deadline: float) -> "Explanation":
+        """Evaluate once more, until the deadline; return which rules were tried and where each of them failed."""
 
 
 def decision_path(decision: str) -> tuple[str, ...]:

@@ -9,8 +9,10 @@ from google.protobuf.message import DecodeError
 
 from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.errors import Mistake, PolicyError
+from ztag_extauthz.rego.documents import from_python
 
 _PREFIX = struct.Struct(">BI")
+_SETTING = "proto_descriptor"
 _REMEDY = "make it with protoc --include_imports --descriptor_set_out"
 
 
@@ -30,9 +32,9 @@ class ProtoDescriptor:
         try:
             return cls(path.read_bytes())
         except OSError as error:
-            raise PolicyError((Mistake(where, f"cannot be read: {error.strerror}"),)) from error
+            raise PolicyError((Mistake(where, f"cannot be read: {error.strerror}", setting=_SETTING),)) from error
         except (DecodeError, TypeError, KeyError) as error:
-            raise PolicyError((Mistake(where, "is no complete FileDescriptorSet", _REMEDY),)) from error
+            raise PolicyError((Mistake(where, "is no complete FileDescriptorSet", _REMEDY, _SETTING),)) from error
 
     def parse(self, body: bytes, parsed_path: list[str]) -> tuple[Any, bool]:
         """Return the first message of a call in protojson's form, and whether it is cut.
@@ -61,6 +63,6 @@ class ProtoDescriptor:
             return None
         try:
             message = message_factory.GetMessageClass(called.input_type).FromString(encoded)
-            return json_format.MessageToDict(message, descriptor_pool=self._pool)
+            return from_python(json_format.MessageToDict(message, descriptor_pool=self._pool))
         except (DecodeError, TypeError, ValueError, RecursionError):
             raise ParseError("the gRPC message cannot be read") from None

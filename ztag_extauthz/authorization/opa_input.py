@@ -15,25 +15,41 @@ from ztag_extauthz.authorization.go_url import parse_query, unescape
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.model import Context, Identity
+from ztag_extauthz.rego.documents import from_python
+from ztag_extauthz.rego.values import Value
 
-__all__ = ["ParseError", "build"]
+__all__ = ["Identities", "ParseError", "build"]
 
+_METADATA: Final = ("metadataContext", "routeMetadataContext")
 _VERSION: Final = {"ext_authz": "v3", "encoding": "protojson"}
 
 
-def build(context: Context, descriptor: ProtoDescriptor | None = None, *, parse_body: bool = True) -> dict[str, Any]:
-    """Return the document for one request; raises `ParseError` where opa-envoy-plugin refuses with 400."""
+def build(
+    context: Context,
+    descriptor: ProtoDescriptor | None = None,
+    *,
+    parse_body: bool = True,
+    identity: Value = None,
+) -> dict[str, Any]:
+    """Return one request's document, a value of Rego; raises `ParseError` where opa-envoy-plugin refuses with 400.
+
+    Only what may hold fractions has to be made a value; the rest is one as it is. `identity` is `input.identity` where
+    it is known already (`Identities`).
+    """
     request = context.request
     path, _, query = request.path.partition("?")
     parsed_path = unescape(path).lstrip("/").split("/")
     attributes = request.attributes()
+    for name in _METADATA:
+        if name in attributes:
+            attributes[name] = from_python(attributes[name])
     document: dict[str, Any] = {
-        **context.facts,
+        **(from_python(dict(context.facts)) if context.facts else {}),
         "version": _VERSION,
         "attributes": attributes,
         "parsed_path": parsed_path,
         "parsed_query": parse_query(query),
-        "identity": _identity(context.identity),
+        "identity": identity or _identity(context.identity),
     }
     if parse_body:
         is_text = "body" in attributes.get("request", {}).get("http", {})
@@ -44,14 +60,35 @@ def build(context: Context, descriptor: ProtoDescriptor | None = None, *, parse_
     return document
 
 
-def _identity(identity: Identity) -> dict[str, Any]:
+class Identities:
+    """`input.identity` of those who asked lately: a token is verified once, and so its claims are made values once.
+
+    An entry holds its `Identity`, so that an `id` that is found here is still the one that was meant.
+    """
+
+    def __init__(self, max_entries: int = 4096) -> None:
+        self._max_entries = max_entries
+        self._entries: dict[int, tuple[Identity, Value]] = {}
+
+    def document(self, identity: Identity) -> Value:
+        found = self._entries.get(id(identity))
+        if found is not None:
+            return found[1]
+        if len(self._entries) >= self._max_entries:
+            self._entries.clear()
+        document = _identity(identity)
+        self._entries[id(identity)] = identity, document
+        return document
+
+
+def _identity(identity: Identity) -> Value:
     return {
         "subject": identity.subject,
         "issuer": identity.issuer,
         "kind": identity.kind,
-        "claims": dict(identity.claims),
-        "expires_at": identity.expires_at,
-        "scopes": list(identity.scopes),
-        "roles": list(identity.roles),
-        "groups": list(identity.groups),
+        "claims": from_python(dict(identity.claims)),
+        "expires_at": from_python(identity.expires_at),
+        "scopes": from_python(list(identity.scopes)),
+        "roles": from_python(list(identity.roles)),
+        "groups": from_python(list(identity.groups)),
     }

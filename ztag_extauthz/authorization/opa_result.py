@@ -5,13 +5,16 @@ has another type than it should is an error, never a denial and never an allow. 
 not be sent as it is (a name that is no token, a value with a line end) is an error as well.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
+from math import inf, isfinite
 from typing import Any, Final
 
-from ztag_extauthz.authorization.engine import UNDEFINED
 from ztag_extauthz.errors import EvaluationError
 from ztag_extauthz.fields import PSEUDO, is_name, is_value
 from ztag_extauthz.model import EMPTY, Allow, Deny, Pairs, Reason, Verdict
+from ztag_extauthz.rego.documents import by_name
+from ztag_extauthz.rego.values import UNDEFINED, Number, Value, members
 
 HTTP_STATUSES: Final = frozenset(
     {100, *range(200, 209), 226, *range(300, 306), 307, 308, *range(400, 418), 421, 422, 423, 424, 426, 428, 429, 431}
@@ -133,7 +136,7 @@ def _metadata(result: Mapping[str, Any]) -> Mapping[str, Any]:
     metadata = result["dynamic_metadata"]
     if not isinstance(metadata, dict):
         raise EvaluationError(f"`dynamic_metadata` is {_type(metadata)}, not an object")
-    return {str(name): _plain(value, 0) for name, value in metadata.items()}
+    return {name: _plain(value, 0) for name, value in by_name(metadata).items()}
 
 
 def _plain(value: Any, depth: int) -> Any:
@@ -141,29 +144,29 @@ def _plain(value: Any, depth: int) -> Any:
     if depth > _MAX_DEPTH:
         raise EvaluationError("`dynamic_metadata` is nested too deeply")
     if isinstance(value, dict):
-        return {str(name): _plain(item, depth + 1) for name, item in value.items()}
+        return {name: _plain(item, depth + 1) for name, item in by_name(value).items()}
     if _is_array(value):
         return [_plain(item, depth + 1) for item in _items(value)]
     if value is None or isinstance(value, bool | str):
         return value
-    try:
-        return float(value)
-    except OverflowError as error:
-        raise EvaluationError("`dynamic_metadata` has a number beyond a double") from error
+    number = float(value) if abs(value) <= sys.float_info.max else inf
+    if not isfinite(number):
+        raise EvaluationError("`dynamic_metadata` has a number beyond a double")
+    return number
 
 
 def _is_array(value: Any) -> bool:
-    return isinstance(value, list | tuple | set | frozenset)
+    return isinstance(value, list | frozenset)
 
 
-def _items(value: Any) -> list[Any]:
-    """Return an array's items; those of a set in an order that is always the same."""
-    return sorted(value, key=repr) if isinstance(value, set | frozenset) else list(value)
+def _items(value: Value) -> list[Value]:
+    """Return an array's items, a set's members in Rego's order."""
+    return members(value) if isinstance(value, frozenset) else list(value)
 
 
 def _type(value: Any) -> str:
     """Name a value's type in Rego's words."""
     if value is None:
         return "null"
-    names = {bool: "a boolean", str: "a string", dict: "an object", int: "a number", float: "a number"}
+    names = {bool: "a boolean", str: "a string", dict: "an object", int: "a number", Number: "a number"}
     return names.get(type(value), "an array" if _is_array(value) else f"of type {type(value).__name__}")

@@ -3,14 +3,17 @@
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from msgspec.structs import replace
 from pydantic import Field, field_validator
 
-from ztag_extauthz.authorization import bundle, engine, opa_input, opa_result
+from ztag_extauthz.authorization import bundle, opa_input, opa_result
 from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.component import Readiness, Resources
+from ztag_extauthz.errors import EvaluationError, PolicyError
 from ztag_extauthz.model import Allow, Context, Deny, Reason, Verdict
+from ztag_extauthz.rego.values import Value
 from ztag_extauthz.section import Section
 
 
@@ -51,8 +54,14 @@ class RegoSettings(Section):
 
     def build(self, resources: Resources) -> "Rego":
         """Load the policies; raises `PolicyError` with every mistake."""
-        loaded = bundle.load(self.policies, resources.folder)
-        policy = engine.load(loaded.modules, loaded.data, self.decision)
+        from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
+
+        try:
+            loaded = bundle.load(self.policies, resources.folder)
+            policy = Embedded(loaded.modules, loaded.data, self.decision)
+        except PolicyError as error:
+            placed = (replace(mistake, setting=mistake.setting or "policies") for mistake in error.mistakes)
+            raise PolicyError(tuple(placed)) from error
         descriptor = _descriptor(self.proto_descriptor, resources.folder)
         return Rego(self, policy, descriptor, resources.clock())
 
@@ -70,21 +79,34 @@ class Rego(Authorizer):
         self, settings: RegoSettings, policy: PolicyEngine, descriptor: ProtoDescriptor | None, loaded_at: float
     ) -> None:
         self._settings = settings
-        self._policy = policy
+        self.policy = policy
         self._descriptor = descriptor
         self._parse_body = not settings.skip_request_body_parse
+        self._identities = opa_input.Identities()
         self._readiness = Readiness(f"policy {settings.decision}", ready=True, updated_at=loaded_at)
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:
         try:
-            document = opa_input.build(context, self._descriptor, parse_body=self._parse_body)
+            document = self.document(context)
         except opa_input.ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
-        verdict = opa_result.interpret(self._policy.evaluate(document, deadline))
+        try:
+            verdict = opa_result.interpret(self.policy.evaluate(document, deadline))
+        except EvaluationError as error:
+            raise EvaluationError(f"policy {self._settings.decision}: {error}") from None
         if self._settings.dry_run and isinstance(verdict, Deny):
             return Allow(metadata=verdict.metadata, shadowed=verdict)
         return verdict
+
+    def document(self, context: Context) -> Value:
+        """Return the `input` that the policy is asked with; raises `opa_input.ParseError`."""
+        return opa_input.build(
+            context,
+            self._descriptor,
+            parse_body=self._parse_body,
+            identity=self._identities.document(context.identity),
+        )
 
     def readiness(self) -> tuple[Readiness, ...]:
         return (self._readiness,)

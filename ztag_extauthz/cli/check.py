@@ -41,7 +41,7 @@ def check(
         settings = load_settings(config)
         from ztag_extauthz.cli.trace import trace  # heavy
 
-        found = trace(settings, resources_for(config.parent), text, timeout)
+        found = trace(settings, resources_for(config.parent), text, timeout, with_values=show_input)
     if as_json or not sys.stdout.isatty():
         print(json.dumps(found.as_json(with_input=show_input), indent=2))
     else:
@@ -79,6 +79,15 @@ def _print(found: "Trace", *, show_input: bool) -> None:
     for row in found.stages:
         table.add_row(row.stage, row.verdict, row.decided_by, f"{row.microseconds:.1f}" if row.microseconds else "")
     console.print(table)
+    for policy in found.policies:
+        reads = Table("the policy reads", "value", box=None, padding=(0, 2, 0, 0))
+        for path, value in policy.reads.items():
+            reads.add_row(path, Text(value if isinstance(value, str) else json.dumps(value), overflow="ellipsis"))
+        console.print(reads)
+        console.print("and tried:")
+        console.print(Text("\n".join(policy.explanation)))
+    for line in found.warnings:
+        console.print(Text(f"warning: {line}", "yellow"))
     console.print("Envoy gets:")
     console.print_json(json.dumps(found.envoy))
     if show_input:

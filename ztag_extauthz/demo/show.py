@@ -1,9 +1,11 @@
 """The demo on the screen: progress, the table, and how to go on by hand."""
 
+import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from msgspec import Struct
 from rich.console import Console
@@ -14,8 +16,11 @@ from ztag_extauthz.demo.cases import Case, cases
 from ztag_extauthz.demo.client import Reply, send
 from ztag_extauthz.demo.stack import Plan, Stack, running
 
-WIDE = 150
+WIDE = 180
 """Columns where nobody's screen sets a limit."""
+DECISION = "x-ztag-decision-id"
+PATIENCE = 5.0
+"""Seconds that the last audit lines have to be written."""
 
 
 class Outcome(Struct, frozen=True):
@@ -24,6 +29,11 @@ class Outcome(Struct, frozen=True):
     case: Case
     reply: Reply
     milliseconds: float
+
+    @property
+    def decision(self) -> str:
+        """The id that ztag gave its decision; "" where Envoy did not come to ask."""
+        return next(iter(self.reply.seen_header(DECISION)), self.reply.header(DECISION))
 
     @property
     def as_expected(self) -> bool:
@@ -48,8 +58,7 @@ def run(*, keep: bool) -> int:
         status.stop()
         _show(console, stack, outcomes)
         if keep:
-            _explain(console, stack)
-            _wait_for_interrupt()
+            _leave_running(console, stack)
     return sum(not outcome.as_expected for outcome in outcomes)
 
 
@@ -69,9 +78,10 @@ def _stopped(stack: Stack, case: Case) -> Iterator[None]:
 
 def _show(console: Console, stack: Stack, outcomes: list[Outcome]) -> None:
     table = Table(title=f"Through Envoy at {stack.edge[0]}:{stack.edge[1]}", title_justify="left")
-    for name in ("", "request", "", "expected", "got", "why"):
+    for name in ("", "request", "", "expected", "got", "what ztag wrote into its audit log", "what it shows"):
         table.add_column(name)
     table.add_column("ms", justify="right")
+    audit = _audit(stack, {outcome.decision for outcome in outcomes} - {""})
     for outcome in outcomes:
         case, good = outcome.case, outcome.as_expected
         line = f"{case.ask.method} {case.ask.path}"
@@ -83,6 +93,7 @@ def _show(console: Console, stack: Stack, outcomes: list[Outcome]) -> None:
             escape(line),
             str(case.status),
             f"[{colour}]{got}[/]",
+            escape(_written(outcome.decision, audit)),
             escape(case.why),
             f"{outcome.milliseconds:.1f}",
         )
@@ -96,6 +107,33 @@ def _show(console: Console, stack: Stack, outcomes: list[Outcome]) -> None:
     if differing:
         console.print("ztag's last words:", stack.ztag.output()[-2000:], markup=False, soft_wrap=True)
     console.print(f"{len(outcomes) - len(differing)} of {len(outcomes)} as expected")
+
+
+def _audit(stack: Stack, decisions: set[str]) -> dict[str, dict[str, Any]]:
+    """Return the audit lines of the run by their decision's id; waits a while for those that are not there yet."""
+    ends = time.monotonic() + PATIENCE
+    while True:
+        audit = _records(stack.ztag.output())
+        if decisions <= audit.keys() or time.monotonic() > ends:
+            return audit
+        time.sleep(0.05)
+
+
+def _records(output: str) -> dict[str, dict[str, Any]]:
+    """Return the records of the whole lines; the last one may still be being written."""
+    lines = (line for line in output.splitlines(keepends=True) if line.startswith("{") and line.endswith("\n"))
+    return {record["id"]: record for record in map(json.loads, lines)}
+
+
+def _written(decision: str, audit: Mapping[str, Mapping[str, Any]]) -> str:
+    """Say what became of a decision; `decision` is its id, "" where none came back."""
+    if not decision:
+        return "(Envoy answered without ztag)"
+    if decision not in audit:
+        return "(not written)"
+    record = audit[decision]
+    reason = f": {record['reason']}" if "reason" in record else ""
+    return f"{record['outcome']} by {record['decidedBy']}{reason}"
 
 
 def _show_injected(console: Console, outcomes: list[Outcome]) -> None:
@@ -123,10 +161,11 @@ def _explain(console: Console, stack: Stack) -> None:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
-def _wait_for_interrupt() -> None:
-    """Wait for Ctrl-C or SIGTERM, and return so that everything is ended in order."""
+def _leave_running(console: Console, stack: Stack) -> None:
+    """Say how to go on, and return at Ctrl-C or SIGTERM so that everything is ended in order."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        _explain(console, stack)
         while True:
             signal.pause()
     except KeyboardInterrupt:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from html import escape
 from http import HTTPStatus
+from http.client import responses as PHRASES  # noqa: N812 - a table, and its own name says something else
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
@@ -89,7 +90,7 @@ def body(request: Request, status: int, decision_id: str, deny: Deny) -> str:
         return f"{title}: {detail}" if detail else title
     if _accepts_json(request):
         return _problem(status, title, detail, deny.reason, decision_id)
-    lines = [f"{status} {_phrase(status)}", title, detail, f"decision {decision_id}"]
+    lines = [f"{status} {PHRASES.get(status, '')}", title, detail, f"decision {decision_id}"]
     return escape("\n".join(line for line in lines if line)) + "\n"
 
 
@@ -124,10 +125,3 @@ def _problem(status: int, title: str, detail: str, reason: Reason, decision_id: 
         del document["detail"]
     document["decision_id"] = decision_id
     return msgspec.json.encode(document).decode().translate(_HTML)
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""

@@ -1,9 +1,10 @@
 """Modules to a tree of rules, each in an order in which it can be evaluated; or every mistake that was found."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ztag_extauthz.rego.builtins import catalogue as _catalogue  # noqa: F401 (registers the built-ins)
+from ztag_extauthz.rego.check_types import check_types
 from ztag_extauthz.rego.errors import Mistake, PolicyError
 from ztag_extauthz.rego.ir import Definition, Override, Steps, walk
 from ztag_extauthz.rego.lower_rules import lower_query, lower_rule
@@ -38,7 +39,9 @@ def analyse(texts: Mapping[str, str]) -> Analysis:
             tree.add(definition, module, mistakes)
     tree.check(dict(modules), mistakes)
     _raise(mistakes)
-    check_recursion(tree, modules, mistakes)
+    order = check_recursion(tree, modules, mistakes)
+    _raise(mistakes)
+    check_types(tree, order, modules, mistakes)
     _raise(mistakes)
     return Analysis(modules, names, tree, overrides)
 
@@ -83,8 +86,6 @@ def _ordered(rule: Rule, module: Module, names: Names, mistakes: Mistakes, modul
 
 
 def _order(definition: Definition, module: Module, mistakes: Mistakes) -> Definition:
-    from dataclasses import replace
-
     unsafe = Unsafe()
     ordered = order_definition(definition, unsafe)
     for place, message in unsafe.messages(definition.names):
@@ -112,10 +113,11 @@ def _annotations(rule: Rule, module: Module, modules: list[Module]) -> list[Valu
     if rule.annotations:
         first["annotations"] = {"scope": "rule", **rule.annotations[-1]}
     chain.append(first)
-    for other in modules:
-        for note in other.annotations:
-            if other.package == module.package or (
-                note.get("scope") == "subpackages" and module.package[: len(other.package)] == other.package
-            ):
-                chain.append({"path": list(other.package), "annotations": note})
+    chain += [
+        {"path": list(other.package), "annotations": note}
+        for other in modules
+        for note in other.annotations
+        if other.package == module.package
+        or (note.get("scope") == "subpackages" and module.package[: len(other.package)] == other.package)
+    ]
     return chain

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from ztag_extauthz.rego.builtins.interface import NOT_CONSTANT, REGISTRY
+from ztag_extauthz.rego.builtins.interface import NOT_CONSTANT
 from ztag_extauthz.rego.compile_terms import fold
 from ztag_extauthz.rego.compile_unify import UnifyCompiler
 from ztag_extauthz.rego.ir import Function, Invoke, Term
+from ztag_extauthz.rego.names import find_builtin
 
 _COMPARISONS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _INTEGER_OPERATORS = {"plus": "+", "minus": "-", "mul": "*"}
@@ -55,14 +56,14 @@ class CallCompiler(UnifyCompiler):
             self.w.line(f"{name} = U")
 
     def _call(self, step: Invoke, arguments: Sequence[str]) -> str:
-        builtin = REGISTRY[step.function.path[0]]
+        builtin = find_builtin(step.function.path[0])
         function, given = self._specialised(step, arguments)
         context = [f"{self.w.state}.context"] if builtin.context else []
         return f"{function}({', '.join([*context, *given])})"
 
     def _specialised(self, step: Invoke, arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
         """Let a built-in offer a function of its own for the constants of this call."""
-        builtin = REGISTRY[step.function.path[0]]
+        builtin = find_builtin(step.function.path[0])
         constants = [fold(argument) for argument in step.arguments]
         if builtin.specialise is not None and any(constants):
             values = [constant.value if constant else NOT_CONSTANT for constant in constants]

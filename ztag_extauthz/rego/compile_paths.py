@@ -11,10 +11,27 @@ from ztag_extauthz.rego.values import Value
 class PathCompiler(TermCompiler):
     def path(self, term: Path) -> tuple[str, bool]:
         """Follow a reference whose locals are all bound."""
+        if term.root == "input":
+            known = self._known_input(term)
+            if known is not None:
+                return known, False
         start, certain, rest = self.start(term)
         if not rest:
             return start, certain
         return self._follow(start, rest, base=self.is_base(term)), False
+
+    def _known_input(self, path: Path) -> str | None:
+        """Look a fixed path into the input up once in a function; None for other references."""
+        names = input_names(path)
+        if not names:
+            return None
+        own = (self.w.state, *map(self.unit.constant, names))
+        known = self.w.recall(own)
+        if known is None:
+            known = self.w.fresh()
+            self._strings(known, self._input(), list(names), base=False)
+            self.w.remember(own, known)
+        return known
 
     def is_base(self, path: Path) -> bool:
         """Tell whether a reference leads into base documents."""
@@ -118,6 +135,14 @@ class PathCompiler(TermCompiler):
         self.w.line(f"try: {name} = {start}{chain}")
         self.w.line(f"except KeyError: {name} = U")
         self.w.line(f"except TypeError: {name} = lookup{suffix}({start}, {self.unit.constant(keys)})")
+
+
+def input_names(path: Path) -> tuple[str, ...]:
+    """Give the names of a path into the input that consists of names alone."""
+    if path.root != "input":
+        return ()
+    names = tuple(part.value for part in path.path if isinstance(part, Const) and part.value.__class__ is str)
+    return names if len(names) == len(path.path) else ()
 
 
 def _constants(path: Sequence[Term]) -> tuple[Value, ...]:

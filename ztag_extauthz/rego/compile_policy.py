@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ztag_extauthz.rego.builtins.interface import REGISTRY
 from ztag_extauthz.rego.compile_rules import RuleCompiler, occurrences
 from ztag_extauthz.rego.compile_steps import StepCompiler
 from ztag_extauthz.rego.emit import Unit, Writer
+from ztag_extauthz.rego.explain import Places
 from ztag_extauthz.rego.index import Subject, Test, choose
 from ztag_extauthz.rego.ir import Comp, Const, Definition, Function, Local, Override, Path, Step, Steps, walk
+from ztag_extauthz.rego.names import find_builtin
 from ztag_extauthz.rego.nodes import Position
-from ztag_extauthz.rego.explain import Places
 from ztag_extauthz.rego.runtime_tree import TreeNode
 from ztag_extauthz.rego.tree import Group, Node, Tree
 from ztag_extauthz.rego.values import Value, key
@@ -60,7 +60,7 @@ class PolicyCompiler:
 
     def builtin(self, name: str) -> str:
         if name not in self._builtins:
-            self._builtins[name] = self.unit.name("b", REGISTRY[name].function)
+            self._builtins[name] = self.unit.name("b", find_builtin(name).function)
         return self._builtins[name]
 
     def tree_name(self, node: Node) -> str:
@@ -97,6 +97,10 @@ class PolicyCompiler:
 
     def is_unused(self, local: Local) -> bool:
         return self._counts[local.number] <= 1
+
+    def remaining(self) -> Counter[int]:
+        """Give how often each local is still to come, at the beginning of a body."""
+        return Counter(self._counts)
 
     def place(self, position: Position) -> str:
         return f"{self._file}:{position[0]}"

@@ -22,6 +22,7 @@ class RuleCompiler:
         self.arguments = [f"a{index}" for index in range(group.arity)] if group.kind == "function" else []
 
     def compile(self, name: str) -> None:
+        self.policy.unit.notes[name] = f"{self.group.name} ({self.group.kind})"
         if self.group.kind in ("complete", "function"):
             self._single(name)
         else:
@@ -34,6 +35,9 @@ class RuleCompiler:
         writer = Writer(self.policy.unit, name, ["s", *self.arguments], "")
         if group.kind == "complete":
             self._recall(writer)
+        else:
+            # Functions are not remembered: those that call one another twice double the work each time.
+            writer.line("s.charge(0)")
         subject, tests = self.policy.choose(group.definitions)
         definitions = [
             without(definition, test) if test is not None else definition
@@ -151,6 +155,7 @@ class RuleCompiler:
         self.policy.enter(definition)
         unit = self.policy.unit
         writer = Writer(unit, unit.fresh("body_"), ["s", *self.arguments], "return U")
+        unit.notes[writer.name] = f"{self.group.name} {definition.place}"
         compiler = StepCompiler(self.policy, writer)
         traced = self._enter(writer, definition)
         for pattern, name in zip(definition.arguments or (), self.arguments, strict=True):
@@ -217,6 +222,7 @@ class RuleCompiler:
         self.policy.enter(definition)
         unit = self.policy.unit
         writer = Writer(unit, unit.fresh("add_"), ["s", "out"], "return")
+        unit.notes[writer.name] = f"{self.group.name} {definition.place}"
         compiler = StepCompiler(self.policy, writer)
         traced = self._enter(writer, definition)
         compiler.steps(definition.body)

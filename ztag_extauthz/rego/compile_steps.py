@@ -1,9 +1,11 @@
 """Steps: each is written so that the next one stands after it, in its loops; giving up leaves or goes on."""
 
-from ztag_extauthz.rego.builtins.interface import REGISTRY
+from collections.abc import Iterator
+
 from ztag_extauthz.rego.compile_calls import CallCompiler
 from ztag_extauthz.rego.ir import (
     Check,
+    Comp,
     Const,
     ForAll,
     Function,
@@ -17,13 +19,30 @@ from ztag_extauthz.rego.ir import (
     Steps,
     Unify,
     locals_of,
+    parts,
+    walk,
 )
+from ztag_extauthz.rego.names import find_builtin
 
 
 class StepCompiler(CallCompiler):
     def steps(self, steps: Steps) -> None:
-        for step in steps:
+        remaining = self.policy.remaining()
+        for index, step in enumerate(steps):
+            self.w.begin(remaining)
+            self._to_come = steps[index:]
             self.step(step)
+            for number in (part.number for part in walk(step) if isinstance(part, Local)):
+                remaining[number] -= 1
+                if not remaining[number]:
+                    del remaining[number]
+
+    def hoist(self) -> None:
+        """Before the first loop, look up what the steps in it want from the input."""
+        if self.w.blocks or self.w.state != "s":
+            return
+        for path in (path for step in self._to_come for path in input_paths(step)):
+            self._known_input(path)
 
     def step(self, step: Step) -> None:
         outer = self.w.state
@@ -55,7 +74,7 @@ class StepCompiler(CallCompiler):
             self.w.refuse(f"{name} is False" if certain else f"{name} is U or {name} is False")
 
     def _invoke(self, step: Invoke) -> None:
-        if step.function.builtin and REGISTRY[step.function.path[0]].relation:
+        if step.function.builtin and find_builtin(step.function.path[0]).relation:
             self._relation(step)
             return
         name, certain = self.result(step)
@@ -69,6 +88,7 @@ class StepCompiler(CallCompiler):
     def _relation(self, step: Invoke) -> None:
         """Write a loop over the results of a built-in that has several."""
         arguments = [self.value(argument) for argument in step.arguments]
+        self.hoist()
         self.w.make_room()
         found = self.w.fresh()
         self.w.loop(found, f"elements({self.w.state}, list({self._call(step, arguments)}))")
@@ -106,7 +126,7 @@ class StepCompiler(CallCompiler):
         return " and ".join([*conditions, self.equality(names[0], names[1], inner.left, inner.right)])
 
     def _holds_call(self, inner: Invoke) -> str:
-        if inner.function.builtin and REGISTRY[inner.function.path[0]].relation:
+        if inner.function.builtin and find_builtin(inner.function.path[0]).relation:
             arguments = [self.value(argument) for argument in inner.arguments]
             found = f"list({self._call(inner, arguments)})"
             if inner.output is None:
@@ -156,10 +176,20 @@ class StepCompiler(CallCompiler):
             return f"constantly({self.value(value)})"  # type: ignore[arg-type]
         if not value.builtin:
             return self.policy.function(value.path)
-        builtin = REGISTRY[value.path[0]]
+        builtin = find_builtin(value.path[0])
         return (
             f"builtin_mock({self.policy.builtin(builtin.name)}, {builtin.context}, {self.unit.constant(builtin.name)})"
         )
+
+
+def input_paths(node: object) -> Iterator[Path]:
+    """Give the references into the input that are made directly, under no `with` and in no inner body."""
+    if isinstance(node, Comp) or getattr(node, "overrides", None):
+        return
+    if isinstance(node, Path) and node.root == "input":
+        yield node
+    for part in (node.domain,) if isinstance(node, ForAll) else parts(node):
+        yield from input_paths(part)
 
 
 __all__ = ["Local", "StepCompiler"]

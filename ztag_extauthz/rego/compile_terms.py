@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING
 
 from ztag_extauthz.rego.emit import Unit, Writer
-from ztag_extauthz.rego.ir import Comp, Const, ListTerm, Local, ObjectTerm, Path, SetTerm, Term, locals_of
-from ztag_extauthz.rego.values import Value, make_set
+from ztag_extauthz.rego.ir import Comp, Const, ListTerm, Local, ObjectTerm, Path, SetTerm, Step, Term, locals_of
+from ztag_extauthz.rego.values import Value, key, make_set
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ztag_extauthz.rego.compile_policy import PolicyCompiler
 
 
@@ -26,8 +28,6 @@ def fold(term: Term) -> Const | None:
 
 
 def _fold_object(term: ObjectTerm) -> Const | None:
-    from ztag_extauthz.rego.values import key
-
     made: dict[object, Value] = {}
     for wanted, value in term.pairs:
         name, member = fold(wanted), fold(value)
@@ -44,7 +44,8 @@ class TermCompiler:
         self.policy = policy
         self.unit: Unit = policy.unit
         self.w = writer
-        self.ordered = ordered  # whether the order of what is found shows
+        self.ordered = ordered or policy.places is not None  # whether the order of what is found shows
+        self._to_come: Sequence[Step] = ()
 
     def is_known(self, term: Term) -> bool:
         """Tell whether a term has at most one value: all its locals are bound."""
@@ -63,20 +64,23 @@ class TermCompiler:
         constant = fold(term)
         if constant is not None:
             return self.unit.constant(constant.value), True
+        if isinstance(term, Path):
+            return self.path(term)
+        return self._certain(term), True
+
+    def _certain(self, term: Term) -> str:
         match term:
             case Local(number):
-                return self.w.bound[number], True
+                return self.w.bound[number]
             case ListTerm(items):
-                return self._named("[" + ", ".join(map(self.value, items)) + "]"), True
+                return self._named("[" + ", ".join(map(self.value, items)) + "]")
             case SetTerm(items):
                 forms = ", ".join(map(self.form, items))
-                return self._named(f"frozenset(({forms},))" if items else "frozenset()"), True
+                return self._named(f"frozenset(({forms},))" if items else "frozenset()")
             case ObjectTerm(pairs):
-                return self._object(pairs), True
+                return self._object(pairs)
             case Comp():
-                return self.comprehension(term), True
-            case Path():
-                return self.path(term)
+                return self.comprehension(term)
         raise AssertionError(term)
 
     def _named(self, expression: str) -> str:
@@ -100,6 +104,9 @@ class TermCompiler:
         return self._named(f"make_object({parts})")
 
     def path(self, term: Path) -> tuple[str, bool]:
+        raise NotImplementedError
+
+    def hoist(self) -> None:
         raise NotImplementedError
 
     def captured(self, numbers: set[int]) -> list[tuple[int, str]]:

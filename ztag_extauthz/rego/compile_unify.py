@@ -136,7 +136,7 @@ class UnifyCompiler(PathCompiler):
                 self.w.line(f"if {value} is U: {self.w.fail}")
                 rest = rest[known:]
             else:
-                value = self._open(value, rest.pop(0), last=not rest)
+                value = self._open(value, rest.pop(0))
         return value
 
     def _known_prefix(self, parts: Sequence[Term]) -> int:
@@ -145,8 +145,9 @@ class UnifyCompiler(PathCompiler):
                 return index
         return len(parts)
 
-    def _open(self, value: str, part: Term, *, last: bool) -> str:
+    def _open(self, value: str, part: Term) -> str:
         """Write a loop over a collection that binds an open part of a reference."""
+        self.hoist()
         self.w.make_room()
         order = "ordered_" if self.ordered else ""
         found = self.w.fresh()

@@ -18,6 +18,7 @@ class Cursor:
         self._token = self._tokens[0]
         self._wildcards = 0
         self._depth = 0
+        self._replaced: set[str] = set()  # the dotted names of what `with` replaces
 
     def _advance(self) -> Token:
         token = self._token

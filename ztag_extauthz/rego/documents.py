@@ -10,6 +10,7 @@ from typing import Any, Final
 from ztag_extauthz.rego.values import Number, Value, key, ordered_forms, unkey
 
 _PLAIN_INTEGER: Final = re.compile(r"-?[1-9][0-9]*|0")
+_LONGEST_INTEGER: Final = 4000
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 # Python's stand-ins for bytes that are no UTF-8; Go writes U+FFFD for them.
 _NO_CHARACTER: Final = re.compile(r"[\ud800-\udfff]")
@@ -18,11 +19,12 @@ _HTML: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\
 
 def parse_number(text: str) -> int | Number:
     """Give the number that a text in JSON's grammar stands for; it keeps the text where `int` would not."""
-    return int(text) if _PLAIN_INTEGER.fullmatch(text) else Number(text)
+    return _parse_integer(text) if _PLAIN_INTEGER.fullmatch(text) else Number(text)
 
 
 def _parse_integer(text: str) -> int | Number:
-    return Number(text) if text == "-0" else int(text)
+    """Python bounds the digits of an `int`, for its conversion takes quadratic time; a `Number` reads any."""
+    return Number(text) if text == "-0" or len(text) > _LONGEST_INTEGER else int(text)
 
 
 def _refuse_constant(text: str) -> Value:
@@ -75,7 +77,7 @@ def _write(value: Value, parts: list[str], *, escape_html: bool) -> None:
         parts.append("]")
     elif isinstance(value, dict):
         parts.append("{")
-        for index, (name, item) in enumerate(sorted(_members(value).items())):
+        for index, (name, item) in enumerate(sorted(by_name(value).items())):
             parts.append(("," if index else "") + _quote(name, escape_html=escape_html) + ":")
             _write(item, parts, escape_html=escape_html)
         parts.append("}")
@@ -83,7 +85,7 @@ def _write(value: Value, parts: list[str], *, escape_html: bool) -> None:
         parts.append(_scalar(value))
 
 
-def _members(value: dict[Any, Value]) -> dict[str, Value]:
+def by_name(value: dict[Any, Value]) -> dict[str, Value]:
     """Give the members of an object by their names in JSON; of two with one name the last in Rego's order."""
     if all(form.__class__ is str for form in value):
         return value
@@ -125,16 +127,3 @@ def from_python(document: Any) -> Value:
     if isinstance(document, float | Decimal) and math.isfinite(document):
         return parse_number(repr(document) if isinstance(document, float) else str(document))
     raise TypeError(f"{type(document).__name__} has no Rego value")
-
-
-def to_python(value: Value) -> Any:
-    """Make plain JSON objects of a value: sets become lists in order, numbers `int` or `float`."""
-    if isinstance(value, Number):
-        return int(value) if value.as_tuple().exponent == 0 else float(value)
-    if isinstance(value, list):
-        return [to_python(member) for member in value]
-    if isinstance(value, frozenset):
-        return [to_python(unkey(form)) for form in ordered_forms(value)]
-    if isinstance(value, dict):
-        return {name: to_python(member) for name, member in _members(value).items()}
-    return value

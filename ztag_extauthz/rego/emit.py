@@ -3,7 +3,7 @@
 Nothing of a policy's text reaches the source: constants stand in the table, all names are made here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +29,7 @@ class Unit:
         self._constants: dict[Any, str] = {}
         self._data_names: dict[Any, str] = {}
         self.indexes: list[Index] = []
+        self.notes: dict[str, str] = {}  # what a function was made from, for those who read the source
         self._written: dict[str, str] = {}
         self._count = 0
 
@@ -93,6 +94,10 @@ class Writer:
         self._fail = fail
         self._step = -1
         self._seen: list[str] = []
+        self._since = 0
+        self._branches = 0
+        self._known: dict[tuple[str, ...], str] = {}
+        self.live: Container[int] | None = None  # the locals that the steps to come need; None for all
         self.blocks = 0
         self._parameters = ", ".join(parameters)
         self._first: list[str] = []
@@ -120,6 +125,11 @@ class Writer:
         self._step = step
         self._seen = []
 
+    def begin(self, live: Container[int]) -> None:
+        """Begin a step."""
+        self._since = self._count
+        self.live = live
+
     def see(self, name: str) -> None:
         """Take note of a value that shows why a step fails."""
         if name[:1] in "vpaed":
@@ -146,8 +156,18 @@ class Writer:
     def block(self, head: str) -> Iterator[None]:
         self.line(head)
         self._indent += 1
+        self._branches += 1
         yield
+        self._branches -= 1
         self._indent -= 1
+
+    def recall(self, expression: tuple[str, ...]) -> str | None:
+        """Give the name of what was computed before, in lines that are always run before these."""
+        return self._known.get(expression)
+
+    def remember(self, expression: tuple[str, ...], name: str) -> None:
+        if not self._branches:
+            self._known[expression] = name
 
     def loop(self, targets: str, iterable: str) -> None:
         """Open a loop that reaches to the end of the function; in it giving up means to go on."""
@@ -160,7 +180,10 @@ class Writer:
         """If the loops are too many for Python, make those so far a generator, and one loop over it."""
         if self.blocks < MAX_BLOCKS:
             return
-        found = ", ".join(f"v{index + 1}" for index in range(self._count))
+        own = {f"v{index + 1}" for index in range(self._since, self._count)}
+        kept = {name for number, name in self.bound.items() if self.live is None or number in self.live}
+        carried = own | kept | {self.state, *self._known.values()}
+        found = ", ".join(sorted(name for name in carried if name[0] == "v"))
         self.line(f"yield ({found},)")
         part = self.unit.add(self.unit.fresh("part_"), self._parameters, self._lines)
         self._lines, self._indent, self.blocks = [], 1, 0

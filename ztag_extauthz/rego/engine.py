@@ -8,13 +8,13 @@ from typing import Any
 from ztag_extauthz.rego.analyse import Analysis, analyse, analyse_query
 from ztag_extauthz.rego.builtins.interface import Context
 from ztag_extauthz.rego.compile_policy import PolicyCompiler
-from ztag_extauthz.rego.conflicts import check_conflicts
+from ztag_extauthz.rego.conflicts import check_conflicts, check_entry_points, defines
 from ztag_extauthz.rego.dependencies import Dependencies
 from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.errors import EvaluationError, LimitError, Mistake, PolicyError
 from ztag_extauthz.rego.explain import Explanation, Places, Recorder
 from ztag_extauthz.rego.link import Linked
-from ztag_extauthz.rego.reads import Reads
+from ztag_extauthz.rego.reads import UNKNOWN, Reads
 from ztag_extauthz.rego.runtime import State
 from ztag_extauthz.rego.values import UNDEFINED, Value
 
@@ -60,6 +60,7 @@ class Policy:
         self._modules = analysis.modules
         self._traced: dict[str, tuple[Linked, str, Places]] = {}
         self._overrides = list(analysis.overrides)
+        check_entry_points(analysis.tree, data, entry_points, {module.package for module in analysis.modules.values()})
         read = {text: analyse_query(text, analysis) for text in queries}
         overrides = [*analysis.overrides, *(item for _, _, items in read.values() for item in items)]
         compiler = PolicyCompiler(analysis.tree, overrides)
@@ -71,6 +72,10 @@ class Policy:
         self._decisions = {
             point: Decision(point, self._linked.function(name), self._linked) for point, name in starts.items()
         }
+
+    def defines(self, entry_point: str) -> bool:
+        """Tell whether a path is a rule, a package, something within one of them, or a base document."""
+        return defines(self._tree, self._linked.data, entry_point)
 
     def decision(self, entry_point: str) -> "Decision":
         """Give an entry point that the policy was compiled for."""
@@ -85,7 +90,10 @@ class Policy:
 
     def reads(self, entry_point: str) -> Reads:
         """Give what an entry point can depend on."""
-        return Dependencies(self._tree, self._overrides).of(tuple(entry_point.strip("/").split("/")))
+        try:
+            return Dependencies(self._tree, self._overrides).of(tuple(entry_point.strip("/").split("/")))
+        except RecursionError:
+            return UNKNOWN
 
     def explain(
         self, entry_point: str, input_document: Value = UNDEFINED, *, deadline: float | None = None
@@ -115,8 +123,8 @@ class Policy:
         self._traced.clear()
 
     def source(self) -> str:
-        """Give the Python that the policy was compiled to."""
-        return self._linked.source
+        """Give the Python that the policy was compiled to, with comments that say from what."""
+        return self._linked.listing()
 
 
 class Decision:
@@ -130,7 +138,7 @@ class Decision:
     def evaluate(
         self, input_document: Value = UNDEFINED, *, deadline: float | None = None, strict: bool = False
     ) -> Value:
-        """Give the value for an input, or `UNDEFINED`; `deadline` is in `time.perf_counter`'s seconds."""
+        """Give the value for an input, or `UNDEFINED`; `deadline` is in seconds of `time.monotonic`."""
         context = Context(input_document, deadline=deadline, strict=strict)
         return _run(self._function, State(input_document, self._linked.data, context))
 

@@ -1,7 +1,7 @@
 """Why a decision came out as it did: the rules that were tried, and the step at which each of them failed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ztag_extauthz.rego.documents import dumps
@@ -30,7 +30,7 @@ class Event:
             case "tried":
                 return f"{self.file}:{self.line}  {self.rule}"
             case "gave":
-                return f"    gave {shown}"
+                return f"    gave {shown or 'a value'}"
         return f"    failed at line {self.line}: {self.text}" + (f"   with {shown}" if shown else "")
 
 
@@ -39,10 +39,18 @@ class Explanation:
     value: Value
     error: EvaluationError | None
     events: tuple[Event, ...]
+    withheld: bool = False
 
     def __str__(self) -> str:
-        end = f"error: {self.error}" if self.error else f"value: {_shown(self.value)}"
+        end = f"error: {self.error}" if self.error else f"value: {'withheld' if self.withheld else _shown(self.value)}"
         return "\n".join([*map(str, self.events), end])
+
+    def without_values(self) -> "Explanation":
+        """Keep what says nothing of the input: rules, lines, the error's code and place, and whether it is true."""
+        error = self.error and EvaluationError(self.error.code, "its text is withheld", self.error.location)
+        if self.value is UNDEFINED or isinstance(self.value, bool):
+            return Explanation(self.value, error, tuple(map(_without_values, self.events)))
+        return Explanation(None, error, tuple(map(_without_values, self.events)), withheld=True)
 
 
 @dataclass(slots=True)
@@ -83,6 +91,11 @@ class Places:
         file, line, rule = self._places[place]
         module = self._modules.get(file)
         return Event(kind, file, line, module.line(line).strip() if module else "", rule, values)
+
+
+def _without_values(event: Event) -> Event:
+    truths = tuple(value for value in event.values if isinstance(value, bool)) if event.kind == "gave" else ()
+    return replace(event, values=truths)
 
 
 def _shown(value: Value) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from ztag_extauthz.rego.compile_terms import fold
-from ztag_extauthz.rego.ir import Const, Definition, Invoke, Local, Path, Step, Term, Unify
+from ztag_extauthz.rego.ir import Const, Definition, Invoke, Local, Path, Step, Term, Unify, walk
 from ztag_extauthz.rego.values import UNDEFINED, KeyForm, Value, key
 
 MIN_DEFINITIONS: Final = 6
@@ -168,8 +168,6 @@ def without(definition: Definition, test: Test) -> Definition:
 
 def _unneeded(body: tuple[Step, ...], test: Test, definition: Definition) -> tuple[Step, ...]:
     """Leave out too what had looked the subject up, if nothing else uses it."""
-    from ztag_extauthz.rego.ir import walk
-
     heads = [*definition.keys, *(term for term in (definition.member, definition.value) if term is not None)]
     uses = Counter(part.number for node in (*body, *heads) for part in walk(node) if isinstance(part, Local))
 

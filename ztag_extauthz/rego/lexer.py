@@ -7,8 +7,25 @@ from typing import Final, NamedTuple
 from ztag_extauthz.rego.errors import Mistake, PolicyError
 from ztag_extauthz.rego.nodes import Position
 
-KEYWORDS: Final = frozenset("as contains default else every false if import in not null package some true with".split())
-RELATIONS: Final = ("==", "!=", "<=", ">=", "<", ">")
+KEYWORDS: Final = frozenset(
+    [
+        "as",
+        "contains",
+        "default",
+        "else",
+        "every",
+        "false",
+        "if",
+        "import",
+        "in",
+        "not",
+        "null",
+        "package",
+        "some",
+        "true",
+        "with",
+    ]
+)
 
 
 class Token(NamedTuple):

@@ -1,4 +1,4 @@
-"""Source to functions: the only place where Python is compiled, without any of its own built-ins."""
+"""Source to functions: the only place where Python is compiled, with a few harmless ones of its own built-ins."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -6,6 +6,7 @@ from typing import Any, Final
 from ztag_extauthz.rego.builtins.interface import BuiltinError
 from ztag_extauthz.rego.compile_policy import PolicyCompiler
 from ztag_extauthz.rego.errors import EvaluationError
+from ztag_extauthz.rego.listing import listing
 from ztag_extauthz.rego.runtime import (
     PENDING,
     Branch,
@@ -54,8 +55,8 @@ _NAMES: Final[dict[str, Any]] = {
     **{
         function.__name__: function
         for function in (
-            builtin_mock, compare, conflict, constantly, elements, equal, get, get_base, is_collection, items, key, lookup,
-            lookup_base, make_object, ordered_elements, ordered_items, put, tree_get, tree_value,
+            builtin_mock, compare, conflict, constantly, elements, equal, get, get_base, is_collection, items, key,
+            lookup, lookup_base, make_object, ordered_elements, ordered_items, put, tree_get, tree_value,
         )
     },
     # These are written by the compiler alone, and cannot be reached from a policy.
@@ -79,6 +80,9 @@ class Linked:
             index.link(self.function)
         self.data = data
         self.relink(data)
+
+    def listing(self) -> str:
+        return listing(self._compiler.unit)
 
     def relink(self, data: Value) -> None:
         """Let the functions refer to other base documents."""

@@ -10,10 +10,11 @@ from ztag_extauthz.rego.ir import (
     ForAll,
     Function,
     Invoke,
+    ListTerm,
     Local,
     Negation,
+    ObjectTerm,
     Override,
-    Overrides,
     Path,
     Step,
     Term,
@@ -99,12 +100,8 @@ class BodyLowerer(TermLowerer):
             case ast.Ref(head=ast.Var() as head, path=()):
                 return self._declare(head, how)
             case ast.Array():
-                from ztag_extauthz.rego.ir import ListTerm
-
                 return ListTerm(tuple(self._pattern(item, how) for item in term.items))
             case ast.Object():
-                from ztag_extauthz.rego.ir import ObjectTerm
-
                 return ObjectTerm(tuple((self._simple(key), self._pattern(item, how)) for key, item in term.pairs))
         self._mistake(term.position, "rego_compile_error", f"cannot assign to {_value_name(term)}")
         return Const(None)
@@ -119,7 +116,7 @@ class BodyLowerer(TermLowerer):
                 self._mistake(call.position, "rego_unsupported_error", "print cannot be negated", "leave it out")
             return None
         if name.startswith("rego.metadata."):
-            return Check(self._metadata(name, call.position), call.position, self._overrides)
+            return Check(self._metadata(name), call.position, self._overrides)
         if name in ("eq", "equal") and len(call.arguments) == 2:
             left, right = (self._term(argument) for argument in call.arguments)
             return Unify(left, right, call.position, self._overrides, "=" if name == "eq" else "==")
@@ -186,11 +183,13 @@ class BodyLowerer(TermLowerer):
         return Override(target, self._simple(clause.value))
 
     def _target(self, term: ast.Term) -> Path | Function | None:
+        name = ".".join(_static_name(term) or ())
+        if name in _NOT_REPLACEABLE or name.startswith("internal."):
+            message = f'with keyword replacing built-in function: replacement of "{name}" invalid'
+            self._mistake(term.position, "rego_compile_error", message)
+            return Path("input", ())
         function = self._as_function(term)
         if function is not None:
-            if function.builtin and (function.path[0] in _NOT_REPLACEABLE or function.path[0].startswith("internal.")):
-                message = f'with keyword replacing built-in function: replacement of "{function}" invalid'
-                self._mistake(term.position, "rego_compile_error", message)
             return function
         lowered: Term | None = None
         if isinstance(term, ast.Ref) and isinstance(term.head, ast.Var) and term.head.name in ("input", "data"):

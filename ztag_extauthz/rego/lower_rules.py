@@ -24,8 +24,10 @@ class RuleLowerer(BodyLowerer):
     def rule(self, rule: Rule) -> Definition:
         path = fixed_path(self._module, rule)
         heads = rule.ref[len(path) - len(self._module.package) :]
+        declared = [name for argument in rule.arguments or () for name in pattern_names(argument)]
+        self._scopes.push(declared_names(rule.body).union(declared))
         arguments = self._arguments(rule)
-        self._scopes.push(declared_names(rule.body))
+        self._refuse_lone_truth(rule.body)
         self._body(rule.body)
         keys = tuple(self._simple(part) for part in heads)
         keys = tuple(part if isinstance(part, Const | Local) else self._bind(part, rule.position) for part in keys)
@@ -60,11 +62,18 @@ class RuleLowerer(BodyLowerer):
             return None
         return RuleLowerer(self._module, self._names, self._mistakes, self._chain).rule(rule.otherwise)
 
+    def _refuse_lone_truth(self, body: ast.Body) -> None:
+        """Refuse a body of nothing but `not true`: OPA takes it for `true` where the head holds a reference."""
+        only = body[0] if len(body) == 1 else None
+        if only is None or not isinstance(only.expression, ast.Scalar) or only.expression.value is not True:
+            return
+        if only.negated or only.withs:
+            message = "a body that is true alone, with not or with before or behind it, means nothing"
+            self._mistake(only.position, "rego_unsupported_error", message, "leave the rule out")
+
     def _arguments(self, rule: Rule) -> tuple[Term, ...] | None:
         if rule.arguments is None:
             return None
-        hidden = frozenset(name for argument in rule.arguments for name in pattern_names(argument))
-        self._scopes.push(hidden)
         return tuple(self._argument(argument, rule.position) for argument in rule.arguments)
 
     def _argument(self, term: ast.Term, position: Position) -> Term:
@@ -93,7 +102,7 @@ class RuleLowerer(BodyLowerer):
             for child in ast.children(term):
                 self._check_default(child)
 
-    def _metadata(self, name: str, position: Position) -> Term:
+    def _metadata(self, name: str) -> Term:
         if name == "rego.metadata.chain":
             return Const(self._chain)
         own = self._chain[0].get("annotations") if self._chain else None

@@ -4,10 +4,14 @@ What a call needs is computed before it, in the same body: also for a negated ca
 makes the whole body undefined and not the negation true. That is what OPA does, and what `not f(input.x)` means.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ztag_extauthz.rego import nodes as ast
+from ztag_extauthz.rego import open_sets
 from ztag_extauthz.rego.builtins.interface import REGISTRY
+from ztag_extauthz.rego.builtins.signatures import DEPRECATED
 from ztag_extauthz.rego.ir import (
     Comp,
     Const,
@@ -20,13 +24,12 @@ from ztag_extauthz.rego.ir import (
     Path,
     SetTerm,
     Step,
-    Steps,
     Term,
     Unify,
 )
 from ztag_extauthz.rego.names import Mistakes, Names, builtin_arity
 from ztag_extauthz.rego.nodes import Position
-from ztag_extauthz.rego.scopes import Scopes
+from ztag_extauthz.rego.scopes import Scopes, declared_names
 
 if TYPE_CHECKING:
     from ztag_extauthz.rego.nodes import Module
@@ -67,7 +70,7 @@ class TermLowerer:
 
     def _term(self, term: ast.Term) -> Term:
         """Give a term whose parts are simple; itself it may be a reference or a comprehension."""
-        match term:
+        match term:  # the commonest first
             case ast.Scalar():
                 return Const(term.value)
             case ast.Var():
@@ -77,7 +80,12 @@ class TermLowerer:
             case ast.Call():
                 return self._nested_call(term)
             case ast.Array():
-                return _list(tuple(self._simple(item) for item in term.items))
+                return ListTerm(tuple(self._simple(item) for item in term.items))
+            case _:
+                return self._collection(term)
+
+    def _collection(self, term: ast.Set | ast.Object | ast.Comprehension | ast.Template) -> Term:
+        match term:
             case ast.Set():
                 return SetTerm(tuple(self._simple(item) for item in term.items))
             case ast.Object():
@@ -141,10 +149,15 @@ class TermLowerer:
         return None
 
     def _builtin(self, name: str, position: Position) -> Function | None:
-        if name not in REGISTRY and not name.startswith(("rego.metadata.", "print", "internal.")):
-            self._mistake(
-                position, "rego_unsupported_error", f"built-in function {name} is not supported", "evaluate by OPA"
-            )
+        if name in DEPRECATED:
+            message = f"deprecated built-in function calls in expression: {name}"
+            self._mistake(position, "rego_type_error", message)
+            return None
+        known = name in REGISTRY or name in self._names.replaced
+        if not known and not name.startswith(("rego.metadata.", "print", "internal.")):
+            message = f"built-in function {name} is not supported"
+            remedy = "leave it out, or give what it would answer as data or input"
+            self._mistake(position, "rego_unsupported_error", message, remedy)
             return None
         return Function((name,), builtin=True)
 
@@ -166,7 +179,7 @@ class TermLowerer:
         if function is None:
             return Const(None)
         if function.builtin and function.path[0].startswith("rego.metadata."):
-            return self._metadata(function.path[0], call.position)
+            return self._metadata(function.path[0])
         if not self._check_arity(function, call, output=False):
             return Const(None)
         arguments = tuple(self._simple(argument) for argument in call.arguments)
@@ -174,27 +187,35 @@ class TermLowerer:
         self._steps.append(Invoke(function, arguments, local, call.position, self._overrides))
         return local
 
-    def _metadata(self, name: str, position: Position) -> Term:
+    def _metadata(self, name: str) -> Term:
         raise NotImplementedError
 
     # -- bodies within terms
 
-    def _closure(self, hidden: frozenset[str]) -> "_Closure":
-        return _Closure(self, hidden)
+    @contextmanager
+    def _closure(self, hidden: frozenset[str]) -> Iterator[list[Step]]:
+        """Collect the steps of a body within a term, in a scope of its own."""
+        outer = self._steps, self._overrides
+        self._steps, self._overrides = [], ()
+        self._scopes.push(hidden)
+        yield self._steps
+        self._scopes.pop()
+        self._steps, self._overrides = outer
 
     def _comprehension(self, term: ast.Comprehension) -> Comp:
-        from ztag_extauthz.rego.scopes import declared_names
-
         with self._closure(declared_names(term.body)) as steps:
             self._body(term.body)
             key = self._simple(term.key) if term.key is not None else None
             value = self._simple(term.value)
+        place = open_sets.iterated(steps) if term.kind == "array" else None
+        if place is not None:
+            self._mistake(place, "rego_unsupported_error", open_sets.MESSAGE, open_sets.REMEDY)
         return Comp(term.kind, key, value, tuple(steps))
 
     def _template(self, template: ast.Template) -> Term:
         parts = tuple(self._template_part(part) for part in template.parts)
         local = self._scopes.fresh()
-        self._steps.append(Invoke(_TEMPLATE, (_list(parts),), local, template.position, self._overrides))
+        self._steps.append(Invoke(_TEMPLATE, (ListTerm(parts),), local, template.position, self._overrides))
         return local
 
     def _template_part(self, part: ast.Scalar | ast.Literal) -> Term:
@@ -217,30 +238,3 @@ class TermLowerer:
 
     def _captured(self, part: ast.Literal) -> Term:
         raise NotImplementedError
-
-
-class _Closure:
-    """Collects the steps of a body within a term, in a scope of its own."""
-
-    def __init__(self, lowerer: TermLowerer, hidden: frozenset[str]) -> None:
-        self._lowerer = lowerer
-        self._hidden = hidden
-        self._outer: tuple[list[Step], Overrides] = ([], ())
-
-    def __enter__(self) -> list[Step]:
-        lowerer = self._lowerer
-        self._outer = lowerer._steps, lowerer._overrides
-        lowerer._steps, lowerer._overrides = [], ()
-        lowerer._scopes.push(self._hidden)
-        return lowerer._steps
-
-    def __exit__(self, *_: object) -> None:
-        self._lowerer._steps, self._lowerer._overrides = self._outer
-        self._lowerer._scopes.pop()
-
-
-def _list(items: tuple[Term, ...]) -> Term:
-    return ListTerm(items)
-
-
-__all__ = ["Steps", "TermLowerer"]

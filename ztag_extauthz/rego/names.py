@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 
-from ztag_extauthz.rego.builtins.interface import REGISTRY
+from ztag_extauthz.rego.builtins.interface import REGISTRY, Builtin
 from ztag_extauthz.rego.builtins.signatures import SIGNATURES
-from ztag_extauthz.rego.errors import Mistake
+from ztag_extauthz.rego.errors import EvaluationError, Mistake
 from ztag_extauthz.rego.nodes import Module, Position, Rule, Scalar
+from ztag_extauthz.rego.values import Value
 
 
 @dataclass(slots=True)
@@ -36,7 +37,10 @@ class Names:
         self.exports: dict[tuple[str, ...], set[str]] = {}
         self.arities: dict[tuple[str, ...], int] = {}
         self.paths: set[tuple[str, ...]] = set()
+        self.replaced: set[str] = set()
+        self._globals: dict[str, dict[str, tuple[str, ...]]] = {}
         for module in modules:
+            self.replaced |= module.replaced
             exported = self.exports.setdefault(module.package, set())
             for rule in module.rules:
                 exported.add(str(rule.ref[0].value))  # type: ignore[union-attr]
@@ -50,9 +54,25 @@ class Names:
 
     def globals(self, module: Module) -> dict[str, tuple[str, ...]]:
         """Give what names stand for in a module: paths that begin with `data` or `input`."""
-        names = {name: ("data", *module.package, name) for name in self.exports[module.package]}
-        names.update({item.alias: item.path for item in module.imports if item.path[0] in ("data", "input")})
+        names = self._globals.get(module.file)
+        if names is None:
+            names = {name: ("data", *module.package, name) for name in self.exports[module.package]}
+            names.update({item.alias: item.path for item in module.imports if item.path[0] in ("data", "input")})
+            self._globals[module.file] = names
         return names
+
+
+@cache
+def find_builtin(name: str) -> Builtin:
+    """Give a built-in; one that is not supported, and called where no `with` replaces it, ends the evaluation."""
+    known = REGISTRY.get(name)
+    if known is not None:
+        return known
+
+    def refuse(*_: Value) -> Value:
+        raise EvaluationError("rego_unsupported_error", f"built-in function {name} is not supported")
+
+    return Builtin(name, refuse, SIGNATURES[name], pure=False)
 
 
 @cache

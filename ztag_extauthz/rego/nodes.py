@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from ztag_extauthz.rego.values import Value
 
 Position: TypeAlias = tuple[int, int]
-"""Line and column, both from 1."""
+"""Line and column, which both count from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Var:
-    """A name. Wildcards are made unique by the parser: `$0`, `$1` …"""
+    """A name. Wildcards are made unique by the parser: such as `$0`."""
 
     name: str
     position: Position
@@ -167,6 +167,7 @@ class Module:
     lines: tuple[str, ...]
     position: Position
     annotations: tuple[Value, ...] = ()
+    replaced: frozenset[str] = frozenset()  # the dotted names that any `with` in it replaces
 
     def line(self, number: int) -> str:
         return self.lines[number - 1] if 0 < number <= len(self.lines) else ""

@@ -4,6 +4,7 @@ from ztag_extauthz.rego.annotations import Annotation, read_annotations
 from ztag_extauthz.rego.errors import Mistake, PolicyError
 from ztag_extauthz.rego.nodes import Body, Call, Import, Literal, Module, Position, Ref, Rule, Scalar, Set, Term, Var
 from ztag_extauthz.rego.parse_bodies import BodyParser
+from ztag_extauthz.rego.values import Value
 
 _FUTURE = frozenset({"contains", "every", "if", "in"})
 _V0_REMEDY = "this is Rego v0: rewrite the file by `opa fmt --write --rego-v1 FILE`"
@@ -52,7 +53,9 @@ class ModuleParser(BodyParser):
             for note in self._annotations
             if note.scope in ("package", "subpackages") or (note.scope is None and note.end == start[0] - 1)
         )
-        return Module(self._file, package, tuple(imports), tuple(rules), self._lines, start, own)
+        return Module(
+            self._file, package, tuple(imports), tuple(rules), self._lines, start, own, frozenset(self._replaced)
+        )
 
     def _read_annotations(self) -> list[Annotation]:
         annotations, wrong = read_annotations(self._comments)
@@ -136,9 +139,10 @@ class ModuleParser(BodyParser):
         rule = Rule(ref, arguments, key, value, body, start, otherwise=otherwise, annotations=self._notes(start))
         return [rule]
 
-    def _notes(self, start: Position) -> tuple:  # type: ignore[type-arg]
+    def _notes(self, start: Position) -> tuple[Value, ...]:
         """Give the annotations that stand directly above a rule."""
-        end, notes = start[0] - 1, []
+        end = start[0] - 1
+        notes: list[Value] = []
         for note in reversed(self._annotations):
             if note.end == end and note.scope in (None, "rule", "document"):
                 notes.insert(0, note.value)

@@ -1,6 +1,6 @@
 """Bodies: literals, one a line or separated by `;`."""
 
-from ztag_extauthz.rego.nodes import Body, Call, Every, Literal, Some, SomeIn, Term, Var, With
+from ztag_extauthz.rego.nodes import Body, Call, Every, Literal, Ref, Scalar, Some, SomeIn, Term, Var, With
 from ztag_extauthz.rego.parse_terms import TermParser
 
 _MEMBER = ("internal", "member_2")
@@ -53,7 +53,7 @@ class BodyParser(TermParser):
             if term.infix and term.name == _MEMBER:
                 return SomeIn(None, term.arguments[0], term.arguments[1], start)
             if term.infix and term.name == _MEMBER_WITH_KEY:
-                return SomeIn(*term.arguments, start)
+                return SomeIn(term.arguments[0], term.arguments[1], term.arguments[2], start)
             self._illegal("expected `x in xs` or `x, y in xs` expression")
         self._rewind(index)
         self._wildcards = wildcards
@@ -89,6 +89,13 @@ class BodyParser(TermParser):
             if self._token.kind != "name":
                 self._illegal("expected ident")
             target = self._primary()
+            self._replaced.add(_dotted(target))
             self._expect("as", "expected as keyword")
             withs.append(With(target, self._term(), start))
         return tuple(withs)
+
+
+def _dotted(term: Term) -> str:
+    head, path = (term.head, term.path) if isinstance(term, Ref) else (term, ())
+    parts = [part.value for part in path if isinstance(part, Scalar)]
+    return ".".join(map(str, [head.name if isinstance(head, Var) else "", *parts]))

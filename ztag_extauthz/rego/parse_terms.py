@@ -1,5 +1,6 @@
 """Terms: what has a value. Precedence from loose to tight: `in`, relations, `|`, `&`, `+ -`, `* / %`."""
 
+from collections.abc import Callable
 from typing import Final
 
 from ztag_extauthz.rego.cursor import Cursor
@@ -31,6 +32,7 @@ _LEVELS: Final[tuple[dict[str, str], ...]] = (
     {"+": "plus", "-": "minus"},
     {"*": "mul", "/": "div", "%": "rem"},
 )
+_OPERATORS: Final = {sign: (level, name) for level, operators in enumerate(_LEVELS) for sign, name in operators.items()}
 _CONSTANTS: Final = {"null": None, "true": True, "false": False}
 _ROOTS: Final = ("input", "data")
 
@@ -49,15 +51,11 @@ class TermParser(Cursor):
 
         `pairs` allows `key, value in domain`; `left` is what was read of it already.
         """
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise self._error("the policy is nested too deeply")
         left = self._infix(0, left)
         if pairs and self._is(","):
             left = self._pair_membership(left)
         while self._accept("in"):
             left = Call(("internal", "member_2"), (left, self._infix(0)), left.position, infix=True)
-        self._depth -= 1
         return left
 
     def _pair_membership(self, key: Term) -> Term:
@@ -74,21 +72,25 @@ class TermParser(Cursor):
         return key
 
     def _infix(self, level: int, left: Term | None = None) -> Term:
-        if level == len(_LEVELS):
-            return left or self._primary()
-        left = self._infix(level + 1, left)
-        operators = _LEVELS[level]
-        while self._token.kind in operators:
-            name = operators[self._advance().kind]
-            left = Call((name,), (left, self._infix(level + 1)), left.position, infix=True)
-        return left
+        """Read operators that bind at least as tightly as `level`, from left to right."""
+        left = left or self._primary()
+        while True:
+            operator = _OPERATORS.get(self._token.kind)
+            if operator is None or operator[0] < level:
+                return left
+            self._advance()
+            left = Call((operator[1],), (left, self._infix(operator[0] + 1)), left.position, infix=True)
 
     def _primary(self) -> Term:
         token = self._token
         if token.kind == "-":
             return self._negative()
-        term = self._simple()
-        return self._postfix(term, token.position)
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise self._error("the policy is nested too deeply")
+        term = self._postfix(self._simple(), token.position)
+        self._depth -= 1
+        return term
 
     def _negative(self) -> Term:
         start = self._advance().position
@@ -100,21 +102,9 @@ class TermParser(Cursor):
 
     def _simple(self) -> Term:
         token = self._token
-        match token.kind:
-            case "name":
-                return self._var(self._advance())
-            case "string":
-                return Scalar(self._advance().text, token.position)
-            case "number":
-                return self._number()
-            case "[":
-                return self._array()
-            case "{":
-                return self._braces()
-            case "(":
-                return self._parentheses()
-            case "template" | "template-end":
-                return self._template()
+        reader = _READERS.get(token.kind)
+        if reader is not None:
+            return reader(self)
         if token.kind == "keyword":
             if token.text in _CONSTANTS and not self._starts_ref():
                 self._advance()
@@ -122,6 +112,13 @@ class TermParser(Cursor):
             if token.text == "contains" or self._starts_ref():
                 return self._var(self._advance())
         return self._illegal()
+
+    def _name(self) -> Var:
+        return self._var(self._advance())
+
+    def _string(self) -> Scalar:
+        token = self._advance()
+        return Scalar(token.text, token.position)
 
     def _var(self, token: Token) -> Var:
         if token.text != "_":
@@ -248,6 +245,19 @@ class TermParser(Cursor):
             pairs.append((key, self._term(pairs=False)))
         self._expect("}", 'expected "," or "}"')
         return pairs
+
+
+# ruff: noqa: SLF001 (a table of the class's own methods)
+_READERS: Final[dict[str, Callable[[TermParser], Term]]] = {
+    "name": TermParser._name,
+    "string": TermParser._string,
+    "number": TermParser._number,
+    "[": TermParser._array,
+    "{": TermParser._braces,
+    "(": TermParser._parentheses,
+    "template": TermParser._template,
+    "template-end": TermParser._template,
+}
 
 
 def _kind(term: Term) -> str:

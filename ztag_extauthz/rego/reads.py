@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.values import UNDEFINED, Number, Value
@@ -36,6 +36,10 @@ class Reads:
         seen = [_freeze(_follow(document, path)) for path in sorted(self.deep, key=repr)]
         found = [_existence(document, path) for path in sorted(self.exists, key=repr)]
         return (*seen, *found)
+
+
+UNKNOWN: Final = Reads(frozenset([()]), frozenset(), frozenset([()]), frozenset(["(not followed)"]))
+"""Stands for anything: what it describes is not to be remembered."""
 
 
 def normalised(
@@ -76,9 +80,9 @@ def _follow(value: Value, path: InputPath) -> Value:
         return _Broken(-1, "")
     for depth, part in enumerate(path):
         kind = value.__class__
-        if kind is dict and part in value and part.__class__ is str:
-            value = value[part]
-        elif kind is list and part.__class__ is int and part < len(value):
+        if (kind is dict and part in value and part.__class__ is str) or (
+            kind is list and part.__class__ is int and part < len(value)
+        ):
             value = value[part]
         else:
             return _Broken(depth, kind.__name__)

@@ -9,34 +9,35 @@ from ztag_extauthz.rego.nodes import Module
 from ztag_extauthz.rego.tree import Group, Node, Tree
 
 
-def check_recursion(tree: Tree, modules: Mapping[str, Module], mistakes: Mistakes) -> None:
-    """Find the rules that stand on a circle of references."""
+def check_recursion(tree: Tree, modules: Mapping[str, Module], mistakes: Mistakes) -> list[int]:
+    """Find the rules that stand on a circle of references; give the others, each after those that it needs."""
     graph = {group.number: sorted(needed(group, tree)) for group in tree.groups}
-    on_circles = _on_circles(graph)
+    order = _order(graph)
+    settled = set(order)
     for group in tree.groups:
-        circle = _circle(graph, group.number) if group.number in on_circles else []
+        circle = _circle(graph, group.number) if group.number not in settled else []
         if circle:
-            first = (group.definitions or [group.default])[0]
+            first = group.first
             names = " -> ".join(tree.groups[number].name for number in circle)
-            if first is not None:
-                message = f"rule {group.name} is recursive: {names}"
-                mistakes.add(modules[first.file], first.position, "rego_recursion_error", message)
+            message = f"rule {group.name} is recursive: {names}"
+            mistakes.add(modules[first.file], first.position, "rego_recursion_error", message)
+    return order
 
 
-def _on_circles(graph: dict[int, list[int]]) -> set[int]:
-    """Give the rules that remain when those that need nothing that remains are taken away, again and again."""
+def _order(graph: dict[int, list[int]]) -> list[int]:
+    """Take away the rules that need nothing that remains, again and again; those on circles always remain."""
     users: dict[int, list[int]] = {number: [] for number in graph}
     for number, following in graph.items():
         for other in following:
             users[other].append(number)
     counts = {number: len(following) for number, following in graph.items()}
     free = [number for number, count in counts.items() if count == 0]
-    while free:
-        for user in users[free.pop()]:
+    for number in free:
+        for user in users[number]:
             counts[user] -= 1
             if counts[user] == 0:
                 free.append(user)
-    return {number for number, count in counts.items() if count > 0}
+    return free
 
 
 def _circle(graph: dict[int, list[int]], start: int) -> list[int]:

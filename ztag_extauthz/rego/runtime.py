@@ -1,13 +1,11 @@
 """What compiled policies call: the state of one evaluation, look-ups, iteration, and building with conflict checks."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
-from time import perf_counter
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, Protocol, TypeVar
 
 from ztag_extauthz.rego.builtins.interface import BuiltinError, Context
-from ztag_extauthz.rego.errors import EvaluationError, LimitError
+from ztag_extauthz.rego.errors import EvaluationError
 from ztag_extauthz.rego.values import (
     UNDEFINED,
     Key,
@@ -21,6 +19,8 @@ from ztag_extauthz.rego.values import (
     ordered_forms,
     unkey,
 )
+
+T = TypeVar("T")
 
 CHECK_EVERY: Final = 2_000
 """So many elements are visited between two looks at the clock."""
@@ -52,6 +52,17 @@ class State:
         if self._budget < 0:
             self._budget = CHECK_EVERY
             self.context.check()
+
+    def paced(self, members: Iterable[T], count: int) -> Iterable[T]:
+        """Pay for a loop when it begins; a long one is interrupted to look at the clock."""
+        self.charge(count)
+        return members if count <= CHECK_EVERY else self._watched(members)
+
+    def _watched(self, members: Iterable[T]) -> Iterator[T]:
+        for index, member in enumerate(members):
+            if index % CHECK_EVERY == 0:
+                self.context.check()
+            yield member
 
     def failed(self, error: BuiltinError, name: str, place: str) -> None:
         """Take note of a built-in's error: the call is undefined, unless errors are strict."""
@@ -166,14 +177,12 @@ def items(state: State, value: Value) -> Iterable[tuple[Value, Value]]:
     """Give the keys and values of a collection, nothing for other values."""
     kind = value.__class__
     if kind is list:
-        state.charge(len(value))
-        return enumerate(value)
+        return state.paced(enumerate(value), len(value))
     if kind is dict:
-        state.charge(len(value))
-        return ((form.value if form.__class__ is Key else form, member) for form, member in value.items())
+        pairs = ((form.value if form.__class__ is Key else form, member) for form, member in value.items())
+        return state.paced(pairs, len(value))
     if kind is frozenset:
-        state.charge(len(value))
-        return ((member, member) for member in map(unkey, value))
+        return state.paced(((member, member) for member in map(unkey, value)), len(value))
     return ()
 
 
@@ -181,14 +190,11 @@ def elements(state: State, value: Value) -> Iterable[Value]:
     """Give the values of a collection, nothing for other values."""
     kind = value.__class__
     if kind is list:
-        state.charge(len(value))
-        return value  # type: ignore[no-any-return]
+        return state.paced(value, len(value))
     if kind is dict:
-        state.charge(len(value))
-        return value.values()  # type: ignore[no-any-return]
+        return state.paced(value.values(), len(value))
     if kind is frozenset:
-        state.charge(len(value))
-        return map(unkey, value)
+        return state.paced(map(unkey, value), len(value))
     return ()
 
 
@@ -196,11 +202,9 @@ def ordered_items(state: State, value: Value) -> Iterable[tuple[Value, Value]]:
     """Give the keys and values of a collection in Rego's order, as arrays that are made of them show."""
     kind = value.__class__
     if kind is dict:
-        state.charge(len(value))
-        return [(unkey(form), value[form]) for form in ordered_forms(value)]
+        return state.paced([(unkey(form), value[form]) for form in ordered_forms(value)], len(value))
     if kind is frozenset:
-        state.charge(len(value))
-        return [(member, member) for member in map(unkey, ordered_forms(value))]
+        return state.paced([(member, member) for member in map(unkey, ordered_forms(value))], len(value))
     return items(state, value)
 
 
@@ -282,10 +286,3 @@ def _finished(member: Any) -> Value:
     if member.__class__ is Branch:
         return member.value()
     return frozenset(member) if member.__class__ is set else member
-
-
-def limit_recursion(error: RecursionError) -> LimitError:
-    raise LimitError("the evaluation is nested too deeply") from error
-
-
-__all__ = ["chain", "perf_counter"] + [name for name in dir() if not name.startswith("_")]

@@ -72,8 +72,9 @@ def _order(steps: Steps, bound: set[int]) -> tuple[list[Step], list[tuple[Step, 
         turn, index = heappop(queue)
         if taken[index] or not closed[index] <= safe:
             continue
-        new = outputs(steps[index], safe)
-        if not needs[index] <= safe | new:
+        # Only its own locals: a body of thousands of steps has as many that do not concern this one.
+        new = outputs(steps[index], safe & needs[index])
+        if not needs[index] - new <= safe:
             continue
         taken[index] = True
         placed.append(steps[index])
@@ -106,10 +107,8 @@ def _close(node: Any, bound: set[int], unsafe: Unsafe, position: Position) -> An
         known = bound.union(*(locals_of(step, closures=False) for step in body))
         heads = [term for term in (node.key, node.value) if term is not None]
         unsafe.add(set().union(*(locals_of(term, closures=False) for term in heads)) - known, position)
-        closed = [
-            _close(term, known, unsafe, position) if term is not None else None for term in (node.key, node.value)
-        ]
-        return Comp(node.kind, closed[0], closed[1], body)
+        key = _close(node.key, known, unsafe, position) if node.key is not None else None
+        return Comp(node.kind, key, _close(node.value, known, unsafe, position), body)
     if isinstance(node, ForAll):
         own = {local.number for local in (node.key, node.value) if local is not None}
         return replace(node, body=order_steps(node.body, bound | own, unsafe))

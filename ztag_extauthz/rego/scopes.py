@@ -32,8 +32,9 @@ class Scopes:
         self._hidden.append(hidden)
 
     def pop(self) -> None:
-        for stack in (self._declared, self._occurrences, self._hidden):
-            stack.pop()  # type: ignore[attr-defined]
+        self._declared.pop()
+        self._occurrences.pop()
+        self._hidden.pop()
 
     def hides(self, name: str) -> bool:
         return any(name in hidden for hidden in self._hidden)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ztag_extauthz.rego.ir import Const, Definition
+from ztag_extauthz.rego.ir import Definition
 from ztag_extauthz.rego.names import Mistakes
 from ztag_extauthz.rego.nodes import Module
 
@@ -23,9 +23,16 @@ class Group:
         return ".".join(("data", *self.path))
 
     @property
+    def first(self) -> Definition:
+        """Give the definition that mistakes of the rule are shown at."""
+        found = self.definitions[0] if self.definitions else self.default
+        if found is None:
+            raise AssertionError(self.path)
+        return found
+
+    @property
     def arity(self) -> int:
-        first = self.definitions[0] if self.definitions else self.default
-        return len(first.arguments or ()) if first else 0
+        return len(self.first.arguments or ())
 
 
 @dataclass(slots=True)
@@ -93,8 +100,8 @@ class Tree:
         """Find rules that stand in the way of others: `p := 1` beside `p.q := 2`, or beside a package `p`."""
         for group in self.groups:
             node = self.root.find(group.path)
-            first = (group.definitions or [group.default])[0]
-            if node is None or first is None or (not node.children and not node.package):
+            first = group.first
+            if node is None or (not node.children and not node.package):
                 continue
             module = modules[first.file]
             if node.package:
@@ -113,7 +120,3 @@ def _shapes_differ(group: Group, definition: Definition) -> bool:
     if group.kind == "function":
         return len(others[0].arguments or ()) != len(definition.arguments or ())
     return False
-
-
-def constant_keys(definition: Definition) -> bool:
-    return all(isinstance(part, Const) for part in definition.keys)

@@ -136,7 +136,7 @@ _INT64: Final = re.compile(r"([+-]?)([0-9]*)(?:\.0*)?", re.ASCII)
 def int64(value: Value) -> int | None:
     """Give a number as the machine's integer where OPA wants one: `1.0` is one, `1e0` and 2**63 are none."""
     if value.__class__ is int:
-        return value if -(1 << 63) < value < 1 << 63 else None  # type: ignore[no-any-return]
+        return value if -(1 << 63) < value < 1 << 63 else None
     if value.__class__ is not Number or len(value.text.lstrip("+-")) > 19:
         return None
     match = _INT64.fullmatch(value.text)

@@ -1,6 +1,7 @@
 """The admin listener, plain HTTP: `/livez`, `/readyz`, `/metrics`, `/version`, `/.well-known/jwks.json`."""
 
 import json
+import platform
 from collections.abc import Awaitable, Callable, MutableMapping, MutableSequence, Sequence
 from typing import Any, TypeAlias
 
@@ -17,6 +18,9 @@ Answer: TypeAlias = tuple[int, str, bytes]
 
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
+_CONNECTIONS = 4096
+_SILENCE = 2.0
+"""Seconds that a client may say nothing before, within and between its requests: no connection is kept for later."""
 
 
 class Admin:
@@ -26,10 +30,12 @@ class Admin:
         self,
         members: Sequence[Member],
         own_cells: MutableSequence[float],
+        engine: str,
         key_set: Callable[[], bytes | None] = lambda: None,
     ) -> None:
         """`key_set` returns the public keys of assertions, None where there are none."""
         self.draining = False
+        version = {"name": "ztag", "version": __version__, "engine": engine, "python": platform.python_version()}
         self._members = members
         self._own_cells = own_cells
         self._key_set = key_set
@@ -38,7 +44,7 @@ class Admin:
             "/readyz": lambda _: self._ready(),
             "/metrics": self._metrics,
             "/.well-known/jwks.json": lambda _: self._keys(),
-            "/version": lambda _: (200, _JSON, _document({"name": "ztag", "version": __version__})),
+            "/version": lambda _: (200, _JSON, _document(version)),
         }
 
     async def __call__(
@@ -87,7 +93,12 @@ def server(admin: Admin, bound: Bound) -> Server:
         lifespan="off",
         access_log=False,
         max_request_body_size=1024,
-        limit_connections=256,
+        # Probes must find a place while somebody holds connections: many, and none for long.
+        limit_connections=_CONNECTIONS,
+        timeout_handshake=_SILENCE,
+        timeout_request_header=_SILENCE,
+        timeout_request_body_idle=_SILENCE,
+        timeout_keep_alive=_SILENCE,
         timeout_graceful_shutdown=1.0,
         runtime_threads=1,
     )

@@ -5,11 +5,13 @@ from enum import IntEnum
 from time import monotonic, perf_counter
 from types import MappingProxyType
 
+from msgspec.structs import replace
+
 from ztag_extauthz.envoy import Encoder, decode
 from ztag_extauthz.errors import MessageError, ZtagError
 from ztag_extauthz.meter import Meter
-from ztag_extauthz.model import Decision, Failed, Reason
-from ztag_extauthz.pipeline import Pipeline
+from ztag_extauthz.model import Decision, Failed, Reason, Request
+from ztag_extauthz.pipeline import Pipeline, failed
 from ztag_extauthz.settings import ServerSettings
 
 
@@ -71,9 +73,10 @@ class Core:
 
         `deadline` is in seconds of `time.monotonic`. Raises `RpcError` where there is no answer or it comes too late.
         """
-        if self._in_flight >= self._max_in_flight or monotonic() >= deadline:
-            self._meter.add(self._shed_series)
-            raise RpcError(Status.UNAVAILABLE, "too many requests")
+        if monotonic() >= deadline:
+            raise self._shed(Status.DEADLINE_EXCEEDED, "the deadline was over before the request was looked at")
+        if self._in_flight >= self._max_in_flight:
+            raise self._shed(Status.UNAVAILABLE, "too many requests")
         started = perf_counter()
         self._in_flight += 1
         self._meter.add(self._in_flight_series)
@@ -84,19 +87,43 @@ class Core:
             self._meter.add(self._in_flight_series, -1.0)
             self._meter.observe(self._seconds_series, perf_counter() - started)
 
+    def _shed(self, status: Status, message: str) -> RpcError:
+        self._meter.add(self._shed_series)
+        return RpcError(status, message)
+
     async def _answer(self, message: bytes, deadline: float) -> bytes:
         try:
             request = decode(message)
         except MessageError as error:
             raise RpcError(Status.INVALID_ARGUMENT, str(error)) from error
-        decision = await self._pipeline.decide(request, deadline)
-        if monotonic() > deadline:
-            raise RpcError(Status.DEADLINE_EXCEEDED, f"decision {decision.id} came too late")
-        if isinstance(decision.verdict, Failed) and not self._encoder.answers_errors:
-            raise _rpc_error(decision, decision.verdict)
-        return self._encoder.encode(request, decision)
+        decision, answer = self.settle(request, await self._pipeline.decide(request, deadline), deadline)
+        self._pipeline.report(request, decision)
+        if answer is None:
+            raise rpc_error(decision)
+        return answer
+
+    def settle(self, request: Request, decision: Decision, deadline: float) -> tuple[Decision, bytes | None]:
+        """Return what is really answered: an answer that cannot be encoded, or comes too late, is a `Failed`.
+
+        The bytes are the encoded CheckResponse; None stands for `rpc_error`.
+        """
+        decision, answer = self._encode(request, decision)
+        if monotonic() <= deadline:
+            return decision, answer
+        return replace(decision, verdict=Failed(Reason.DEADLINE, "the deadline was over before the answer")), None
+
+    def _encode(self, request: Request, decision: Decision) -> tuple[Decision, bytes | None]:
+        could_not = isinstance(decision.verdict, Failed)
+        if could_not and not self._encoder.answers_errors:
+            return decision, None
+        try:
+            return decision, self._encoder.encode(request, decision)
+        except Exception as error:  # noqa: BLE001 - whatever it was, it must not read as an answer
+            decision = replace(decision, verdict=failed(error, "the answer"))
+        return (decision, None) if could_not else self._encode(request, decision)
 
 
-def _rpc_error(decision: Decision, failed: Failed) -> RpcError:
+def rpc_error(decision: Decision) -> RpcError:
     """Name the decision, not the cause: the caller's proxy may show the message to anybody."""
-    return RpcError(STATUSES.get(failed.reason, Status.INTERNAL), f"{failed.reason}, decision {decision.id}")
+    reason = decision.verdict.reason if isinstance(decision.verdict, Failed) else Reason.INTERNAL
+    return RpcError(STATUSES.get(reason, Status.INTERNAL), f"{reason}, decision {decision.id}")

@@ -9,7 +9,7 @@ from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.server.crew import Crew
 from ztag_extauthz.server.messages import Renew
-from ztag_extauthz.server.tls import why_not
+from ztag_extauthz.server.tls import digest, why_not
 from ztag_extauthz.server.watch import Fingerprint, fingerprint
 from ztag_extauthz.settings import Settings, load
 
@@ -17,6 +17,8 @@ _LOG = logging.getLogger("ztag.server")
 
 _POLL = 0.5
 """Seconds between two looks at the files. They have to look the same twice: who writes several is let finish."""
+_BETWEEN = 0.5
+"""Seconds between two workers that renew their certificates."""
 _TURN = 5.0
 """Seconds that a reload has before a newer one may take its place: it may be waiting for keys that do not come."""
 
@@ -31,6 +33,7 @@ class Reloader:
         self._meter = meter
         self._revision = 0
         self._requested = asyncio.Event()
+        self._tls = digest(crew.settings.listen.tls)
 
     def request(self) -> None:
         """Reload as soon as the reload under way is done; many requests may become one."""
@@ -91,9 +94,19 @@ class Reloader:
             return mistake
         self._revision += 1
         mistakes = await self._crew.change_over(self._revision, settings)
-        if tls and not mistakes:
-            self._crew.send(Renew())
+        if not mistakes and digest(tls) != self._tls:
+            await self._renew(digest(tls))
         return mistakes
+
+    async def _renew(self, files: bytes) -> None:
+        """Have one worker after the other take the new TLS files.
+
+        A request that crosses a GOAWAY on its way is sent again by Envoy, and then to another worker.
+        """
+        self._tls = files
+        for member in self._crew.members:
+            member.send(Renew())
+            await asyncio.sleep(_BETWEEN)
 
     def _keep_fixed(self, settings: Settings) -> Settings:
         """Keep the sections that a running server cannot change."""

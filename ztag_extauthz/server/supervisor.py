@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -34,6 +35,8 @@ from ztag_extauthz.stores.shared import SharedMemory, shared_memory
 _LOG = logging.getLogger("ztag.server")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_TRIES = 5
+"""Deaths of a worker in a row that end a start."""
 _AT_ONCE = 0.5
 """Seconds that workers have to end after they were killed."""
 
@@ -66,8 +69,20 @@ def _start_forkserver() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # systemd is told nothing: h2corn would report the admin listener as the service.
     os.environ.pop("NOTIFY_SOCKET", None)
+    with_temporary_folder()
     multiprocessing.forkserver.set_forkserver_preload(list(PRELOADED))
     multiprocessing.forkserver.ensure_running()
+
+
+def with_temporary_folder() -> None:
+    """Give `multiprocessing` a place for its socket where nothing but shared memory can be written.
+
+    That is so in a container whose root is read-only.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        tempfile.tempdir = "/dev/shm"  # noqa: S108 - `multiprocessing` makes a folder of its own in it
 
 
 def _bind_all(settings: Settings) -> list[Bound]:
@@ -103,7 +118,7 @@ class _Supervisor:
             for number, bound in enumerate(grpc)
         ]
         self._crew = Crew(members, settings, config.resolve().parent, self._changed, memory)
-        self._admin = Admin(members, cells, self._key_set)
+        self._admin = Admin(members, cells, settings.server.engine, self._key_set)
         self._reloader = Reloader(config, environment, self._crew, Meter(cells))
         self._over: asyncio.Event = asyncio.Event()
         self._code = 0
@@ -136,6 +151,10 @@ class _Supervisor:
         if mistakes:
             sys.stderr.write(f"{mistakes[0]}\n")
             self._code = 2
+            self._over.set()
+        elif any(member.failures >= _TRIES for member in members):
+            _LOG.error("the workers do not start; see above")
+            self._code = 1
             self._over.set()
         elif all(member.accepting for member in members):
             self._announced = True

@@ -38,7 +38,7 @@ def findings_of(error: ValidationError, document: Document) -> Iterator[Finding]
             continue  # pydantic does not count entries that have mistakes of their own
         if details["type"] == "missing" and _is_misspelt(found.path, unknown):
             continue  # one mistake, told where the misspelt key stands
-        yield found.path, *EXPLANATIONS.get(details["type"], _other(details["msg"]))(found)
+        yield found.path, *EXPLANATIONS.get(details["type"], _invalid)(found)
 
 
 def mistakes_of(findings: Iterable[Finding], document: Document) -> tuple[Mistake, ...]:
@@ -120,7 +120,9 @@ def _not_text(found: _Found) -> tuple[str, str]:
 def _too_few(found: _Found) -> tuple[str, str]:
     if kinds := kinds_at(found.path):
         return "is empty", f"list at least one kind: {', '.join(sorted(kinds))}"
-    return f"needs at least {found.context['min_length']} entries", description_of(found.path, found.document.value)
+    least = found.context["min_length"]
+    what = "is empty" if least == 1 else f"needs at least {least} entries"
+    return what, description_of(found.path, found.document.value)
 
 
 def _expected(what: str, remedy: str) -> Callable[[_Found], tuple[str, str]]:
@@ -141,8 +143,14 @@ def _own(found: _Found) -> tuple[str, str]:
     return what, remedy
 
 
-def _other(message: str) -> Callable[[_Found], tuple[str, str]]:
-    return lambda found: (message[:1].lower() + message[1:], description_of(found.path, found.document.value))
+def _invalid(found: _Found) -> tuple[str, str]:
+    return "is not of the form that it must have", description_of(found.path, found.document.value)
+
+
+def _too_short(found: _Found) -> tuple[str, str]:
+    least = found.context["min_length"]
+    what = "is empty" if least == 1 else f"must have at least {least} characters"
+    return what, description_of(found.path, found.document.value)
 
 
 def _name(value: Any) -> str:
@@ -189,5 +197,6 @@ EXPLANATIONS: Mapping[str, Callable[[_Found], tuple[str, str]]] = {
     "greater_than_equal": _bound("at least", "ge"),
     "less_than": _bound("less than", "lt"),
     "less_than_equal": _bound("at most", "le"),
+    "string_too_short": _too_short,
     "value_error": _own,
 }

@@ -1,13 +1,16 @@
 """The sections of the configuration; those of the stages stand in the files that read them."""
 
+import re
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr, field_validator
 
 from ztag_extauthz.admission import AdmissionSettings
 from ztag_extauthz.assertion.settings import AssertionSettings
 from ztag_extauthz.authentication import AuthenticatorSettings
 from ztag_extauthz.authorization import AuthorizerSettings
+from ztag_extauthz.fields import is_name
 from ztag_extauthz.reporting import ReporterSettings
 from ztag_extauthz.revocation.settings import RevocationSettings
 from ztag_extauthz.section import Seconds, Section
@@ -55,8 +58,9 @@ class ServerSettings(Section):
     """The largest CheckRequest; a larger one is refused with RESOURCE_EXHAUSTED."""
     default_deadline: Seconds = 1.0
     """Seconds for a request whose caller sets no `grpc-timeout`."""
-    drain_delay: float = Field(default=0.0, ge=0)
-    """Seconds between SIGTERM (health: NOT_SERVING) and the closing of the listeners, for Envoys that check health."""
+    drain_delay: float = Field(default=0.25, ge=0)
+    """Seconds between SIGTERM (health: NOT_SERVING) and the closing of the listeners: what is on its way arrives, and
+    Envoys that check health turn away."""
     drain_timeout: Seconds = 10.0
     """Seconds that requests under way have after the listeners closed."""
     reflection: bool = False
@@ -80,6 +84,27 @@ class ResponseSettings(Section):
     max_body_bytes: int = Field(default=4096, ge=0)
     """Bytes of a denial's body at most."""
 
+    @field_validator("owned_headers")
+    @classmethod
+    def _names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not is_name(name) or name.lower() == "host":
+                raise ValueError(f"{name!r:.40} is no header that could be removed\nlist names like x-user")
+        return names
+
+
+class Origins(dict[str, str]):  # noqa: PLW1641 - no dict has a hash
+    """Where each setting stands; the same settings written elsewhere are the same settings."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Origins)
+
+    def find(self, setting: str) -> str:
+        """Return the place of a setting, or of the nearest section around it; "" where nothing is known."""
+        while setting not in self and setting:
+            setting = re.sub(r"(^|\.)[^.\[]*$|\[\d+\]$", "", setting)
+        return self.get(setting, "")
+
 
 class Settings(Section):
     """Everything."""
@@ -96,3 +121,13 @@ class Settings(Section):
     response: ResponseSettings = ResponseSettings()
     reporting: tuple[ReporterSettings, ...] = ()
     """Who is told of decisions; metrics always are."""
+    _origins: Origins = PrivateAttr(default_factory=Origins)
+
+    def place(self, setting: str) -> str:
+        """Return a setting with the place that it stands at, or would: `ztag.yaml:7: authentication[0].issuer`."""
+        origin = self._origins.find(setting)
+        return f"{origin}: {setting}" if origin else setting
+
+    def read_from(self, origins: Mapping[str, str]) -> None:
+        """Remember where each setting stands; "" is the whole document."""
+        self._origins = Origins(origins)

@@ -11,8 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from ztag_extauthz.authentication import AuthenticatorSettings
 from ztag_extauthz.authorization import AuthorizerSettings
+from ztag_extauthz.hosts import is_loopback
 from ztag_extauthz.section import Section
-from ztag_extauthz.settings.addresses import UNIX, is_loopback, split_address
+from ztag_extauthz.settings.addresses import UNIX, split_address
 from ztag_extauthz.settings.document import Path, spell
 from ztag_extauthz.settings.mistakes import Finding
 from ztag_extauthz.settings.models import ListenSettings, ServerSettings, Settings
@@ -43,6 +44,7 @@ def check(parts: Sound) -> Iterator[Finding]:
         yield from _check_tls(parts.listen)
     yield from _check_authentication(parts.authentication)
     yield from _check_replays(parts.authentication, parts.server.workers if parts.server else 1)
+    yield from _check_realms(parts.authentication)
     yield from _check_authorization(parts.authorization)
 
 
@@ -93,6 +95,9 @@ def _check_tls(listen: ListenSettings) -> Iterator[Finding]:
     if listen.tls and listen.tls.allowed_clients and listen.tls.client_ca is None:
         remedy = "add listen.tls.client_ca: without it no client shows a certificate"
         yield ("listen", "tls", "allowed_clients"), "needs client_ca", remedy
+    if listen.tls and listen.grpc.startswith(UNIX):
+        remedy = "leave listen.tls out: the permissions of the socket's file say who may connect"
+        yield ("listen", "tls"), "there is no TLS on a UNIX socket", remedy
 
 
 def _check_authentication(entries: Sequence[Any]) -> Iterator[Finding]:
@@ -115,6 +120,21 @@ def _check_replays(entries: Sequence[Any], workers: int) -> Iterator[Finding]:
         if dpop is not None and dpop.redis is None and workers > 1:
             why = f"{workers} workers do not know of each other's proofs, so each could be shown a proof again"
             yield ("authentication", index, "dpop"), why, "add dpop.redis, or keep server.workers: 1"
+
+
+def _check_realms(entries: Sequence[Any]) -> Iterator[Finding]:
+    """Whoever shows nothing in a header gets one challenge for it, whose realm is that of the first entry."""
+    first: dict[tuple[str, str], int] = {}
+    for index, entry in enumerate(entries):
+        realm, header = getattr(entry, "realm", None), getattr(entry, "header", None)
+        if not isinstance(realm, str) or not isinstance(header, str):
+            continue
+        prefix = getattr(entry, "prefix", None)
+        scheme = prefix if isinstance(prefix, str) else "Bearer" if header.lower() == "authorization" else ""
+        earlier = first.setdefault((header.lower(), scheme.lower()), index)
+        if realm != entries[earlier].realm and "realm" in entry.model_fields_set:
+            why = f"differs from that of authentication[{earlier}], which is told for {header.lower()}"
+            yield ("authentication", index, "realm"), why, "write the same realm in both, or leave this one out"
 
 
 def _insecure(value: Any, path: Path) -> Iterator[str]:

@@ -4,6 +4,8 @@ import fcntl
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -11,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
@@ -41,21 +43,40 @@ def warm(module: str) -> None:
     One process at a time: processes that wrote numba's cache at once have crashed, so two servers or workers that start
     together on a cold cache wait for each other.
     """
-    with (_cache_folder() / "lock").open("w") as lock:
+    with (Path(config.CACHE_DIR) / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         import_module(module)
 
 
 def _cache_folder() -> Path:
-    """Return where compiled kernels are kept, and tell numba, whose own choice (beside the code) may be read-only."""
-    from numba.core import config  # noqa: PLC0415 - its value is set here, and read by numba when a kernel is declared
+    """Return a folder of our own for compiled kernels; numba's choice, beside the code, may be read-only or shared.
 
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    version = f"{sys.version_info[0]}{sys.version_info[1]}"
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or f"{base}/ztag/kernels-{version}")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    config.CACHE_DIR = str(folder)
-    return folder
+    What is loaded from it is code, so it must be nobody else's. It is named after all that kernels are made of: numba
+    looks at the file of a kernel alone, not at those of its parts.
+    """
+    sources = sorted(_PACKAGE.glob("stores/*.py")) + sorted(_PACKAGE.glob("authorization/risk/*.py"))
+    made_of = blake2b(sys.version.encode() + b"".join(path.read_bytes() for path in sources), digest_size=8).hexdigest()
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    bases = (given,) if given else (f"{home}/ztag", f"/dev/shm/ztag-cache-{os.getuid()}")  # noqa: S108 - see `_is_ours`
+    for base in bases:
+        folder = Path(base) / f"kernels-{made_of}"
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if _is_ours(folder):
+                return folder
+    raise OSError(
+        f"no folder for compiled kernels: make one of {', '.join(map(str, bases))} writable, or set NUMBA_CACHE_DIR"
+    )
+
+
+def _is_ours(folder: Path) -> bool:
+    status = folder.stat()
+    return status.st_uid == os.getuid() and not status.st_mode & 0o022 and os.access(folder, os.W_OK)
+
+
+_PACKAGE = Path(__file__).parents[1]
+config.CACHE_DIR = str(_cache_folder())
 
 
 def _address(context: Any, builder: Any, signature: Signature, arguments: Any) -> Any:

@@ -52,7 +52,8 @@ class LimitsSettings(Section):
     limits: tuple[LimitSettings, ...] = Field(min_length=1, max_length=16)
     """Every one has to allow; a request that is refused is charged to none."""
     trusted_proxies: TrustedProxies = 0
-    """Proxies in front of Envoy that append to `x-forwarded-for`; 0: the peer that Envoy states is the client."""
+    """Entries at the end of `x-forwarded-for` that proxies of yours wrote, Envoy among them where it appends its peer
+    (`use_remote_address`); the first of those is the client. 0: the peer of the connection is the client."""
     headers: Literal["draft", "legacy", "none"] = "draft"
     """On a refusal: `RateLimit` and `RateLimit-Policy` (IETF draft), or the older `X-RateLimit-*` trio. `Retry-After`
     always is there."""

@@ -30,6 +30,9 @@ MAX_PARALLEL = 8192
 """Checks under way from one Envoy. Its own default, 1,024, would refuse what the workers can still answer; the default
 of three retries at a time would lose what a dying worker held."""
 
+SHARE_OF_A_TRY = 0.4
+"""How much of the timeout a single try may take."""
+
 
 class ClientTls(Struct, frozen=True, kw_only=True):
     """What Envoy needs where `listen.tls` is set."""
@@ -130,8 +133,9 @@ def socket_address(host: str, port: int) -> core.Address:
 def _retry_policy(timeout: float) -> core.RetryPolicy:
     """Return when to ask again, and whom.
 
-    Envoy makes `max_interval` the timeout of a single try as well (`convertCoreToRouteRetryPolicy`), so it is that of
-    the whole. A dead worker has the fewest requests under way, which is why the choice is repeated that often.
+    Envoy makes `max_interval` the timeout of a single try as well (`convertCoreToRouteRetryPolicy`): a worker that
+    hangs, or whose socket waits for its successor, leaves time to ask another. A dead worker has the fewest requests
+    under way, which is why the choice is repeated that often.
     """
     predicate = core.RetryPolicyRetryHostPredicate(
         name="envoy.retry_host_predicates.previous_hosts",
@@ -141,7 +145,7 @@ def _retry_policy(timeout: float) -> core.RetryPolicy:
         retry_on="connect-failure,refused-stream,reset,unavailable",
         num_retries=3,
         retry_back_off=core.BackoffStrategy(
-            base_interval=timedelta(milliseconds=5), max_interval=timedelta(seconds=timeout)
+            base_interval=timedelta(milliseconds=5), max_interval=timedelta(seconds=timeout * SHARE_OF_A_TRY)
         ),
         retry_host_predicate=[predicate],
         host_selection_retry_max_attempts=20,

@@ -102,7 +102,12 @@ func evaluate(query rego.PreparedEvalQuery, input any) (result answer) {
 	if len(results) == 0 {
 		return answer{}
 	}
-	return answer{Value: results[0].Expressions[0].Value, Defined: true}
+	// OPA keeps numbers such as "5." as they were written, and then cannot print them.
+	text, err := json.Marshal(results[0].Expressions[0].Value)
+	if err != nil {
+		return answer{Code: "unprintable", Message: err.Error()}
+	}
+	return answer{Value: json.RawMessage(text), Defined: true}
 }
 
 func codeOf(err error) string {

@@ -1,4 +1,4 @@
-"""The risk kernel once more: slow, in dictionaries that never collide, written from the description and not the code."""
+"""The risk kernel once more: slow, in dictionaries that never collide, after the description and not the code."""
 
 import math
 from dataclasses import dataclass, field
@@ -63,8 +63,8 @@ class Profile:
     seen: int = 0
     place: tuple[float, float] | None = None
     hours: list[int] = field(default_factory=lambda: [0] * WEEK_BLOCKS)
-    contexts: list[list[Any]] = field(default_factory=list)
-    """[count, {level: value}], in the order of their places."""
+    sides: tuple[list[list[Any]], list[list[Any]]] = field(default_factory=lambda: ([], []))
+    """Places and programs: [count, {level: value}], in the order in which they were first seen."""
 
 
 class Twin:
@@ -132,21 +132,27 @@ class Twin:
         return count * math.exp(-(tick - since) / 10 / (30 * 86_400))
 
     def identity(self, profile: Profile, row: dict[str, int], tick: int) -> dict[str, float]:
-        n, m = sum(count for count, _ in profile.contexts), len(profile.contexts)
         signals = {}
+        n = 0
         for name, levels in zip(("address", "agent", "device"), LEVELS, strict=True):
+            entries = profile.sides[name != "address"]
+            n = sum(count for count, _ in entries)
             present = [level for level in levels if row[level]]
             if not present:
                 continue
-            known = 0.0
+            varied = levels[1] if len(levels) > 1 and row[levels[1]] else levels[0]
+            m = len({entry[varied] for _, entry in entries})
+            known, within = 0.0, 1.0
             for level in present:
-                same = sum(count for count, context in profile.contexts if context[level] == row[level])
+                same = sum(count for count, entry in entries if entry[level] == row[level])
                 share = (self.value_count(level, row[level], tick) + 1) / (
                     self.visits + self.distinct.get(level, 0) + 1
                 )
                 known += LEVEL_WEIGHTS[level] * (same / n) / share if same else 0.0
-            known /= sum(LEVEL_WEIGHTS[level] for level in present)
-            signals[name] = min(6.0, max(-3.0, -math.log(m / (n + m) + n / (n + m) * known)))
+                within = share if same and level == "country" else within
+            known *= within / sum(LEVEL_WEIGHTS[level] for level in present)
+            floor = {"address": -3.0, "agent": -0.5, "device": -0.7}[name]
+            signals[name] = min(6.0, max(floor, -math.log(m / (n + m) + n / (n + m) * known)))
         account = math.log(max(1, self.visits) / max(1, len(self.profiles)) / n)
         return signals | {"account": min(1.0, max(-1.0, account))}
 
@@ -182,18 +188,24 @@ class Twin:
             if self.counters[key].surprise() < 3:
                 self.counters[key].counts[2] += 1
         profile = self.profiles.setdefault(row["user"], Profile())
-        context = {level: row[level] for levels in LEVELS for level in levels}
-        if tick - profile.seen < 600 and any(known == context for _, known in profile.contexts):
+        sides = [{level: row[level] for level in levels} for levels in (LEVELS[0], LEVELS[1] + LEVELS[2])]
+        known = all(
+            any(entry == side for _, entry in entries) for entries, side in zip(profile.sides, sides, strict=True)
+        )
+        if known and tick - profile.seen < 600:
             return
         profile.seen = tick
         profile.place = self.rounded(facts)
-        self.learn_context(profile, context)
+        for entries, side, near in zip(
+            profile.sides, sides, (("network", "country"), ("system", "fingerprint")), strict=True
+        ):
+            self.learn_entry(entries, side, near)
         block = tick // 216_000 % WEEK_BLOCKS
         profile.hours[block] = min(3, profile.hours[block] + 1)
         if sum(profile.hours) > 60:
             profile.hours = [hour // 2 for hour in profile.hours]
         self.visits += 1
-        for level, value in context.items():
+        for level, value in (sides[0] | sides[1]).items():
             if value:
                 before = self.value_count(level, value, tick)
                 self.distinct[level] = self.distinct.get(level, 0) + (before < 0.5)
@@ -207,17 +219,17 @@ class Twin:
         return north, int((facts["longitude"] + 180) * 4095 / 360 + 0.5) * 360 / 4095 - 180
 
     @staticmethod
-    def learn_context(profile: Profile, context: dict[str, int]) -> None:
-        for known in profile.contexts:
-            if known[1] == context:
-                if known[0] == 127:
-                    for other in profile.contexts:
+    def learn_entry(entries: list[list[Any]], entry: dict[str, int], near: tuple[str, str]) -> None:
+        for known in entries:
+            if known[1] == entry:
+                if known[0] == 31:
+                    for other in entries:
                         other[0] = max(1, other[0] // 2)
                 known[0] += 1
                 return
-        if len(profile.contexts) < 5:
-            profile.contexts.append([1, context])
+        if len(entries) < 5:
+            entries.append([1, entry])
             return
-        rarest = min(profile.contexts, key=lambda known: known[0])
-        near = all(rarest[1][level] == value for level, value in context.items() if level != "address")
-        rarest[0], rarest[1] = min(127, rarest[0] + 1) if near else 1, context
+        alike = [known for known in entries if all(known[1][level] == entry[level] for level in near)]
+        replaced = min(alike or entries, key=lambda known: known[0])
+        replaced[0], replaced[1] = min(31, replaced[0] + 1) if alike else 1, entry

@@ -51,7 +51,8 @@ class RiskSettings(Section):
     fingerprint_header: str = ""
     """Header in which Envoy passes the client's TLS fingerprint (JA3, JA4). Envoy has to remove the client's own."""
     trusted_proxies: TrustedProxies = 0
-    """Proxies in front of Envoy that append to `x-forwarded-for`; 0: the peer that Envoy states is the client."""
+    """Entries at the end of `x-forwarded-for` that proxies of yours wrote, Envoy among them where it appends its peer
+    (`use_remote_address`); the first of those is the client. 0: the peer of the connection is the client."""
     snapshot: str | None = None
     """File in which profiles survive restarts; left out: they begin anew."""
     snapshot_interval: Seconds = 60.0

@@ -56,6 +56,8 @@ class Risk(Authorizer):
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:  # noqa: ARG002 - nothing is waited for
         now = self._clock()
+        # A request that was cut off is never reported, and another one may have its place in memory now.
+        self._pending.pop(id(context.request), None)
         found = self.scorer.assess(context.request, context.identity, now)
         self._meter.add(self._bands[found.band])
         if found.band is Band.LOW:
@@ -108,9 +110,8 @@ class Risk(Authorizer):
     def learn(self, request: Request, decision: Decision) -> None:
         """Learn what was allowed; count credentials that were refused."""
         handle = self._pending.pop(id(request), None)
-        if isinstance(decision.verdict, Allow):
-            if handle is not None:
-                self.scorer.learn(handle)
+        if isinstance(decision.verdict, Allow) and handle is not None:
+            self.scorer.learn(handle)
             self.scorer.outcome(request, decision.identity, decision.time, failed=False)
         elif isinstance(decision.verdict, Deny) and decision.verdict.reason is Reason.INVALID_CREDENTIALS:
             self.scorer.outcome(request, None, decision.time, failed=True)

@@ -41,6 +41,7 @@ from ztag_extauthz.stores.kernels import Cells, inlined, prefetch
 
 Longs: TypeAlias = Cells
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
+Doubles: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Ints: TypeAlias = np.ndarray[Any, np.dtype[np.int32]]
 
 PRIOR_FAST, PRIOR_MID = PRIOR

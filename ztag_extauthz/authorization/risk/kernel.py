@@ -6,8 +6,12 @@
 """
 
 import math
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from ztag_extauthz.authorization.risk.counts import (
+    Doubles,
     Floats,
     Ints,
     Longs,
@@ -24,6 +28,7 @@ from ztag_extauthz.authorization.risk.counts import (
     spread,
     ticks,
 )
+from ztag_extauthz.authorization.risk.habits import hour, travel
 from ztag_extauthz.authorization.risk.layout import (
     ADDRESS,
     BIAS,
@@ -39,15 +44,14 @@ from ztag_extauthz.authorization.risk.layout import (
 )
 from ztag_extauthz.authorization.risk.profile import (
     NO_PROFILE,
-    Doubles,
     find_profile,
-    hour,
     identity,
     learn_visit,
     profiles_of,
-    travel,
 )
 from ztag_extauthz.stores.kernels import inlined, kernel, prefetch
+
+Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.int8]]
 
 
 @inlined
@@ -174,7 +178,8 @@ def outcome(longs: Longs, floats: Floats, ints: Ints, row: Longs, now: float, fa
 
 
 @kernel(
-    f"void({_STATE}, int64[:, ::1], float64[:, ::1], float64[::1], int8[::1], float64, float64[:, ::1], float64[::1])"
+    f"void({_STATE}, int64[:, ::1], float64[:, ::1], float64[::1], int8[::1], int8[::1], float64, "
+    "float64[:, ::1], float64[::1])"
 )
 def observe_many(
     longs: Longs,
@@ -183,19 +188,20 @@ def observe_many(
     rows: Longs,
     facts: Doubles,
     weights: Doubles,
-    ended: Longs,
+    ended: Bytes,
+    vouched: Bytes,
     threshold: float,
     signals: Doubles,
     scores: Doubles,
 ) -> None:
-    """Score a log in its order, learning what scores below the threshold.
+    """Score a log in its order, learning what scores below the threshold, or is vouched for: it passes a step-up.
 
     `ended` is 1 where an attempt to authenticate failed, 0 where one succeeded, -1 where none was made.
     """
     for request in range(scores.size):
         score = _observe(longs, floats, ints, rows[request], facts[request], weights, signals[request])
         scores[request] = score
-        if score < threshold:
+        if score < threshold or vouched[request]:
             _learn(longs, floats, ints, rows[request], facts[request])
         if ended[request] >= 0:
             tick, failed = ticks(facts[request, NOW]), float(ended[request])

@@ -29,11 +29,11 @@ class Band(StrEnum):
 
 WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
-        "address": 1.0,
-        "agent": 0.6,
-        "device": 0.8,
+        "address": 1.3,
+        "agent": 0.3,
+        "device": 0.4,
         "account": 0.3,
-        "travel": 1.5,
+        "travel": 1.0,
         "hour": 0.4,
         "route": 0.3,
         "burst_user_address": 0.9,

@@ -23,7 +23,7 @@ def count(collection: Value) -> Value:
 
 def _items(collection: Value) -> list[Value]:
     if collection.__class__ is list:
-        return collection  # type: ignore[no-any-return]
+        return collection
     if collection.__class__ is frozenset:
         return members(collection)
     raise type_error(1, collection, "set", "array")

@@ -15,6 +15,7 @@ from ztag_extauthz.rego.builtins import (  # noqa: F401 (each registers what it 
     net_merge,
     numbers,
     objects,
+    plugins,
     regex,
     semver,
     sets,
@@ -28,5 +29,7 @@ from ztag_extauthz.rego.builtins import (  # noqa: F401 (each registers what it 
     uuids,
 )
 from ztag_extauthz.rego.builtins.interface import REGISTRY
+
+plugins.load()
 
 __all__ = ["REGISTRY"]

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-from collections.abc import Callable
 
 from ztag_extauthz.rego.builtins.golang.text import to_bytes
 from ztag_extauthz.rego.builtins.interface import builtin, string
@@ -10,10 +9,8 @@ from ztag_extauthz.rego.values import Value
 
 
 def _register(algorithm: str, *, hashed: bool) -> None:
-    make: Callable[..., hashlib._Hash] = lambda data: hashlib.new(algorithm, data, usedforsecurity=False)  # noqa: E731
-
     def hash_text(text: Value) -> Value:
-        return make(to_bytes(string(text, 1))).hexdigest()
+        return hashlib.new(algorithm, to_bytes(string(text, 1)), usedforsecurity=False).hexdigest()
 
     def authenticate(text: Value, key: Value) -> Value:
         message = to_bytes(string(text, 1))

@@ -1,19 +1,24 @@
 """base64, hex and JSON as texts."""
 
 import base64
+import json
 import re
 from typing import Any, Final
 
 from ztag_extauthz.rego.builtins.golang.text import readable, to_bytes, to_text
 from ztag_extauthz.rego.builtins.interface import builtin, check_size, obj, string
-from ztag_extauthz.rego.builtins.numbers import MAX_EXPONENT
 from ztag_extauthz.rego.documents import dumps, loads
-from ztag_extauthz.rego.errors import BuiltinError, OperandError
+from ztag_extauthz.rego.errors import BuiltinError, LimitError, OperandError
 from ztag_extauthz.rego.values import Number, Value, type_name, unkey
 
 _STANDARD: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 _URL: Final = re.compile(r"[A-Za-z0-9_-]*={0,2}")
 _HEXADECIMAL: Final = re.compile(r"(?:[0-9a-fA-F]{2})*")
+_SCANNER: Final = json.JSONDecoder()
+_SPACE: Final = " \t\r\n"
+# OPA refuses numbers with a larger binary exponent; this is it in digits.
+_MAX_EXPONENT: Final = 30_103
+_LONG_INTEGER: Final = re.compile(r"[0-9]{4001}")
 _FAR_EXPONENT: Final = re.compile(r"[eE][+-]?\d{5}")
 
 
@@ -90,8 +95,10 @@ def marshal(value: Value) -> Value:
 
 def parse_json(text: str) -> Value:
     """Read JSON; what is no UTF-8 becomes U+FFFD, and no number may be too far out to calculate with."""
+    text = readable(text)
+    _refuse_long_integers(text)
     try:
-        value = loads(readable(text))
+        value = loads(_before_null(text))
     except ValueError as error:
         raise BuiltinError(str(error)) from None
     if _FAR_EXPONENT.search(text):
@@ -99,8 +106,25 @@ def parse_json(text: str) -> Value:
     return value
 
 
+def _refuse_long_integers(text: str) -> None:
+    if _LONG_INTEGER.search(text):
+        raise LimitError("an integer has more than 4,000 digits")
+
+
+def _before_null(text: str) -> str:
+    """Cut off a `null` behind a value, and all behind it: OPA takes it for the end of the text."""
+    if "null" not in text:
+        return text
+    body = text.lstrip(_SPACE)
+    try:
+        _, end = _SCANNER.raw_decode(body)
+    except (ValueError, RecursionError):
+        return text
+    return body[:end] if body[end:].lstrip(_SPACE).startswith("null") else text
+
+
 def _refuse_far_numbers(value: Value) -> None:
-    if value.__class__ is Number and value and abs(value.adjusted()) > MAX_EXPONENT:
+    if value.__class__ is Number and value and abs(value.adjusted()) > _MAX_EXPONENT:
         raise BuiltinError("invalid number: number too big")
     if value.__class__ is list:
         for item in value:
@@ -119,6 +143,7 @@ def unmarshal(text: Value) -> Value:
 def is_valid(text: Value) -> Value:
     if text.__class__ is not str:
         return False
+    _refuse_long_integers(text)
     try:
         loads(readable(text))
     except ValueError:
@@ -145,20 +170,20 @@ def marshal_with_options(value: Value, options: Value) -> Value:
     return "".join(parts)
 
 
-_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[][{},:]|[^][{},:"]+')
+_PIECE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[][{},:]|[^][{},:"]+')
 
 
 def _indent(text: str, prefix: str, indent: str, parts: list[str]) -> None:
     """Lay JSON out over lines as Go's encoder does."""
     depth, previous, size = 0, "", 0
-    for token in _TOKEN.findall(text):
-        if token in "]}":
+    for piece in _PIECE.findall(text):
+        if piece in "]}":
             depth -= 1
-        if (token in "]}" and previous not in "[{") or (previous and previous in ",[{" and token not in "]}"):
+        if (piece in "]}" and previous not in "[{") or (previous and previous in ",[{" and piece not in "]}"):
             parts.append("\n" + prefix + indent * depth)
             size += len(parts[-1])
             check_size(size)
-        parts.append(": " if token == ":" else token)
-        if token in "[{":
+        parts.append(": " if piece == ":" else piece)
+        if piece in "[{":
             depth += 1
-        previous = token
+        previous = piece

@@ -10,7 +10,7 @@ from ztag_extauthz.rego.values import Value, key, members, ordered_forms, unkey
 
 def _vertices(value: Value) -> list[Value]:
     if value.__class__ is list:
-        return value  # type: ignore[no-any-return]
+        return value
     return members(value) if value.__class__ is frozenset else []
 
 

@@ -16,7 +16,7 @@ _INDEX: Final = re.compile(r"-?[0-9]{1,18}")
 
 def _path(value: Value) -> Path:
     if value.__class__ is list:
-        return value  # type: ignore[no-any-return]
+        return value
     if value.__class__ is not str:
         raise OperandError(
             "operand 2 must be one of {set, array} containing string paths or array of path segments "
@@ -32,7 +32,8 @@ def _tree(paths: Value) -> Tree:
     if paths.__class__ not in (list, frozenset):
         raise type_error(2, paths, "set", "array")
     root: Tree = {}
-    for value in paths if paths.__class__ is list else members(paths):
+    values: list[Value] = paths if paths.__class__ is list else members(paths)  # type: ignore[arg-type]
+    for value in values:
         _plant(root, _path(value))
     return root
 

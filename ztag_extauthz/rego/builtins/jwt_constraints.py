@@ -120,7 +120,7 @@ def _issued_by(issuer: Value, wanted: str) -> bool:
 
 
 def _meant_for(claims: dict[str, Value], audience: str) -> bool:
-    """A token that names an audience is accepted by it alone, also where no audience is asked for."""
+    """Tell whether the audience fits; a token that names one is for it alone, also where none is asked for."""
     if "aud" not in claims:
         return not audience
     named = claims["aud"]

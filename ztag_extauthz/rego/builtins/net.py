@@ -31,6 +31,7 @@ class Network(NamedTuple):
         return f"{address_text(self.version, self.first)}/{bits}"
 
 
+@lru_cache(maxsize=4096)
 def parse_address(text: str) -> tuple[int, int] | None:
     """Give version and number of an address; None where it is none, or has a zone."""
     if "%" in text or not text.isascii() or "/" in text:

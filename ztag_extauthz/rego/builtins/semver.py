@@ -8,7 +8,7 @@ from ztag_extauthz.rego.errors import BuiltinError
 from ztag_extauthz.rego.values import Value
 
 _IDENTIFIERS: Final = re.compile(r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*")
-_NUMBER: Final = re.compile(r"0|[1-9][0-9]*")
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 _DECIMAL: Final = re.compile(r"[0-9]+")
 _LARGEST: Final = (1 << 63) - 1
 
@@ -38,11 +38,13 @@ def _order(pre_release: str) -> tuple[object, ...]:
     """Order as the standard says: numbers before names, a longer list behind its beginning, none last."""
     if not pre_release:
         return (1,)
-    names = (
-        (0, min(int(name), _LARGEST), "") if _DECIMAL.fullmatch(name) else (1, 0, name)
-        for name in pre_release.split(".")
-    )
+    names = ((0, _number(name), "") if _DECIMAL.fullmatch(name) else (1, 0, name) for name in pre_release.split("."))
     return (0, *names)
+
+
+def _number(digits: str) -> int:
+    """Read a number; one that the machine does not hold is its largest, as it is to Go."""
+    return _LARGEST if len(digits.lstrip("0")) > 19 else min(int(digits.lstrip("0") or "0"), _LARGEST)
 
 
 @builtin("semver.is_valid")

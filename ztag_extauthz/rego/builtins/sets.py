@@ -1,11 +1,11 @@
 """Sets of sets; the operators on two sets are in `comparison.py`."""
 
 from ztag_extauthz.rego.builtins.interface import builtin, check_size, rego_set
-from ztag_extauthz.rego.values import Value, unkey
+from ztag_extauthz.rego.values import Value, members
 
 
 def _sets(value: Value) -> list[frozenset[Value]]:
-    return [rego_set(unkey(form), 1) for form in rego_set(value, 1)]
+    return [rego_set(member, 1) for member in members(rego_set(value, 1))]
 
 
 @builtin("intersection")

@@ -1,7 +1,8 @@
 """`sprintf`: Go's formats over Rego's values."""
 
+import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from ztag_extauthz.rego.builtins.golang.printf import sprintf
 from ztag_extauthz.rego.builtins.golang.verbs import Argument
@@ -23,31 +24,32 @@ def _argument(value: Value) -> Argument:
     return value.text if abs(number) == float("inf") else number
 
 
+_PLAIN: Final = re.compile(r"%([sdv])")
+_KINDS: Final = {"s": (str,), "d": (int,), "v": (str, int)}
+
+
 def _specialise(arguments: Sequence[Value]) -> Callable[..., Any] | None:
-    """Join by `+` what is only text and plain `%s`, `%d`, `%v`."""
+    """Join texts and integers without reading the format again, where it holds only `%s`, `%d` and `%v`."""
     template = arguments[0]
-    if template.__class__ is not str or "%" not in template or arguments[1] is not NOT_CONSTANT:
+    if template.__class__ is not str or arguments[1] is not NOT_CONSTANT:
         return None
-    pieces = template.replace("%s", "\0").replace("%v", "\0").split("\0")
-    if "\0" in template or "%" in "".join(pieces):
+    pieces = _PLAIN.split(template)
+    if any("%" in piece for piece in pieces[::2]):
         return None
+    kinds = [_KINDS[verb] for verb in pieces[1::2]]
+    form = "{}".join(piece.replace("{", "{{").replace("}", "}}") for piece in pieces[::2]).format
 
     def plain(values: Value) -> Value:
-        if values.__class__ is list and len(values) == len(pieces) - 1:
-            for value in values:
-                if value.__class__ is not str:
-                    break
-            else:
-                return _woven(pieces, values)
-        return go_sprintf(template, values)
+        if values.__class__ is not list or len(values) != len(kinds):
+            return go_sprintf(template, values)
+        for value, kind in zip(values, kinds, strict=True):
+            if value.__class__ not in kind:
+                return go_sprintf(template, values)
+        text = form(*values)
+        check_size(len(text))
+        return text
 
     return plain
-
-
-def _woven(pieces: list[str], values: list[str]) -> str:
-    text = pieces[0] + "".join([value + piece for value, piece in zip(values, pieces[1:], strict=True)])
-    check_size(len(text))
-    return text
 
 
 @builtin("sprintf", specialise=_specialise)

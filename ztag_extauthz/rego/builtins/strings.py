@@ -5,11 +5,19 @@ A text that is no UTF-8 (OPA can make one by `base64.decode`) holds Python's sur
 
 from typing import Any, Final
 
-from ztag_extauthz.rego.builtins.interface import (
-    array, builtin, check_size, element_error, integer, number, obj, string, type_error,
-)  # fmt: skip
 from ztag_extauthz.rego.builtins.golang.text import lower_runes, to_bytes, to_text, upper_runes
-from ztag_extauthz.rego.builtins.numbers import to_float
+from ztag_extauthz.rego.builtins.interface import (
+    array,
+    builtin,
+    check_size,
+    element_error,
+    integer,
+    number,
+    obj,
+    string,
+    type_error,
+)  # fmt: skip
+from ztag_extauthz.rego.builtins.numbers import MAX_BITS, to_float
 from ztag_extauthz.rego.errors import BuiltinError, OperandError
 from ztag_extauthz.rego.values import Value, members, unkey
 
@@ -220,6 +228,7 @@ def format_int(value: Value, base: Value) -> Value:
     if base.__class__ is not int or base not in _RADIX:
         raise OperandError("operand 2 must be one of {2, 8, 10, 16}")
     whole = value if value.__class__ is int else to_float(value).truncate()
+    check_size(whole.bit_length(), MAX_BITS)
     return format(whole, _RADIX[base])
 
 

@@ -7,7 +7,7 @@ from ztag_extauthz.rego.builtins.interface import check_size
 from ztag_extauthz.rego.values import Number, Value, ordered_forms, unkey
 
 
-def term_text(value: Value) -> str:
+def term_text(value: Value) -> str:  # noqa: PLR0911 (a return for each type)
     """Write a value as a Rego term."""
     kind = value.__class__
     if kind is str:

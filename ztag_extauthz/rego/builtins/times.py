@@ -63,7 +63,7 @@ def now_ns(context: Context) -> Value:
 @builtin("time.parse_ns")
 def parse_ns(layout: Value, text: Value) -> Value:
     layout, text = string(layout, 1), string(text, 2)
-    return _parsed(NAMED.get(layout, layout), text)
+    return _parsed(NAMED.get(layout) or layout, text)
 
 
 @builtin("time.parse_rfc3339_ns")

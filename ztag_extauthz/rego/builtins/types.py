@@ -4,8 +4,8 @@ import re
 from decimal import InvalidOperation
 from typing import Final
 
-from ztag_extauthz.rego.builtins.interface import builtin, type_error
-from ztag_extauthz.rego.builtins.numbers import MAX_EXPONENT
+from ztag_extauthz.rego.builtins.interface import builtin, check_size, type_error
+from ztag_extauthz.rego.builtins.numbers import MAX_DIGITS
 from ztag_extauthz.rego.documents import parse_number
 from ztag_extauthz.rego.errors import BuiltinError, EvaluationError
 from ztag_extauthz.rego.values import Number, Value, is_number
@@ -13,6 +13,7 @@ from ztag_extauthz.rego.values import type_name as name_of_type
 
 _FLOAT: Final = re.compile(r"([+-]?)(?=\.?\d)(\d*)(?:\.(\d*))?([eE][+-]?\d+)?", re.ASCII)
 _GO_ONLY: Final = re.compile(r"[+-]?(0[xX][0-9a-fA-F_.]+[pP][+-]?[0-9_]+|[0-9.eE+-]*[0-9]_[0-9_.eE+-]*)", re.ASCII)
+_FAR: Final = 30_103
 _FLOAT64_LIMIT: Final = Number("1.797693134862315807937e308")
 
 
@@ -73,6 +74,7 @@ def _parsed(text: str) -> int | Number:
     OPA keeps the text as it is: it calculates with `+5` and `.5`, but cannot print them. Here they are
     written as JSON writes them. Hexadecimal and `1_000` are refused loudly.
     """
+    check_size(len(text), MAX_DIGITS)
     if _GO_ONLY.fullmatch(text):
         raise EvaluationError("eval_unsupported_error", "to_number reads decimal numbers only")
     match = _FLOAT.fullmatch(text)
@@ -85,6 +87,6 @@ def _parsed(text: str) -> int | Number:
         value = parse_number(plain)
     except (InvalidOperation, ValueError):
         raise BuiltinError("number too big") from None
-    if abs(value) >= _FLOAT64_LIMIT or (value and Number(plain).adjusted() < -MAX_EXPONENT):
+    if Number(plain).copy_abs() >= _FLOAT64_LIMIT or (value and Number(plain).adjusted() < -_FAR):
         raise BuiltinError(f'strconv.ParseFloat: parsing "{text}": value out of range')
     return value

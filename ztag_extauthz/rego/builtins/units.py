@@ -7,7 +7,7 @@ from typing import Final
 from ztag_extauthz.rego.builtins.golang import bigfloat
 from ztag_extauthz.rego.builtins.golang.text import lower_runes
 from ztag_extauthz.rego.builtins.interface import builtin, check_size, string
-from ztag_extauthz.rego.builtins.numbers import MAX_EXPONENT
+from ztag_extauthz.rego.builtins.numbers import MAX_DIGITS
 from ztag_extauthz.rego.documents import parse_number
 from ztag_extauthz.rego.errors import BuiltinError
 from ztag_extauthz.rego.values import Value
@@ -35,7 +35,7 @@ def _checked(amount: str, name: str) -> str:
     match = _NUMBER.fullmatch(amount)
     if match is None:
         raise BuiltinError(f"{name}: could not parse amount to a number")
-    check_size(int(match[1] or 0), MAX_EXPONENT)
+    check_size(len(amount) + int(match[1] or 0), MAX_DIGITS)
     return amount
 
 
@@ -81,4 +81,4 @@ def _byte_factor(unit: str) -> int:
     power = _POWERS.get(unit[0])
     if power is None or unit[1:] not in ("", "b", "i", "ib"):
         raise BuiltinError(f"units.parse_bytes: byte unit {unit} not recognized")
-    return 1024**power if "i" in unit else 1000**power
+    return int(1024**power if "i" in unit else 1000**power)

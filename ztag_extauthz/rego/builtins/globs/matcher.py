@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import re2
+import re2  # type: ignore[import-untyped, unused-ignore]
 
 from ztag_extauthz.rego.builtins.globs.pattern import Class, Either, One, Part, Star, parse
 from ztag_extauthz.rego.builtins.golang.text import readable

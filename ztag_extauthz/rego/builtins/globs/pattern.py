@@ -1,4 +1,4 @@
-"""A glob as a list of parts.
+r"""A glob as a list of parts.
 
 | pattern        | part                                                              |
 |----------------|-------------------------------------------------------------------|
@@ -7,10 +7,10 @@
 | `?`            | `One`: a character that is no separator                           |
 | `[ab]` `[!a-z]`| `Class`: a character, which may be a separator                    |
 | `{a*,b}`       | `Either`: one of the alternatives                                 |
-| `\\c` and others| `str`: a literal; `}`, `]` and, outside of braces, `,` are literals |
+| `\c` and others| `str`: a literal; `}`, `]` and, outside of braces, `,` are literals |
 
-The reading below follows the library's lexer also where that is odd: `\\` is a plain character where a range
-begins (`[\\-a]`), a `]` may begin a range, and a class is either a range or a set, never both.
+The reading below follows the library's lexer also where that is odd: `\` is a plain character where a range
+begins (`[\-a]`), a `]` may begin a range, and a class is either a range or a set, never both.
 """
 
 from dataclasses import dataclass

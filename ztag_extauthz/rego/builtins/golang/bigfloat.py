@@ -12,6 +12,7 @@ Rule 2: text is read and written as Go does it, with Go's own rounding errors fo
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import NamedTuple
 
 PRECISION = 64
@@ -70,7 +71,7 @@ def parse(text: str) -> BigFloat | None:
     if match is None or not (match[2] or match[3]):
         return None
     fraction = match[3] or ""
-    digits = int(match[2] + fraction)
+    digits = int(Decimal(match[2] + fraction))  # a decimal, for `int` reads no more than 4,300 digits
     exponent = int(match[4] or 0) - len(fraction)
     return _scaled(digits, exponent, negative=match[1] == "-")
 
@@ -171,9 +172,9 @@ def _general(digits: str, point: int) -> str:
 def _decimal(mantissa: int, exponent: int) -> tuple[str, int]:
     """Give all digits of `mantissa * 2**exponent` without trailing zeros, and where the point stands."""
     if exponent >= 0:
-        digits = str(mantissa << exponent)
+        digits = str(Decimal(mantissa << exponent))
         return digits.rstrip("0"), len(digits)
-    digits = str(mantissa * 5**-exponent)
+    digits = str(Decimal(mantissa * 5**-exponent))
     return digits.rstrip("0"), len(digits) + exponent
 
 

@@ -70,7 +70,7 @@ def _nanoseconds(whole: str, fraction: str, unit: str) -> int:
     size = _UNITS.get(unit)
     if size is None:
         raise DurationError(f"unknown unit {unit!r} in duration")
-    value = int(whole or 0)
+    value = int(whole or 0) if len(whole) < 20 else _LIMIT + 1
     if value > _LIMIT // size:
         raise DurationError("invalid duration")
     digits, scale = 0, 1.0

@@ -1,6 +1,6 @@
-"""Regular expressions that Python's `re` answers with RE2's meaning in linear time, and much faster.
+r"""Regular expressions that Python's `re` answers with RE2's meaning in linear time, and much faster.
 
-A pattern qualifies if it is read by the small grammar below: literals, simple ASCII classes, `.`, `\\d`, `\\w`,
+A pattern qualifies if it is read by the small grammar below: literals, simple ASCII classes, `.`, `\d`, `\w`,
 groups of words, each with `?`, `*`, `+` or nothing. Two conditions make `re` linear on it:
 
 1. a part that may end at several places is disjoint from all that can follow it, so it never goes back;

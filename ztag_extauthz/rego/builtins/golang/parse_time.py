@@ -98,7 +98,7 @@ def _set_fraction(parser: _Parser, chunk: str) -> None:
         digits = match[1] if match else ""
         parser.text = parser.text[match.end() if match else 0 :]
     else:
-        digits = parser.take(r"[.,]\d{%d}" % (len(chunk) - 1))[1:]
+        digits = parser.take(rf"[.,]\d{{{len(chunk) - 1}}}")[1:]
     parser.nanosecond = int(digits[:9].ljust(9, "0"))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
 
-import re2
+import re2  # type: ignore[import-untyped, unused-ignore]
 
 from ztag_extauthz.rego.errors import EvaluationError
 
@@ -43,7 +43,7 @@ def compiled(pattern: str) -> Any:
 
 
 def refuse_inner_boundary(pattern: str, data: bytes) -> None:
-    """Refuse `\\B` in a text that is not ASCII: RE2 finds it between the bytes of one character, Go does not."""
+    r"""Refuse `\B` in a text that is not ASCII: RE2 finds it between the bytes of one character, Go does not."""
     if "\\B" in pattern and not data.isascii():
         raise EvaluationError("eval_unsupported_error", "\\\\B in a regular expression is for ASCII texts only")
 
@@ -123,7 +123,7 @@ def _name(text: str, place: int) -> tuple[str, int]:
 
 def _group(name: str, regex: Any) -> int | None:
     """Find a group by its number or name; a number with a zero in front is a name."""
-    if name.isascii() and name.isdigit() and (name == "0" or name[0] != "0"):
+    if name.isascii() and name.isdigit() and len(name) < 9 and (name == "0" or name[0] != "0"):
         number = int(name)
         return number if number <= regex.groups else None
     found = regex.groupindex.get(name)

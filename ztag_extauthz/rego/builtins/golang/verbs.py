@@ -56,7 +56,7 @@ def go_type(value: Argument) -> str:
 def print_argument(value: Argument, verb: str, flags: Flags) -> str:
     kind = go_type(value)
     if verb == "T":
-        return _string(kind, "s", flags)
+        return _string(kind, "s", flags) or ""
     if verb in "pw" and kind == "*big.Int":
         raise EvaluationError("eval_unsupported_error", f"sprintf: %{verb} of a big integer shows Go's memory")
     printed = _PRINTERS[kind](value, verb, flags)

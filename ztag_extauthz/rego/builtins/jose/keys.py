@@ -1,6 +1,7 @@
 """Keys: from a PEM certificate or public key, or from a JWK or a set of them."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
@@ -20,7 +21,11 @@ ALGORITHMS: Final = frozenset(f"{family}{bits}" for family in ("RS", "PS", "ES",
 }
 
 _PEM: Final = re.compile(r"\s*-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----[ \t]*\r?\n?", re.DOTALL)
-_CURVES: Final = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1}
+_CURVES: Final[dict[str, Callable[[], ec.EllipticCurve]]] = {
+    "P-256": ec.SECP256R1,
+    "P-384": ec.SECP384R1,
+    "P-521": ec.SECP521R1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ def _text(entry: dict[str, Value], name: str, default: str | None = None) -> str
     value = entry.get(name, default)
     if value.__class__ is not str:
         raise BuiltinError(f"failed to parse a JWK key (set): {name} is missing or no string")
-    return value  # type: ignore[return-value]
+    return value
 
 
 def _number(entry: dict[str, Value], name: str) -> int:
@@ -115,7 +120,7 @@ def _okp(entry: dict[str, Value]) -> KeyObject:
     return ed25519.Ed25519PublicKey.from_public_bytes(decode_base64url(_text(entry, "x")))
 
 
-_READERS: Final = {
+_READERS: Final[dict[str, Callable[[dict[str, Value]], KeyObject]]] = {
     "RSA": _rsa,
     "EC": _ec,
     "OKP": _okp,

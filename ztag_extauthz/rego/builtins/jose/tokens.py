@@ -45,7 +45,7 @@ def json_object(text: str) -> dict[str, Value]:
     value = parse_json(text)
     if value.__class__ is not dict:
         raise BuiltinError("decoded JSON type was not an Object")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 @dataclass(slots=True)

@@ -1,0 +1,3 @@
+package envoy.authz
+
+result := {"allowed": false, "body": "no policy is installed yet"}

@@ -1,0 +1,1 @@
+"""What checks the manifests of this folder, some of it with Python alone."""

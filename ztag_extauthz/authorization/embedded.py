@@ -1,0 +1,62 @@
+"""The embedded engine: policies compiled to Python by `ztag_extauthz.rego`, in OPA's meaning."""
+
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any
+
+from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
+from ztag_extauthz.errors import DeadlineError, EvaluationError, Mistake, PolicyError
+from ztag_extauthz.rego import errors as rego
+from ztag_extauthz.rego.documents import from_python
+from ztag_extauthz.rego.engine import compile_policy
+from ztag_extauthz.rego.explain import Explanation
+from ztag_extauthz.rego.reads import Reads
+from ztag_extauthz.rego.values import Value
+
+
+class Embedded(PolicyEngine):
+    """One compiled decision; may be asked by any thread."""
+
+    def __init__(self, modules: Mapping[str, str], data: Mapping[str, Any], decision: str) -> None:
+        """Compile `modules` (Rego text by file name) over `data`; raises `PolicyError` with every mistake found."""
+        point = "/".join(decision_path(decision))
+        try:
+            policy = compile_policy(modules, _base(data), entry_points=(point,))
+        except rego.PolicyError as error:
+            raise PolicyError(tuple(map(_mistake, error.mistakes))) from None
+        self._policy, self._point = policy, point
+        self._ask = policy.decision(point).evaluate
+
+    def evaluate(self, document: Value, deadline: float) -> Value:
+        if monotonic() > deadline:
+            raise DeadlineError("the deadline was over before the policy was asked")
+        try:
+            return self._ask(document, deadline=deadline)
+        except rego.EvaluationError as error:
+            if monotonic() > deadline:
+                raise DeadlineError("the deadline was over before the policy answered") from None
+            # Its text may hold values of the input: only the place and the kind are told.
+            raise EvaluationError(
+                f"the policy failed: {error.code} at {error.location or 'no certain place'}"
+            ) from None
+
+    def reads(self) -> Reads:
+        """Return what of the input and the data the decision can depend on."""
+        return self._policy.reads(self._point)
+
+    def explain(self, document: Value, deadline: float) -> Explanation:
+        """Return which rules were tried for an `input` document, and where each of them failed."""
+        return self._policy.explain(self._point, document, deadline=deadline)
+
+
+def _base(data: Mapping[str, Any]) -> Value:
+    try:
+        return from_python(data)
+    except RecursionError:
+        raise PolicyError((Mistake("data", "is nested too deeply"),)) from None
+
+
+def _mistake(mistake: rego.Mistake) -> Mistake:
+    what = f"{mistake.message}\n    {mistake.source.strip()}" if mistake.source.strip() else mistake.message
+    place = f"{mistake.file}:{mistake.line}:{mistake.column}" if mistake.line else mistake.file
+    return Mistake(place, what, mistake.remedy, "" if place else "decision")

@@ -1,0 +1,98 @@
+"""`ztag policy reads`: what of the input, the data and the world a decision depends on."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ztag_extauthz.cli.policy.common import (
+    JsonOption,
+    PathsArgument,
+    console,
+    sources,
+    telling_policy_mistakes,
+    unknown_decision,
+)
+
+if TYPE_CHECKING:
+    from ztag_extauthz.rego.reads import Reads
+
+
+def reads(
+    paths: PathsArgument,
+    decision: Annotated[list[str] | None, typer.Option(help="Only these decisions; may be repeated.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell for each decision which paths of input and data it can read, and whether it could be cached."""
+    with telling_policy_mistakes():
+        found = dict(_all(paths, decision or []))
+    if as_json:
+        print(json.dumps({name: document(each) for name, each in found.items()}, indent=2))
+        return
+    screen = console()
+    for name, each in found.items():
+        screen.print(f"[bold]{name}[/]")
+        for label, values in _rows(each):
+            screen.print(f"  {label:<7}", end="")
+            screen.print(values, markup=False)
+
+
+def _all(paths: list[str], decisions: list[str]) -> "Iterable[tuple[str, Reads]]":
+    from ztag_extauthz.authorization.engine import decision_path
+    from ztag_extauthz.rego.engine import compile_policy
+
+    modules, data = sources(paths)
+    policy = compile_policy(modules, data)
+    points = ["/".join(decision_path(decision)) for decision in decisions]
+    for point in points:
+        if not policy.defines(point):
+            raise unknown_decision(point, modules)
+    for point in points or list(_rules(modules)):
+        yield point, policy.reads(point)
+
+
+def _rules(modules: Mapping[str, str]) -> Iterable[str]:
+    """Return every rule that is no function, as a path."""
+    from ztag_extauthz.rego.names import fixed_path
+    from ztag_extauthz.rego.parse import parse_module
+
+    parsed = [parse_module(file, text) for file, text in modules.items()]
+    found = ["/".join(fixed_path(module, rule)) for module in parsed for rule in module.rules if rule.arguments is None]
+    return dict.fromkeys(found)
+
+
+def document(found: "Reads") -> dict[str, Any]:
+    return {
+        "input": sorted(path_text("input", path) for path in found.deep),
+        "exists": sorted(path_text("input", path) for path in found.exists),
+        "data": sorted(path_text("data", path) for path in found.data),
+        "impure": sorted(found.impure),
+        "cacheable": found.cacheable,
+        "why_not": why_not(found),
+    }
+
+
+def _rows(found: "Reads") -> Iterable[tuple[str, str]]:
+    parts = document(found)
+    for label in ("input", "exists", "data", "impure"):
+        if parts[label]:
+            yield label, ", ".join(parts[label])
+    yield "cache", f"no: {parts['why_not']}" if parts["why_not"] else "yes"
+
+
+def why_not(found: "Reads") -> str:
+    """Return what stands against remembering a decision; empty where nothing does."""
+    if found.impure:
+        return f"{', '.join(sorted(found.impure))} may answer differently each time"
+    if found.whole_input:
+        return "it reads the whole input, so that hardly two requests are alike"
+    return ""
+
+
+def path_text(root: str, path: tuple[str | int, ...]) -> str:
+    """Return a path as Rego writes it."""
+    return root + "".join(
+        f".{part}" if isinstance(part, str) and part.isidentifier() and part.isascii() else f"[{json.dumps(part)}]"
+        for part in path
+    )

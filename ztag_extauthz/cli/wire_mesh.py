@@ -1,0 +1,113 @@
+"""`ztag wire istio|gateway|check`: the mesh's objects, printed and checked."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ztag_extauthz.cli.common import DEFAULT_CONFIG, ConfigOption, load_settings, telling_mistakes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FOUND = 1
+"""Exit code of a check that found errors."""
+
+
+def istio(
+    config: ConfigOption = DEFAULT_CONFIG,
+    service: Annotated[str, typer.Option(help="ztag's Service, whole name.")] = "ztag.ztag-system.svc.cluster.local",
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Whose workloads are asked about.")] = "default",
+    selector: Annotated[str, typer.Option(help="Their labels: key=value,key=value.")] = "ztag=enforced",
+    ambient: Annotated[bool, typer.Option("--ambient", help="By a waypoint instead of sidecars.")] = False,
+    waypoint: Annotated[str, typer.Option(help="The waypoint's Gateway, with --ambient.")] = "waypoint",
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for a check.")] = 0.5,
+    exclude: Annotated[list[str] | None, typer.Option(help="A path that is not asked about.")] = None,
+    body_bytes: Annotated[int, typer.Option(min=0, help="Bytes of the body that ztag is sent.")] = 0,
+    peer_certificate: Annotated[bool, typer.Option("--peer-certificate", help="Send the caller's.")] = False,
+) -> None:
+    """Print Istio's objects that make a mesh ask ztag, for the settings in force."""
+    with telling_mistakes():
+        settings = load_settings(config)
+        from ztag_extauthz.wire import istio as wire  # heavy
+
+        wishes = wire.MeshWishes(
+            service=service,
+            namespace=namespace,
+            selector=dict(pair.split("=", 1) for pair in selector.split(",") if "=" in pair),
+            mode="ambient" if ambient else "sidecar",
+            waypoint=waypoint,
+            timeout=timeout,
+            excluded_paths=tuple(["/healthz"] if exclude is None else exclude),
+            body_bytes=body_bytes,
+            peer_certificate=peer_certificate,
+        )
+        described = wire.mesh_config(settings, wishes), wire.objects(settings, wishes)
+    print("# MeshConfig, not an object of its own: kubectl -n istio-system edit configmap istio")
+    print(_comment(_yaml(described[0])))
+    _print(described[1])
+
+
+def gateway(
+    config: ConfigOption = DEFAULT_CONFIG,
+    target: Annotated[str, typer.Option(help="KIND/NAME that asks.")] = "Gateway/edge",
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Its namespace.")] = "default",
+    service: Annotated[str, typer.Option(help="ztag's Service.")] = "ztag",
+    service_namespace: Annotated[str, typer.Option(help="Its namespace.")] = "ztag-system",
+    timeout_ms: Annotated[int, typer.Option(min=1, help="Milliseconds for a check.")] = 500,
+    body_bytes: Annotated[int, typer.Option(min=0, help="Bytes of the body that ztag is sent.")] = 0,
+) -> None:
+    """Print Envoy Gateway's objects that make it ask ztag, for the settings in force."""
+    with telling_mistakes():
+        settings = load_settings(config)
+        from ztag_extauthz.wire import gateway as wire  # heavy
+
+        wishes = wire.GatewayWishes(
+            target=target,
+            namespace=namespace,
+            service=service,
+            service_namespace=service_namespace,
+            timeout_ms=timeout_ms,
+            body_bytes=body_bytes,
+        )
+        described = wire.objects(settings, wishes)
+    _print(described)
+
+
+def check(
+    files: Annotated[list[Path], typer.Argument(help="YAML of Istio, Kubernetes, Envoy Gateway or Envoy.")],
+    strict: Annotated[bool, typer.Option("--strict", help="A warning counts as an error.")] = False,
+) -> None:
+    """Say what in these objects, taken together, does not do what was meant. Exit code 1 if there is an error."""
+    with telling_mistakes():
+        from ztag_extauthz.wire.check import findings  # brings yaml
+        from ztag_extauthz.wire.pitfalls import Level
+
+        found = findings(files)
+    for finding in found:
+        print(finding)
+    if any(finding.level is Level.ERROR or strict for finding in found):
+        raise typer.Exit(FOUND)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `ztag wire`."""
+    app.command()(istio)
+    app.command()(gateway)
+    app.command()(check)
+
+
+def _print(objects: "Iterable[Any]") -> None:
+    for found in objects:
+        print("---")
+        print(_yaml(found), end="")
+
+
+def _yaml(value: Any) -> str:
+    from yaml import safe_dump
+
+    return str(safe_dump(value, sort_keys=False, width=120))
+
+
+def _comment(text: str) -> str:
+    return "\n".join(f"#   {line}" for line in text.splitlines())
