@@ -39,6 +39,7 @@ lint: $(READY) ## ruff, ruff format, mypy --strict
 .PHONY: bench
 bench: $(READY) ## What each stage costs, the whole against a constant answer, and policies against opa (OPA=path)
 	$(RUN) -m loadtest.bench
+	$(RUN) -m loadtest.identity
 	$(RUN) -m loadtest.rego_bench
 
 .PHONY: risk

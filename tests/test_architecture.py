@@ -23,12 +23,15 @@ LAYERS = {
     "settings": 4,
     "pipeline": 4,
     "envoy": 4,
+    "assertion": 4,
     **dict.fromkeys(STAGES, 5),
+    "revocation": 5,
     "proto": 6,
     "rego": 6,
     "stores": 6,
     "traits": 7,
     "fields": 7,
+    "structured": 7,
     "hosts": 7,
     "section": 7,
     "component": 7,
@@ -41,6 +44,8 @@ LAYERS = {
 ALLOWED = {
     ("server", "wiring"),  # a worker builds its own gateway
     ("wiring", "server"),  # and the gateway holds the server's core
+    ("settings", "assertion"),  # its section
+    ("envoy", "assertion"),  # which the encoder adds
     ("envoy", "settings"),  # the encoder's own section
 }
 

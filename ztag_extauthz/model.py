@@ -106,6 +106,9 @@ class Identity(Struct, frozen=True):
     claims: Mapping[str, Any] = EMPTY
     expires_at: float | None = None
     """Unix seconds; None if it does not expire."""
+    scopes: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 class Context(Struct, frozen=True):

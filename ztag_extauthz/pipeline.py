@@ -58,14 +58,17 @@ class _Trail:
 class Pipeline:
     """The stages in their order; replaced as a whole on a reload, while requests under way keep theirs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the stages, in their order
         self,
         gates: Sequence[Gate],
         authenticators: Sequence[Authenticator],
         authorizers: Sequence[Authorizer],
         reporters: Sequence[Reporter],
         clock: Callable[[], float],
+        *,
+        revoked: Callable[[Identity], Deny | None] = lambda _: None,
     ) -> None:
+        """`revoked` is asked about everybody, however well known; it may raise `UnavailableError`."""
         if not authenticators or not authorizers:
             raise ValueError("without an authenticator and an authorizer there is nobody to say no")
         self._gates = gates
@@ -78,6 +81,7 @@ class Pipeline:
         ]
         self._faulty: set[str] = set()
         self._clock = clock
+        self._revoked = revoked
 
     async def decide(self, request: Request, deadline: float) -> Decision:
         """Decide on a request; `report` tells of it, once it is certain that this is answered.
@@ -123,6 +127,9 @@ class Pipeline:
         if isinstance(identity, Deny):
             return identity
         trail.identity = identity
+        revoked = self._revoked(identity)
+        if revoked is not None:
+            return revoked
 
         trail.enter(Stage.AUTHORIZATION)
         return await self._authorize(request, identity, deadline, trail)

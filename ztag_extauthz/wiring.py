@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 from msgspec.structs import replace
 
 from ztag_extauthz.admission.interface import Gate
+from ztag_extauthz.assertion.signer import Signer
 from ztag_extauthz.authentication.interface import join
 from ztag_extauthz.component import Component, Readiness, Resources
 from ztag_extauthz.envoy import Encoder
@@ -62,13 +63,26 @@ def build(settings: Settings, resources: Resources) -> Gateway:
     credentials = list(_each("authentication", settings.authentication, resources, mistakes))
     authorizers = list(_each("authorization", settings.authorization, resources, mistakes))
     told = list(_each("reporting", settings.reporting, resources, mistakes))
+    register = None if settings.revocation is None else settings.revocation.build(resources)
+    signer = _signer(settings, resources, mistakes)
     if mistakes:
         raise SettingsError(tuple(replace(mistake, setting=settings.place(mistake.setting)) for mistake in mistakes))
     authenticators = join(credentials)
     reporters = [Metrics(resources.meter), Log(settings.response.owned_headers), *told]
-    pipeline = Pipeline(gates, authenticators, authorizers, reporters, resources.clock)
-    core = Core(pipeline, Encoder(settings.response), settings.server, resources.meter)
-    return Gateway(core, pipeline, (*gates, *authenticators, *authorizers, *reporters))
+    revoked = {} if register is None else {"revoked": register.refuse}
+    pipeline = Pipeline(gates, authenticators, authorizers, reporters, resources.clock, **revoked)
+    core = Core(pipeline, Encoder(settings.response, signer), settings.server, resources.meter)
+    registers = () if register is None else (register,)
+    return Gateway(core, pipeline, (*gates, *authenticators, *registers, *authorizers, *reporters))
+
+
+def _signer(settings: Settings, resources: Resources, mistakes: list[Mistake]) -> Signer | None:
+    assertion = settings.response.assertion
+    try:
+        return None if assertion is None else assertion.build(resources.folder, resources.clock)
+    except MistakesError as error:
+        mistakes += error.of("response.assertion")
+        return None
 
 
 def _admission(settings: Settings, resources: Resources, mistakes: list[Mistake]) -> list[Gate]:

@@ -90,7 +90,8 @@ def key_set(*jwks: Mapping[str, Any]) -> bytes:
 
 def claims(**changes: Any) -> dict[str, Any]:
     """Return good claims with changes; a claim that is None is left out."""
-    good = {"iss": ISSUER, "sub": "alice", "aud": ["mesh"], "iat": int(NOW), "nbf": int(NOW), "exp": int(NOW) + 600}
+    times = {"iat": int(NOW), "nbf": int(NOW), "exp": int(NOW) + 600}
+    good = {"iss": ISSUER, "sub": "alice", "aud": ["mesh"], "client_id": "shop", "jti": "1", **times}
     return {name: value for name, value in (good | changes).items() if value is not None}
 
 
@@ -148,6 +149,9 @@ class KeyServer:
         server = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.do_GET()
+
             def do_GET(self) -> None:
                 server.asked.append(self.path)
                 answer = server.answers.get(self.path, (404, {}, b""))

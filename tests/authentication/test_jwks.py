@@ -150,3 +150,21 @@ def test_wrong_settings(settings: dict[str, Any]) -> None:
 
 def test_plain_http_is_named_insecure() -> None:
     assert JwksSettings(url="http://keys.example", insecure_http_keys=True).url == "http://keys.example"
+
+
+def test_an_authorization_server_is_discovered_between_host_and_path(tmp_path: Path, key_server: KeyServer) -> None:
+    issuer = f"{key_server.url}/tenant"
+    document = {"issuer": issuer, "jwks_uri": f"{key_server.url}/keys"}
+    key_server.serve("/.well-known/oauth-authorization-server/tenant", json.dumps(document).encode())
+    key_server.serve("/keys", key_set(jwk("ES256")))
+    assert first(source(tmp_path, issuer, discovery="oauth")).knows("ES256")
+    with pytest.raises(UnavailableError):
+        first(source(tmp_path, issuer))
+
+
+def test_the_metadata_of_another_issuer_is_not_believed(tmp_path: Path, key_server: KeyServer) -> None:
+    document = {"issuer": "https://other.example", "jwks_uri": f"{key_server.url}/keys"}
+    key_server.serve("/.well-known/oauth-authorization-server", json.dumps(document).encode())
+    with pytest.raises(UnavailableError, match="byte for byte"):
+        first(source(tmp_path, key_server.url, discovery="oauth"))
+    assert "/keys" not in key_server.asked

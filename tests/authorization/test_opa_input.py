@@ -51,13 +51,18 @@ def test_paths_that_go_refuses_are_refused(path: str) -> None:
 
 
 def test_who_asks_is_there() -> None:
-    identity = Identity("alice", "https://issuer.example", "jwt", MappingProxyType({"roles": ["a"]}), 1_800_000_000.5)
+    identity = Identity(
+        "alice", "https://issuer.example", "jwt", MappingProxyType({"roles": ["a"]}), 1_800_000_000.5, roles=("a",)
+    )
     assert document(check(), identity=identity)["identity"] == {
         "subject": "alice",
         "issuer": "https://issuer.example",
         "kind": "jwt",
         "claims": {"roles": ["a"]},
         "expires_at": 1_800_000_000.5,
+        "scopes": [],
+        "roles": ["a"],
+        "groups": [],
     }
     assert document(check(), identity=ALICE)["identity"]["expires_at"] is None
 

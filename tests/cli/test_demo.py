@@ -28,7 +28,7 @@ def test_every_row_is_as_expected(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_row_that_differs_is_counted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def one(_: object) -> list[cases.Case]:
+    def one(*_: object) -> list[cases.Case]:
         return [cases.Case("wrong", Ask(path="/health"), 418, "a teapot is expected")]
 
     monkeypatch.setattr(show, "cases", one)

@@ -95,7 +95,9 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "no_types.yaml:6: authentication[0].types: is empty, so no token could be accepted (list typ values, or absent for tokens without)",
     ),
     "nobody_decides": ("nobody_decides.yaml:3: authorization: is empty (list at least one kind: quota, rego, risk)",),
-    "nobody_may_ask": ("nobody_may_ask.yaml:1: authentication: is empty (list at least one kind: anonymous, jwt)",),
+    "nobody_may_ask": (
+        "nobody_may_ask.yaml:1: authentication: is empty (list at least one kind: anonymous, api_key, assertion, introspection, jwt, jwt_svid, kubernetes, mesh)",
+    ),
     "perhaps": ("perhaps.yaml:2: server.reflection: expected true or false, got text (write true or false)",),
     "plaintext_for_everybody": (
         "plaintext_for_everybody.yaml:2: listen.grpc: plain text on an address that others can reach (add listen.tls, listen on loopback or a UNIX socket, or set listen.insecure_plaintext: true)",

@@ -1,4 +1,4 @@
-"""One GET of one small document, from an address that the settings or an issuer's own document name.
+"""One request for one small document, from an address that the settings or an issuer's own document name.
 
 Bounded in every way: https (or loopback), no redirect, no proxy, at most `MAX_BYTES`, and no longer than its deadline,
 however slowly the other side drips.
@@ -48,7 +48,7 @@ async def in_daemon(work: Callable[[], Fetched]) -> Fetched:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(_deliver, future, result)
 
-    Thread(target=run, name="fetch keys", daemon=True).start()
+    Thread(target=run, name="fetch", daemon=True).start()
     return await future
 
 
@@ -77,7 +77,16 @@ def why_not_url(url: str, *, insecure_http: bool) -> str:
     return ""
 
 
-def fetch(url: str, deadline: float, context: ssl.SSLContext) -> Fetched:
+class Form(Struct, frozen=True):
+    """What is posted instead of a GET."""
+
+    body: bytes
+    """`application/x-www-form-urlencoded`."""
+    authorization: str
+    """Value of the header; "" for none."""
+
+
+def fetch(url: str, deadline: float, context: ssl.SSLContext, form: Form | None = None) -> Fetched:
     """Return what stands at an address. Blocks, until `deadline` (seconds of `time.monotonic`) at most.
 
     Raises `FetchError`.
@@ -86,7 +95,7 @@ def fetch(url: str, deadline: float, context: ssl.SSLContext) -> Fetched:
     connection = _connection(parts, max(0.001, deadline - monotonic()), context)
     try:
         connection.connect()
-        fetched = _get(connection, parts, deadline)
+        fetched = _ask(connection, parts, deadline, form)
     except (OSError, HTTPException, ValueError) as error:
         late = " in time" if monotonic() >= deadline else ""
         raise FetchError(f"{parts.netloc} does not answer{late}: {type(error).__name__}") from error
@@ -104,20 +113,26 @@ def _connection(parts: SplitResult, timeout: float, context: ssl.SSLContext) -> 
     return HTTPConnection(host, parts.port, timeout=timeout)
 
 
-def _get(connection: HTTPConnection, parts: SplitResult, deadline: float) -> Fetched:
+def _ask(connection: HTTPConnection, parts: SplitResult, deadline: float, form: Form | None) -> Fetched:
     # The socket's own timeout begins anew with every byte that drips in; this one does not.
     guard = Timer(max(0.0, deadline - monotonic()), _hang_up, [connection.sock])
     guard.daemon = True
     guard.start()
     try:
-        return _exchange(connection, parts)
+        return _exchange(connection, parts, form)
     finally:
         guard.cancel()
 
 
-def _exchange(connection: HTTPConnection, parts: SplitResult) -> Fetched:
+def _exchange(connection: HTTPConnection, parts: SplitResult, form: Form | None) -> Fetched:
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    connection.request("GET", target, headers={"accept": "application/json", "accept-encoding": "identity"})
+    headers = {"accept": "application/json", "accept-encoding": "identity"}
+    if form is None:
+        connection.request("GET", target, headers=headers)
+    else:
+        headers |= {"content-type": "application/x-www-form-urlencoded"}
+        headers |= {"authorization": form.authorization} if form.authorization else {}
+        connection.request("POST", target, form.body, headers)
     with connection.getresponse() as response:
         if response.status != 200:
             remedy = "; redirects are not followed" if 300 <= response.status < 400 else ""

@@ -2,13 +2,14 @@
 
 file        read once, at load; a reload of the settings reads it again
 url         fetched in the background, and once more when a token names a key that is not known
-discovery   the url stands in the issuer's own OpenID configuration
+discovery   the url stands in the issuer's own metadata (OpenID Connect Discovery 4, RFC 8414 3)
 """
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, model_validator
 
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from ztag_extauthz.authentication.jose.key_set import KeySet
 
 WELL_KNOWN = "/.well-known/openid-configuration"
+OAUTH_WELL_KNOWN = "/.well-known/oauth-authorization-server"
 
 
 class JwksSettings(Section):
-    """Where the issuer's keys come from. With neither `file` nor `url`: OIDC discovery from the issuer."""
+    """Where the issuer's keys come from. With neither `file` nor `url`: discovery from the issuer."""
 
     file_fields: ClassVar[tuple[str, ...]] = ("file", "ca")
 
@@ -35,6 +37,9 @@ class JwksSettings(Section):
     """A JSON Web Key Set."""
     url: str | None = None
     """https address of the key set. Redirects are not followed."""
+    discovery: Literal["openid", "oauth"] = "openid"
+    """Whose metadata names the key set: `/.well-known/openid-configuration` behind the issuer, or
+    `/.well-known/oauth-authorization-server` (RFC 8414) between its host and its path."""
     ca: str | None = None
     """PEM file with the authorities that the key server's certificate is verified against; left out: the system's."""
     timeout: Seconds = Field(default=5.0, le=60)
@@ -60,12 +65,14 @@ class JwksSettings(Section):
         return self
 
 
-def key_source(settings: JwksSettings, issuer: str, algorithms: Sequence[str], resources: Resources) -> KeySource:
-    """Return the source that the settings ask for. Raises `SettingsError`."""
+def key_source(
+    settings: JwksSettings, issuer: str, algorithms: Sequence[str], resources: Resources, use: str | None = None
+) -> KeySource:
+    """Return the source that the settings ask for; `use` as in `KeySet`. Raises `SettingsError`."""
     from ztag_extauthz.authentication.jose.key_set import KeySet  # noqa: PLC0415 - loads OpenSSL
 
     def read(document: bytes) -> KeySet:
-        return KeySet(document, algorithms)
+        return KeySet(document, algorithms, use)
 
     name = f"keys of {issuer}"
     if settings.file is not None:
@@ -88,37 +95,45 @@ def _from_file(path: Path, read: "Callable[[bytes], KeySet]") -> "KeySet":
 
 
 def _getter(settings: JwksSettings, issuer: str, folder: Path) -> Callable[[], Fetched]:
-    context = _tls(folder / settings.ca if settings.ca else None)
+    context = tls_context(folder / settings.ca if settings.ca else None)
     url = settings.url
 
     def get() -> Fetched:
         deadline = monotonic() + settings.timeout
-        address = url or _discover(issuer, deadline, context, insecure_http=settings.insecure_http_keys)
+        address = url or _discover(settings, issuer, deadline, context)
         return fetch(address, deadline, context)
 
     return get
 
 
-def _discover(issuer: str, deadline: float, context: "ssl.SSLContext", *, insecure_http: bool) -> str:
-    """Return the `jwks_uri` of an issuer (OpenID Connect Discovery 4). Raises `FetchError`."""
+def _metadata_address(settings: JwksSettings, issuer: str) -> str:
+    if settings.discovery == "openid":
+        return issuer.rstrip("/") + WELL_KNOWN
+    parts = urlsplit(issuer)
+    return urlunsplit(parts._replace(path=OAUTH_WELL_KNOWN + parts.path.rstrip("/")))
+
+
+def _discover(settings: JwksSettings, issuer: str, deadline: float, context: "ssl.SSLContext") -> str:
+    """Return the `jwks_uri` of an issuer. Raises `FetchError`."""
     from ztag_extauthz.authentication.jose.text import decode_object  # noqa: PLC0415
 
-    address = issuer.rstrip("/") + WELL_KNOWN
+    address = _metadata_address(settings, issuer)
     try:
         document = decode_object(fetch(address, deadline, context).document)
     except ValueError as error:
         raise FetchError(f"{address}: {error}") from error
     if document.get("issuer") != issuer:
-        # Otherwise one issuer's host could speak for another (OpenID Connect Discovery 4.3).
+        # Otherwise one issuer's host could speak for another (OpenID Connect Discovery 4.3, RFC 8414 3.3).
         raise FetchError(f"{address}: its issuer is not the one in the settings, byte for byte")
     url = document.get("jwks_uri")
-    why = why_not_url(url, insecure_http=insecure_http) if isinstance(url, str) else "is missing"
+    why = why_not_url(url, insecure_http=settings.insecure_http_keys) if isinstance(url, str) else "is missing"
     if why or not isinstance(url, str):
         raise FetchError(f"{address}: its jwks_uri {why}")
     return url
 
 
-def _tls(ca: Path | None) -> "ssl.SSLContext":
+def tls_context(ca: Path | None) -> "ssl.SSLContext":
+    """Return what verifies servers. Raises `SettingsError` where the file of authorities cannot be used."""
     import ssl  # noqa: PLC0415
 
     try:

@@ -2,15 +2,22 @@
 
 from hashlib import blake2b
 from secrets import token_bytes
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from ztag_extauthz.authentication.key_source import KeySource
+from ztag_extauthz.authentication.possession import Binding
 from ztag_extauthz.model import Identity
 
 if TYPE_CHECKING:
     from ztag_extauthz.authentication.jose.key_set import KeySet
+
+
+class NoKeys:
+    """The source of an issuer that is asked about its tokens, and so needs no keys."""
+
+    keys: Final = None
 
 
 class Remembered(Struct, frozen=True):
@@ -19,10 +26,12 @@ class Remembered(Struct, frozen=True):
     identity: Identity
     expires_at: float
     """Unix seconds."""
-    keys: "KeySet"
-    """What verified it."""
-    source: KeySource
+    keys: "KeySet | None"
+    """What verified it; None where the issuer itself was asked."""
+    source: KeySource | NoKeys
     """Whose keys they were: it counts only as long as they still are."""
+    binding: Binding | None = None
+    """What whoever shows the token has to prove, each time."""
 
 
 class TokenMemory:
@@ -34,12 +43,14 @@ class TokenMemory:
 
     def __init__(self, max_entries: int) -> None:
         self.max_entries = max_entries
-        self._key = token_bytes(32)
+        self._begun = blake2b(digest_size=32, key=token_bytes(32))
         self._young: dict[bytes, Remembered] = {}
         self._old: dict[bytes, Remembered] = {}
 
     def digest(self, token: str) -> bytes:
-        return blake2b(token.encode(), digest_size=32, key=self._key).digest()
+        one = self._begun.copy()  # the key is hashed in already
+        one.update(token.encode())
+        return one.digest()
 
     def get(self, digest: bytes) -> Remembered | None:
         """Return what was remembered; whether it still holds is for the caller to check."""

@@ -1,7 +1,8 @@
 """The `input` of a policy: opa-envoy-plugin's (its envoyauth/request.go), and beside it what ztag found out.
 
     version, attributes, parsed_path, parsed_query, parsed_body, truncated_body, source_principal
-    identity {subject, issuer, kind, claims, expires_at}, and each fact of an earlier authorizer by its name
+    identity {subject, issuer, kind, claims, expires_at, scopes, roles, groups}, and each fact of an earlier authorizer
+    by its name
 
 Parsing follows Go's `net/url`, on which existing policies rely: "%2F" becomes a separator, ".." stays, a ";" in a query
 is an error.
@@ -87,4 +88,7 @@ def _identity(identity: Identity) -> Value:
         "kind": identity.kind,
         "claims": from_python(dict(identity.claims)),
         "expires_at": from_python(identity.expires_at),
+        "scopes": from_python(list(identity.scopes)),
+        "roles": from_python(list(identity.roles)),
+        "groups": from_python(list(identity.groups)),
     }

@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from ztag_extauthz import __version__
-from ztag_extauthz.cli import check, config, demo, policy, risk, serve, wire
+from ztag_extauthz.cli import check, config, demo, key, policy, revoke, risk, serve, wire
 from ztag_extauthz.cli.common import FAILED
 
 app = typer.Typer(
@@ -21,7 +21,9 @@ app = typer.Typer(
 app.command()(serve.serve)
 app.command()(check.check)
 app.command()(demo.demo)
+app.command()(revoke.revoke)
 app.add_typer(config.app, name="config")
+app.add_typer(key.app, name="key")
 app.add_typer(policy.app, name="policy")
 app.add_typer(risk.app, name="risk")
 app.add_typer(wire.app, name="wire")

@@ -1,11 +1,15 @@
 """What the demo asks, and what has to come back."""
 
 import json
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from msgspec import Struct
 
+from ztag_extauthz.assertion import HEADER
+from ztag_extauthz.demo import assertions
 from ztag_extauthz.demo.client import Ask, Reply
 from ztag_extauthz.demo.issuer import Issuer
 from ztag_extauthz.demo.stack import BODY_BYTES
@@ -21,11 +25,20 @@ class Case(Struct, frozen=True):
     also: Callable[[Reply], bool] = lambda _: True
     """What else has to be true of the answer."""
     while_ztag_is_stopped: bool = False
+    past_envoy: bool = False
+    """Sent to the upstream itself, as if somebody had got behind Envoy."""
 
 
-def cases(issuer: Issuer) -> list[Case]:
-    """Return the demo's requests, in the order in which they are sent."""
-    return [*_identities(issuer), *_refused_tokens(issuer), *_attacks(issuer), *_policies(issuer), *_failures(issuer)]
+def cases(issuer: Issuer, folder: Path) -> list[Case]:
+    """Return the demo's requests, in the order in which they are sent; `folder` has the key of assertions."""
+    return [
+        *_identities(issuer),
+        *_refused_tokens(issuer),
+        *_attacks(issuer),
+        *_assertions(issuer, folder),
+        *_policies(issuer),
+        *_failures(issuer),
+    ]
 
 
 def bearer(token: str) -> tuple[str, str]:
@@ -115,6 +128,35 @@ def _attacks(issuer: Issuer) -> list[Case]:
         Case("encoded slash %2f", _get("/orders%2f..%2fadmin", ann), 400, "Envoy refuses to guess"),
         Case("dot segments", _get("/orders/../admin/users", ann), 403, "decided on as /admin/users"),
         Case("header with underscore", _get("/orders", ann, ("x_user", "root")), 400, "some servers read x-user"),
+    ]
+
+
+def _assertions(issuer: Issuer, folder: Path) -> list[Case]:
+    ann = bearer(issuer.token("ann", scope="orders:read"))
+    with tempfile.TemporaryDirectory() as thief:
+        assertions.write_key(Path(thief))
+        forged = (HEADER, assertions.made_by(Path(thief), assertions.UPSTREAM))
+    replayed = (HEADER, assertions.made_by(folder, "billing"))
+    return [
+        Case(
+            "a signed assertion",
+            _get("/orders", ann),
+            200,
+            "the upstream verified who asks: ann, and with which scopes",
+            lambda reply: (
+                reply.seen.get("caller", {}).get("subject") == "ann"
+                and reply.seen["caller"]["scopes"] == ["orders:read"]
+            ),
+        ),
+        Case(
+            "a client's own assertion",
+            _get("/orders", ann, forged),
+            200,
+            "ztag's replaces it",
+            lambda reply: reply.seen.get("caller", {}).get("subject") == "ann",
+        ),
+        Case("forged, behind Envoy", _get("/orders", forged), 401, "the upstream knows ztag's keys", past_envoy=True),
+        Case("replayed from billing", _get("/orders", replayed), 401, "made for another upstream", past_envoy=True),
     ]
 
 

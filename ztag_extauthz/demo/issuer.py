@@ -5,6 +5,7 @@ import json
 import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -14,6 +15,7 @@ from ztag_extauthz.demo.upstream import JsonHandler, LocalServer
 
 AUDIENCE = "mesh"
 HOUR = 3600.0
+HEADER = {"typ": "at+jwt"}
 
 
 class Issuer:
@@ -41,16 +43,18 @@ class Issuer:
     def token(self, subject: str, *, kid: str = "rsa", headers: dict[str, Any] | None = None, **claims: Any) -> str:
         """Return a signed token for an hour; `claims` add to its content or replace it."""
         key, algorithm = (self.ec, "ES256") if kid == "ec" else (self.rsa, "RS256")
-        return jwt.encode(self._claims(subject, claims), key, algorithm, headers={"kid": kid, **(headers or {})})
+        return jwt.encode(
+            self._claims(subject, claims), key, algorithm, headers={**HEADER, "kid": kid, **(headers or {})}
+        )
 
     def forged(self, subject: str, **claims: Any) -> str:
         """Return a token that names our key and is signed with another."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        return jwt.encode(self._claims(subject, claims), key, "RS256", headers={"kid": "rsa"})
+        return jwt.encode(self._claims(subject, claims), key, "RS256", headers={**HEADER, "kid": "rsa"})
 
     def unsigned(self, subject: str, **claims: Any) -> str:
         """Return a token with `alg: none`."""
-        parts = ({"alg": "none", "typ": "JWT", "kid": "rsa"}, self._claims(subject, claims))
+        parts = ({**HEADER, "alg": "none", "kid": "rsa"}, self._claims(subject, claims))
         return (
             ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts) + "."
         )
@@ -64,7 +68,9 @@ class Issuer:
 
     def _claims(self, subject: str, claims: dict[str, Any]) -> dict[str, Any]:
         now = int(time.time())
-        return {"iss": self.url, "sub": subject, "aud": AUDIENCE, "iat": now, "exp": now + int(HOUR), **claims}
+        times = {"iat": now, "exp": now + int(HOUR)}
+        rest = {"client_id": "demo", "jti": str(uuid4())}
+        return {"iss": self.url, "sub": subject, "aud": AUDIENCE, **times, **rest, **claims}
 
     def _handler(self) -> type[JsonHandler]:
         issuer = self

@@ -50,7 +50,11 @@ def run(*, keep: bool) -> int:
         running(Plan(), lambda what: status.update(f"starting {what} …")) as stack,
     ):
         status.update("asking …")
-        outcomes = [_outcome(stack, case) for case in cases(stack.issuer) if not (keep and case.while_ztag_is_stopped)]
+        outcomes = [
+            _outcome(stack, case)
+            for case in cases(stack.issuer, stack.folder)
+            if not (keep and case.while_ztag_is_stopped)
+        ]
         status.stop()
         _show(console, stack, outcomes)
         if keep:
@@ -61,7 +65,7 @@ def run(*, keep: bool) -> int:
 def _outcome(stack: Stack, case: Case) -> Outcome:
     with _stopped(stack, case):
         started = time.perf_counter()
-        reply = send(stack.edge, case.ask)
+        reply = send(stack.upstream.address if case.past_envoy else stack.edge, case.ask)
         return Outcome(case, reply, (time.perf_counter() - started) * 1000)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
+from ztag_extauthz.demo import assertions
 from ztag_extauthz.demo.issuer import AUDIENCE, Issuer
 from ztag_extauthz.demo.processes import START_SECONDS, Envoy, Ztag, folder_for, free_ports
-from ztag_extauthz.demo.upstream import Echo, LocalServer
+from ztag_extauthz.demo.upstream import LocalServer
 from ztag_extauthz.settings import load
 from ztag_extauthz.wire.bootstrap import Surroundings, envoy_bootstrap
 from ztag_extauthz.wire.envoy import Wishes
@@ -62,7 +63,7 @@ def demo_settings(issuer_url: str) -> dict[str, Any]:
             {"kind": "anonymous"},
         ],
         "authorization": [{"kind": "rego", "policies": [str(policy_folder())], "decision": "envoy/authz/result"}],
-        "response": {"owned_headers": ["x-user"]},
+        "response": {"owned_headers": ["x-user"], "assertion": assertions.settings()},
         "reporting": [{"kind": "audit"}],
     }
 
@@ -81,11 +82,11 @@ def running(
     with ExitStack() as parts:
         folder = parts.enter_context(folder_for("demo"))
         tell("issuer and upstream")
-        issuer, upstream = Issuer(), LocalServer(Echo)
+        config = folder / "ztag.yaml"
+        issuer, upstream = Issuer(), LocalServer(assertions.believing(lambda: admin_of(config)))
         parts.callback(issuer.stop)
         parts.callback(upstream.stop)
         tell("ztag")
-        config = folder / "ztag.yaml"
         write_settings(config, plan, issuer)
         ztag = Ztag(config, folder, environment=plan.environment)
         parts.callback(ztag.stop)
@@ -99,8 +100,15 @@ def running(
         yield Stack(folder, issuer, upstream, ztag, envoy, edge, config)
 
 
+def admin_of(config: Path) -> tuple[str, int]:
+    """Return where ztag's admin listener is."""
+    host, _, port = load(config, {}).listen.admin.rpartition(":")
+    return host, int(port)
+
+
 def write_settings(config: Path, plan: Plan, issuer: Issuer) -> None:
-    """Write ztag's configuration, with ports of its own where the plan names none."""
+    """Write ztag's configuration and its key, with ports of its own where the plan names none."""
+    assertions.write_key(config.parent)
     settings = {**demo_settings(issuer.url), **plan.settings}
     workers = settings.get("server", {}).get("workers", 1)
     *grpc, admin = free_ports(workers + 1)

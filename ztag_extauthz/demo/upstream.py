@@ -31,15 +31,17 @@ class JsonHandler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    status = 200
 
     def document(self) -> Any:
         """Return the answer, or None for 404."""
         raise NotImplementedError
 
     def answer(self) -> None:
+        self.status = 200
         document = self.document()
         body = json.dumps(document).encode()
-        self.send_response(404 if document is None else 200)
+        self.send_response(404 if document is None else self.status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
         self.end_headers()

@@ -16,6 +16,8 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckResponse, DeniedHttpRes
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BoolValue
 
+from ztag_extauthz.assertion import HEADER as ASSERTION
+from ztag_extauthz.assertion.signer import Signer
 from ztag_extauthz.envoy import encoding, problem
 from ztag_extauthz.envoy.problem import ANSWERS
 from ztag_extauthz.envoy.remembered import Remembered
@@ -43,15 +45,17 @@ _NO_NAMES: frozenset[str] = frozenset()
 class Encoder:
     """Writes answers as the settings ask for."""
 
-    def __init__(self, settings: ResponseSettings) -> None:
+    def __init__(self, settings: ResponseSettings, signer: Signer | None = None) -> None:
         self._max_body_bytes = settings.max_body_bytes
         self._identity_headers = settings.identity_headers
         self.answers_errors = settings.error_response
         """Whether a `Failed` is answered with `error_response` rather than with a gRPC status."""
         owned = [name.lower() for name in settings.owned_headers]
         self._owned = frozenset(map(_canonical, owned))
-        spelled = dict.fromkeys((*IDENTITY_HEADERS, *owned))
-        self._always_removed = tuple(dict.fromkeys((*spelled, *(name.replace("-", "_") for name in spelled))))
+        spelled = dict.fromkeys((*IDENTITY_HEADERS, ASSERTION, *owned))
+        removed = (*spelled, *(name.replace("-", "_") for name in spelled), *map(str.lower, settings.remove_headers))
+        self._always_removed = tuple(dict.fromkeys(removed))
+        self._signer = signer
         # Kept here rather than beside the functions, so that a reload drops what an older policy said.
         self._injected = Remembered(self._inject)
         self._removals = Remembered(self._remove)
@@ -73,11 +77,17 @@ class Encoder:
         set_by_policy = _joined(allow.request_headers)
         if self._identity_headers and set_by_policy:
             set_by_policy = {name: value for name, value in set_by_policy.items() if name not in IDENTITY_HEADERS}
+        set_by_policy.pop(ASSERTION, None)
         injected, injected_names = self._tell(decision.identity)
         parts = [injected]
         if self._identity_headers:
             parts.append(_DECISION_ID.replace(_ID.encode(), decision.id.encode()))
         names = injected_names.union(set_by_policy)
+        if self._signer is not None and decision.identity is not None:
+            assertion = self._signer.assertion(request, decision.identity, decision.id)
+            if assertion:
+                parts.append(_request_header(ASSERTION, assertion))
+                names |= {ASSERTION}
         parts.extend(starmap(self._policy_header, set_by_policy.items()))
         seen = self._seen(request)
         remove = self._remove if seen else self._removals  # names of a client's choice would fill the memory

@@ -1,4 +1,4 @@
-"""The admin listener, plain HTTP: `/livez`, `/readyz`, `/metrics`, `/version`."""
+"""The admin listener, plain HTTP: `/livez`, `/readyz`, `/metrics`, `/version`, `/.well-known/jwks.json`."""
 
 import json
 import platform
@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from h2corn import Config, Server
 
 from ztag_extauthz import __version__
+from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.server.crew import Member
 from ztag_extauthz.server.sockets import Bound
 
@@ -25,15 +26,24 @@ _SILENCE = 2.0
 class Admin:
     """The ASGI application."""
 
-    def __init__(self, members: Sequence[Member], own_cells: MutableSequence[float], engine: str) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member],
+        own_cells: MutableSequence[float],
+        engine: str,
+        key_set: Callable[[], bytes | None] = lambda: None,
+    ) -> None:
+        """`key_set` returns the public keys of assertions, None where there are none."""
         self.draining = False
         version = {"name": "ztag", "version": __version__, "engine": engine, "python": platform.python_version()}
         self._members = members
         self._own_cells = own_cells
+        self._key_set = key_set
         self._routes: dict[str, Callable[[str], Answer]] = {
             "/livez": lambda _: (200, _TEXT, b"ok\n"),
             "/readyz": lambda _: self._ready(),
             "/metrics": self._metrics,
+            "/.well-known/jwks.json": lambda _: self._keys(),
             "/version": lambda _: (200, _JSON, _document(version)),
         }
 
@@ -59,6 +69,13 @@ class Admin:
         ready = not self.draining and all(member.ready for member in self._members)
         document = {"ready": ready, "draining": self.draining, "workers": [_state(member) for member in self._members]}
         return (200 if ready else 503), _JSON, _document(document)
+
+    def _keys(self) -> Answer:
+        try:
+            document = self._key_set()
+        except SettingsError as error:
+            return 503, _TEXT, f"{error}\n".encode()
+        return (404, _TEXT, b"no response.assertion\n") if document is None else (200, _JSON, document)
 
     def _metrics(self, accept: str) -> Answer:
         from ztag_extauthz.server.exposition import render  # noqa: PLC0415 - not before the first scrape

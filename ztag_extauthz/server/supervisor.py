@@ -112,6 +112,7 @@ class _Supervisor:
         memory: SharedMemory,
     ) -> None:
         self._settings = settings
+        self._config = config
         keeper = Keeper(memory.folder / "kept", config.resolve().parent)
         self._kept = keeper.copy(settings)
         *grpc, self._admin_bound = bounds
@@ -122,7 +123,7 @@ class _Supervisor:
             for number, bound in enumerate(grpc)
         ]
         self._crew = Crew(members, settings, config.resolve().parent, self._changed, memory)
-        self._admin = Admin(members, cells, settings.server.engine)
+        self._admin = Admin(members, cells, settings.server.engine, self._key_set)
         self._reloader = Reloader(config, environment, self._crew, Meter(cells), keeper)
         self._over: asyncio.Event = asyncio.Event()
         self._code = 0
@@ -166,6 +167,15 @@ class _Supervisor:
             addresses = ",".join(member.place.address for member in members)
             sys.stdout.write(f"ready grpc={addresses} admin={self._admin_bound.address}\n")
             sys.stdout.flush()
+
+    def _key_set(self) -> bytes | None:
+        """Return the public keys of the assertions under the settings in force."""
+        assertion = self._crew.settings.response.assertion
+        if assertion is None:
+            return None
+        from ztag_extauthz.assertion.keys import key_set, read_keys  # noqa: PLC0415 - loads OpenSSL
+
+        return key_set(read_keys(self._config.resolve().parent, assertion.keys))
 
     def _end(self) -> None:
         """Drain at the first signal, end at the second."""

@@ -7,10 +7,12 @@ from typing import ClassVar, Literal
 from pydantic import Field, PrivateAttr, field_validator
 
 from ztag_extauthz.admission import AdmissionSettings
+from ztag_extauthz.assertion.settings import AssertionSettings
 from ztag_extauthz.authentication import AuthenticatorSettings
 from ztag_extauthz.authorization import AuthorizerSettings
 from ztag_extauthz.fields import is_name
 from ztag_extauthz.reporting import ReporterSettings
+from ztag_extauthz.revocation.settings import RevocationSettings
 from ztag_extauthz.section import Seconds, Section
 
 
@@ -84,6 +86,10 @@ class ResponseSettings(Section):
     owned_headers: tuple[str, ...] = ()
     """Further request headers that only the policy may set (`x-user`, `x-role` …): a client's copies are removed.
     Those that begin with `x-ztag-` always are."""
+    remove_headers: tuple[str, ...] = ()
+    """Request headers that the upstream does not get: `[authorization, dpop]` keeps the credential from it."""
+    assertion: AssertionSettings | None = None
+    """Tell the upstream who asks in a form that it can verify."""
     error_response: bool = False
     """Answer errors with `error_response` (Envoy 1.37 and later) instead of a gRPC status."""
     max_body_bytes: int = Field(default=4096, ge=0)
@@ -119,6 +125,8 @@ class Settings(Section):
     admission: AdmissionSettings = AdmissionSettings()
     authentication: tuple[AuthenticatorSettings, ...] = Field(min_length=1)
     """The first kind whose credential is present answers."""
+    revocation: RevocationSettings | None = None
+    """Who is refused though the credential is still valid."""
     authorization: tuple[AuthorizerSettings, ...] = Field(min_length=1)
     """Every one has to allow, in this order."""
     response: ResponseSettings = ResponseSettings()

@@ -43,6 +43,7 @@ def check(parts: Sound) -> Iterator[Finding]:
         yield from _check_addresses(parts.listen, parts.server.workers if parts.server else 1)
         yield from _check_tls(parts.listen)
     yield from _check_authentication(parts.authentication)
+    yield from _check_replays(parts.authentication, parts.server.workers if parts.server else 1)
     yield from _check_realms(parts.authentication)
     yield from _check_authorization(parts.authorization)
 
@@ -118,11 +119,20 @@ def _check_authentication(entries: Sequence[Any]) -> Iterator[Finding]:
         path: Path = ("authentication", index)
         if getattr(entry, "kind", "") == "anonymous" and index < len(entries) - 1:
             yield path, "anonymous answers for everybody, so no later kind would be asked", "move it to the end"
-        issuer = getattr(entry, "issuer", None)
+        # An issuer may give out tokens of both sorts, those that are read and those that it is asked about.
+        issuer = None if getattr(entry, "kind", "") == "introspection" else getattr(entry, "issuer", None)
         if isinstance(issuer, str) and issuer in issuers:
             yield (*path, "issuer"), f"is the issuer of authentication[{issuers[issuer]}] already", "join the two"
         elif isinstance(issuer, str):
             issuers[issuer] = index
+
+
+def _check_replays(entries: Sequence[Any], workers: int) -> Iterator[Finding]:
+    for index, entry in enumerate(entries):
+        dpop = getattr(entry, "dpop", None)
+        if dpop is not None and dpop.redis is None and workers > 1:
+            why = f"{workers} workers do not know of each other's proofs, so each could be shown a proof again"
+            yield ("authentication", index, "dpop"), why, "add dpop.redis, or keep server.workers: 1"
 
 
 def _check_realms(entries: Sequence[Any]) -> Iterator[Finding]:

@@ -85,5 +85,5 @@ def test_only_a_later_number_is_an_expiry(value: Any) -> None:
 
 def test_the_subject_may_be_another_claim() -> None:
     expected = Expected(frozenset({"mesh"}), frozenset({"at+jwt"}), "client_id", 0.0)
-    assert why_not(claims(), "at+jwt", expected, NOW) != ""
+    assert why_not(claims(client_id=None), "at+jwt", expected, NOW) != ""
     assert why_not(claims(client_id="svc", sub=None), "at+jwt", expected, NOW) == ""

@@ -26,12 +26,26 @@ class Token(Struct, frozen=True):
     signature: bytes
 
 
+class Parts(Struct, frozen=True):
+    """The three parts as they stand."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    signed: bytes
+    signature: bytes
+
+
 def parse(text: str) -> Token:
     """Take a token, which has to be ASCII, apart. Raises `TokenError`.
 
     Header members that name a key or where to get one (`jwk`, `jku`, `x5u`, `x5c` …) are not even looked at: keys come
     from the settings alone.
     """
+    return read(take_apart(text))
+
+
+def take_apart(text: str) -> Parts:
+    """Return the parts of what has to be ASCII. Raises `TokenError`."""
     token = text.encode("ascii")
     signed, dot, signature = token.rpartition(b".")
     first, other_dot, second = signed.partition(b".")
@@ -40,13 +54,14 @@ def parse(text: str) -> Token:
     try:
         header = decode_object(decode_base64url(first))
         claims = decode_object(decode_base64url(second))
-        signature = decode_base64url(signature)
+        return Parts(header, claims, signed, decode_base64url(signature))
     except ValueError as error:
         raise TokenError("the token is not canonical base64url of strict JSON") from error
-    return _read(header, claims, signed, signature)
 
 
-def _read(header: dict[str, Any], claims: dict[str, Any], signed: bytes, signature: bytes) -> Token:
+def read(parts: Parts) -> Token:
+    """Return what the header says. Raises `TokenError` where it says what is not understood."""
+    header = parts.header
     algorithm, key_id, kind = header.get("alg"), header.get("kid"), header.get("typ", "")
     if type(algorithm) is not str or type(kind) is not str:
         raise TokenError("alg or typ of the token is missing or not text")
@@ -55,4 +70,5 @@ def _read(header: dict[str, Any], claims: dict[str, Any], signed: bytes, signatu
     if "crit" in header or "b64" in header:
         # No extension is understood, so whatever is critical must be refused (RFC 7515 4.1.11, RFC 7797 6).
         raise TokenError("the token needs an extension that is not supported")
-    return Token(algorithm, key_id, kind.lower().removeprefix("application/"), claims, signed, signature)
+    kind = kind.lower().removeprefix("application/")
+    return Token(algorithm, key_id, kind, parts.claims, parts.signed, parts.signature)

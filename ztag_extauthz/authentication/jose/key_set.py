@@ -7,7 +7,7 @@ from ztag_extauthz.authentication.jose.algorithms import Verify, prepare
 from ztag_extauthz.authentication.jose.text import decode_object
 
 MAX_KEYS = 100
-_SECRET_PARTS = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
+SECRET_PARTS = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
 
 
 class KeySetError(Exception):
@@ -17,15 +17,18 @@ class KeySetError(Exception):
 class KeySet:
     """The verifiers of one document. Its identity stands for the document: another document is another object."""
 
-    def __init__(self, document: bytes, algorithms: Sequence[str]) -> None:
-        """Read a document; of its keys only what fits the `algorithms` is kept. Raises `KeySetError`."""
+    def __init__(self, document: bytes, algorithms: Sequence[str], use: str | None = None) -> None:
+        """Read a document; of its keys only what fits the `algorithms` is kept. Raises `KeySetError`.
+
+        `use`: what each key has to say that it is for; None: `sig`, where it says anything.
+        """
         self.document = document
         self._verifiers: dict[tuple[str | None, str], Verify | None] = {}
         self._key_ids: set[str | None] = set()
         unusable: list[str] = []
         for index, jwk in enumerate(_keys(document)):
             try:
-                _check_purpose(jwk)
+                _check_purpose(jwk, use)
                 self._add(jwk.get("kid"), prepare(jwk), algorithms)
             except ValueError as error:
                 unusable.append(f"keys[{index}]: {error}")
@@ -64,7 +67,7 @@ def _keys(document: bytes) -> Sequence[Mapping[str, Any]]:
     for index, jwk in enumerate(keys):
         if not isinstance(jwk, dict):
             raise KeySetError(f"keys[{index}] is not an object")
-        if jwk.get("kty") == "oct" or any(part in jwk for part in _SECRET_PARTS):
+        if jwk.get("kty") == "oct" or any(part in jwk for part in SECRET_PARTS):
             # Whoever can read the set could sign with it.
             raise KeySetError(f"keys[{index}] is a symmetric or a private key")
         key_id = jwk.get("kid")
@@ -74,9 +77,9 @@ def _keys(document: bytes) -> Sequence[Mapping[str, Any]]:
     return keys
 
 
-def _check_purpose(jwk: Mapping[str, Any]) -> None:
-    if jwk.get("use", "sig") != "sig":
-        raise ValueError("its use is not sig")
+def _check_purpose(jwk: Mapping[str, Any], use: str | None) -> None:
+    if jwk.get("use", "sig" if use is None else "") != (use or "sig"):
+        raise ValueError(f"its use is not {use or 'sig'}")
     operations = jwk.get("key_ops", ["verify"])
     if not isinstance(operations, list) or "verify" not in operations:
         raise ValueError("its key_ops do not include verify")

@@ -1,0 +1,88 @@
+r"""`x-forwarded-client-cert`, taken apart (Envoy: HTTP header manipulation).
+
+    By=spiffe://mesh/gateway;Hash=…;Subject="CN=a, O=b";URI=spiffe://mesh/a,By=…      elements in the order of the hops
+
+Every proxy adds its element at the end, so the last one is that of the nearest. A value in quotes may hold `,`, `;` and
+`=`; a quote within it is written `\"`.
+"""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote_to_bytes
+
+HEADER = "x-forwarded-client-cert"
+_ESCAPED = re.compile(r"\\([\"\\])")
+_BAD_ESCAPE = "a percent sign without two hexadecimal digits"
+
+
+class XfccError(ValueError):
+    """The header cannot be read in one way only."""
+
+
+def elements(header: str) -> list[str]:
+    """Return the elements as text, the nearest hop's last. Raises `XfccError`."""
+    return list(_split(header, ","))
+
+
+def pairs(element: str) -> list[str]:
+    """Return the `Key=value` parts of an element as text. Raises `XfccError`."""
+    return list(_split(element, ";"))
+
+
+def key_value(pair: str) -> tuple[str, str]:
+    """Return a part's key and its value as it stands. Raises `XfccError`."""
+    key, equals, value = pair.partition("=")
+    if not equals:
+        raise XfccError("a part has no =")
+    return key, value
+
+
+def fields(element: str) -> dict[str, tuple[str, ...]]:
+    """Return the values of each field (lower case) of an element, without quotes. Raises `XfccError`.
+
+    `URI` and `DNS` may occur more than once.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for pair in pairs(element):
+        key, value = key_value(pair)
+        name = key.strip().lower()
+        found[name] = (*found.get(name, ()), unquoted(value))
+    return found
+
+
+def unquoted(value: str) -> str:
+    """Return a value without the quotes around it and the backslashes before those within."""
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        return _ESCAPED.sub(r"\1", value[1:-1])
+    return value
+
+
+def decoded(certificate: str) -> bytes:
+    """Return the bytes of a URL-encoded PEM. Raises `XfccError`.
+
+    base64 has a `+`, so a `+` that stands for a space is only recognised where PEM wants one (`BEGIN+CERTIFICATE`).
+    """
+    for rest in certificate.split("%")[1:]:
+        if len(rest) < 2 or not all(letter in "0123456789abcdefABCDEF" for letter in rest[:2]):
+            raise XfccError(_BAD_ESCAPE)
+    return unquote_to_bytes(certificate).replace(b"+CERTIFICATE", b" CERTIFICATE")
+
+
+def _split(text: str, separator: str) -> Iterator[str]:
+    """Yield the non-empty parts between separators that do not stand in quotes."""
+    begin, quoted, escaped = 0, False, False
+    for place, letter in enumerate(text):
+        if escaped:
+            escaped = False
+        elif letter == "\\" and quoted:
+            escaped = True
+        elif letter == '"':
+            quoted = not quoted
+        elif letter == separator and not quoted:
+            if part := text[begin:place].strip():
+                yield part
+            begin = place + 1
+    if quoted:
+        raise XfccError("a quote is not closed")
+    if part := text[begin:].strip():
+        yield part

@@ -1,0 +1,51 @@
+"""`ztag revoke`: refuse from now on what is still valid."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from ztag_extauthz.cli.common import DEFAULT_CONFIG, ConfigOption, load_settings, telling_mistakes
+
+
+def revoke(
+    issuer: Annotated[str, typer.Option(help="Whose credentials: iss of the tokens, spiffe://<trust domain>.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    token: Annotated[str, typer.Option(help="One token: its jti.")] = "",
+    session: Annotated[str, typer.Option(help="All tokens of a session: their sid.")] = "",
+    subject: Annotated[str, typer.Option(help="All that a subject has until now.")] = "",
+    everything: Annotated[bool, typer.Option("--everything", help="All that the issuer issued until now.")] = False,
+    before: Annotated[float | None, typer.Option(help="Unix seconds instead of now.")] = None,
+) -> None:
+    """Refuse a token, a session, a subject or everything of an issuer, in all workers of all replicas."""
+    from time import monotonic, time
+
+    from ztag_extauthz.revocation.entries import Kind, Revocation
+
+    named: list[tuple[Kind, str]] = [("token", token), ("session", session), ("subject", subject)]
+    given = [(kind, value) for kind, value in named if value]
+    if everything:
+        given.append(("issuer", ""))
+    if len(given) != 1:
+        raise typer.BadParameter("name exactly one of --token, --session, --subject, --everything")
+    with telling_mistakes():
+        settings = load_settings(config).revocation
+        if settings is None:
+            from ztag_extauthz.errors import Mistake, SettingsError
+
+            raise SettingsError((Mistake(str(config), "has no revocation", "add revocation: {redis: …, secret: …}"),))
+        from ztag_extauthz.revocation.feed import Feed
+
+        now = time()
+        entry = Revocation(given[0][0], issuer, given[0][1], before or now, now + settings.remember)
+
+        async def tell() -> None:
+            feed = Feed(settings, monotonic)
+            try:
+                await feed.add((entry,))
+            finally:
+                await feed.close()
+
+        asyncio.run(tell())
+    print(f"revoked: {entry.kind} {entry.value or entry.issuer}", file=sys.stderr)

@@ -1,0 +1,208 @@
+"""Structured field values (RFC 9651), read as strictly as it says: whatever is not exactly one is none."""
+
+import re
+from base64 import b64decode
+from binascii import Error as Base64Error
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class StructuredFieldError(ValueError):
+    """The text is no structured field of the type that was asked for."""
+
+
+class Token(Struct, frozen=True):
+    """A word without quotes."""
+
+    name: str
+
+
+class Date(Struct, frozen=True):
+    """A point in time."""
+
+    seconds: int
+    """Unix seconds."""
+
+
+class DisplayString(Struct, frozen=True):
+    """Text for people, in any script."""
+
+    text: str
+
+
+Bare: TypeAlias = int | float | str | bytes | bool | Token | Date | DisplayString
+Parameters: TypeAlias = dict[str, Bare]
+Item: TypeAlias = tuple[Bare, Parameters]
+Member: TypeAlias = "Item | tuple[list[Item], Parameters]"
+
+_KEY = re.compile(r"[a-z*][a-z0-9_.*-]*")
+_NUMBER = re.compile(r"-?([0-9]+)(?:\.([0-9]+))?")
+_STRING = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
+_TOKEN = re.compile(r"[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*")
+_BINARY = re.compile(r":([A-Za-z0-9+/=]*):")
+_DISPLAY = re.compile(r'%"((?:[ !#-$&-~]|%[0-9a-f]{2})*)"')
+_ESCAPE = re.compile(r'\\(["\\])')
+_OCTET = re.compile(rb"%([0-9a-f]{2})")
+
+
+def parse_item(text: str) -> Item:
+    """Return a field that is one item. Raises `StructuredFieldError`."""
+    return _whole(text, _Reader.item)
+
+
+def parse_list(text: str) -> list[Member]:
+    """Return a field that is a list. Raises `StructuredFieldError`."""
+    return _whole(text, _Reader.list)
+
+
+def parse_dictionary(text: str) -> dict[str, Member]:
+    """Return a field that is a dictionary; of a name that occurs twice the last one counts. Raises like the others."""
+    return _whole(text, _Reader.dictionary)
+
+
+Value = TypeVar("Value")
+
+
+def _whole(text: str, read: "Callable[[_Reader], Value]") -> Value:
+    if not text.isascii():
+        raise StructuredFieldError("not ASCII")
+    reader = _Reader(text.strip(" "))
+    value = read(reader)
+    if reader.rest:
+        raise StructuredFieldError("something stands behind the value")
+    return value
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    @property
+    def rest(self) -> bool:
+        return self._at < len(self._text)
+
+    def list(self) -> "list[Member]":
+        members: list[Member] = []
+        while self.rest:
+            members.append(self._member())
+            self._comma()
+        return members
+
+    def dictionary(self) -> dict[str, Member]:
+        members: dict[str, Member] = {}
+        while self.rest:
+            key = self._match(_KEY, "a key")[0]
+            members[key] = self._member() if self._take("=") else (True, self._parameters())
+            self._comma()
+        return members
+
+    def item(self) -> Item:
+        return self._bare(), self._parameters()
+
+    def _member(self) -> Member:
+        if not self._take("("):
+            return self.item()
+        items: list[Item] = []
+        while True:
+            self._skip(" ")
+            if self._take(")"):
+                return items, self._parameters()
+            items.append(self.item())
+            if self._next() not in {" ", ")"}:
+                raise StructuredFieldError("an inner list is not closed")
+
+    def _comma(self) -> None:
+        """Step over the comma between two members."""
+        self._skip(" \t")
+        if not self.rest:
+            return
+        if not self._take(","):
+            raise StructuredFieldError("a comma is missing")
+        self._skip(" \t")
+        if not self.rest:
+            raise StructuredFieldError("a comma stands at the end")
+
+    def _parameters(self) -> Parameters:
+        found: Parameters = {}
+        while self._take(";"):
+            self._skip(" ")
+            key = self._match(_KEY, "a parameter's name")[0]
+            value = self._bare() if self._take("=") else True
+            found[key] = value
+        return found
+
+    def _bare(self) -> Bare:  # noqa: PLR0911 - one for each type
+        letter = self._next()
+        if letter == "?":
+            return self._boolean()
+        if letter == "@":
+            self._at += 1
+            seconds = self._number()
+            if isinstance(seconds, float):
+                raise StructuredFieldError("a date has a fraction")
+            return Date(seconds)
+        if letter == '"':
+            return _ESCAPE.sub(r"\1", self._match(_STRING, "a string")[1])
+        if letter == ":":
+            return _decoded(self._match(_BINARY, "a byte sequence")[1])
+        if letter == "%":
+            return _displayed(self._match(_DISPLAY, "a display string")[1])
+        if letter == "-" or letter.isdigit():
+            return self._number()
+        return Token(self._match(_TOKEN, "a value")[0])
+
+    def _boolean(self) -> bool:
+        value = {"?0": False, "?1": True}.get(self._text[self._at : self._at + 2])
+        if value is None:
+            raise StructuredFieldError("not a boolean")
+        self._at += 2
+        return value
+
+    def _number(self) -> int | float:
+        found = self._match(_NUMBER, "a number")
+        whole, fraction = found[1], found[2]
+        if self._next() == ".":
+            raise StructuredFieldError("a number ends with a point")
+        if fraction is None and len(whole) <= 15:
+            return int(found[0])
+        if fraction is None or len(whole) > 12 or len(fraction) > 3:
+            raise StructuredFieldError("a number has too many digits")
+        return float(found[0])
+
+    def _match(self, pattern: re.Pattern[str], what: str) -> re.Match[str]:
+        found = pattern.match(self._text, self._at)
+        if found is None:
+            raise StructuredFieldError(f"not {what}")
+        self._at = found.end()
+        return found
+
+    def _take(self, letter: str) -> bool:
+        taken = self._next() == letter
+        self._at += taken
+        return taken
+
+    def _next(self) -> str:
+        return self._text[self._at : self._at + 1]
+
+    def _skip(self, letters: str) -> None:
+        while self.rest and self._text[self._at] in letters:
+            self._at += 1
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return b64decode(text, validate=True)
+    except Base64Error as error:
+        raise StructuredFieldError("not base64") from error
+
+
+def _displayed(text: str) -> DisplayString:
+    try:
+        return DisplayString(_OCTET.sub(lambda found: bytes.fromhex(found[1].decode()), text.encode()).decode())
+    except UnicodeDecodeError as error:
+        raise StructuredFieldError("not UTF-8") from error
