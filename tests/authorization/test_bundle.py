@@ -1,9 +1,12 @@
+import gzip
 import io
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ztag_extauthz.authorization import archive
 from ztag_extauthz.authorization.bundle import Bundle, load
@@ -147,7 +150,7 @@ def test_s34_a_bundle_has_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     tar(tmp_path / "b.tar.gz", {"a.rego": ALLOW, "zeros": bytes(100_000)})
     assert load(("b.tar.gz",), tmp_path).modules
     monkeypatch.setattr(archive, "MAX_BYTES", 100_000)
-    assert "more than" in mistakes(tmp_path, "b.tar.gz")[0]
+    assert "larger than" in mistakes(tmp_path, "b.tar.gz")[0]
     monkeypatch.setattr(archive, "MAX_BYTES", 200_000)
     monkeypatch.setattr(archive, "MAX_ENTRIES", 1)
     assert "more than" in mistakes(tmp_path, "b.tar.gz")[0]
@@ -157,3 +160,69 @@ def test_a_bundle_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     path = tar(tmp_path / "b.tar.gz", {"a.rego": ALLOW * 1000})
     path.write_bytes(path.read_bytes()[:-20])
     assert mistakes(tmp_path, "b.tar.gz")
+
+
+def test_a_link_back_to_a_folder_on_the_way_is_a_mistake(tmp_path: Path) -> None:
+    files(tmp_path, {"policy/sub/a.rego": ALLOW})
+    (tmp_path / "policy/sub/back").symlink_to("..")
+    assert "a link to a folder that it stands in" in "".join(mistakes(tmp_path, "policy"))
+
+
+def test_two_links_to_one_folder_are_read_twice(tmp_path: Path) -> None:
+    files(tmp_path, {"policy/a.rego": ALLOW, "shared/data.json": '{"x": 1}'})
+    for name in ("one", "two"):
+        (tmp_path / "policy" / name).symlink_to("../shared")
+    assert load(("policy",), tmp_path).data == {"one": {"x": 1}, "two": {"x": 1}}
+
+
+def test_whatever_goes_wrong_in_reading_is_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> bytes:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ztag_extauthz.authorization.archive._decompressed", fails)
+    assert "ZeroDivisionError" in "".join(mistakes(tmp_path, "b.tar.gz"))
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    contents = {f"{name}/a.rego": f"package {name}\nresult := true" for name in ("a", "b", "c")}
+    return tar(tmp_path_factory.mktemp("sound") / "b.tar.gz", contents).read_bytes()
+
+
+def loads(folder: Path, octets: bytes) -> int:
+    """Return how many modules a bundle of these octets has, 0 for one that is refused."""
+    (folder / "b.tar.gz").write_bytes(octets)
+    try:
+        return len(load(("b.tar.gz",), folder).modules)
+    except PolicyError:
+        return 0
+
+
+def test_a_bundle_that_is_cut_anywhere_is_refused(sound: bytes, tmp_path: Path) -> None:
+    assert loads(tmp_path, sound) == 3
+    assert not any(loads(tmp_path, sound[:length]) for length in range(len(sound)))
+
+
+def test_an_archive_that_is_cut_before_it_was_compressed_is_refused(sound: bytes, tmp_path: Path) -> None:
+    stream = gzip.decompress(sound)
+    for length in range(0, 3 * 1024 + 1024, 256):
+        assert not loads(tmp_path, gzip.compress(stream[:length]))
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+def test_a_bundle_is_read_as_a_whole_or_not_at_all(sound: bytes, tmp_path: Path, data: st.DataObject) -> None:
+    octets = bytearray(sound)
+    octets[data.draw(st.integers(10, len(sound) - 1))] ^= data.draw(st.integers(1, 255))
+    assert loads(tmp_path, bytes(octets)) in (0, 3)  # the name in its header says nothing
+    stream = bytearray(gzip.decompress(sound))
+    place = data.draw(st.sampled_from([0, 1024, 2048])) + data.draw(st.integers(100, 262))
+    stream[place] ^= data.draw(st.integers(1, 255))
+    assert loads(tmp_path, gzip.compress(bytes(stream), 1)) in (0, 3)  # the sum's own padding
+
+
+def test_what_a_long_name_unpacks_to_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "MAX_BYTES", 100_000)
+    path = tar(tmp_path / "b.tar.gz", {"a.rego": ALLOW, "x" * 200_000: ""})
+    assert path.stat().st_size < 10_000
+    assert "larger than 100000 bytes" in "".join(mistakes(tmp_path, "b.tar.gz"))

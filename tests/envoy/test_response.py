@@ -97,7 +97,8 @@ def test_a_denial_has_status_headers_and_body() -> None:
     response = answer(Deny(Reason.POLICY, status=429, headers=headers, body="later"))
     denied = response.denied_response
     assert (response.status.code, denied.status.code, denied.body) == (7, 429, "later")
-    assert headers_of(denied.headers) == [*headers, ("x-ztag-decision-id", ID)]
+    described = [("content-type", "text/plain; charset=utf-8"), ("x-content-type-options", "nosniff")]
+    assert headers_of(denied.headers) == [*headers, *described, ("x-ztag-decision-id", ID)]
 
 
 def test_repeated_headers_of_a_denial_survive_in_every_envoy() -> None:

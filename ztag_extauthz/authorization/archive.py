@@ -1,12 +1,17 @@
-"""OPA bundles (`.tar.gz`), read as a stream within bounds.
+"""OPA bundles (`.tar.gz`), read within bounds, and as a whole or not at all.
 
+Half of a policy decides otherwise than the whole one does, and `tarfile` takes what it cannot read for the end. So the
+sum and the length at the end of the stream have to be right, and nothing but the archive's end stands behind its files.
 A name that leads out of the archive, a link or a device is refused rather than skipped: nobody makes such a bundle by
 accident. The manifest's roots are kept: what stands outside of them belongs to somebody else.
 """
 
+import gzip
 import json
 import tarfile
+import zlib
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +20,7 @@ from ztag_extauthz.authorization.documents import PACKAGE, DocumentError
 
 MAX_ENTRIES: Final = 10_000
 MAX_BYTES: Final = 256 * 1024 * 1024
+_DAMAGED: Final = "is cut off or damaged"
 
 
 class Source(NamedTuple):
@@ -28,7 +34,7 @@ class Source(NamedTuple):
 
 
 def read(path: Path, where: str) -> Iterator[Source]:
-    """Yield a bundle's files; raises `DocumentError`, `tarfile.TarError`, `EOFError` or `OSError`."""
+    """Yield a bundle's files; raises `DocumentError`, `tarfile.TarError` or `OSError`."""
     files = list(_files(path, where))
     manifest = next((content for _, name, content in files if name == PurePosixPath(".manifest")), b"{}")
     roots = _roots(manifest)
@@ -38,21 +44,38 @@ def read(path: Path, where: str) -> Iterator[Source]:
 
 
 def _files(path: Path, where: str) -> Iterator[Source]:
-    total = 0
-    with tarfile.open(path, "r|gz") as archive:
+    stream = _decompressed(path)
+    with tarfile.open(fileobj=BytesIO(stream)) as archive:
         for count, member in enumerate(archive):
-            total += member.size
-            if count >= MAX_ENTRIES or total > MAX_BYTES:
-                raise DocumentError(f"holds more than {MAX_ENTRIES} files or {MAX_BYTES} bytes")
+            if count >= MAX_ENTRIES:
+                raise DocumentError(f"holds more than {MAX_ENTRIES} files")
             name = _name(member.name)
             if member.isdir():
                 continue
-            content = archive.extractfile(member) if member.isreg() else None
+            content = archive.extractfile(member) if member.isreg() and not member.issparse() else None
             if content is None:
                 raise DocumentError(f"holds {member.name!r}, which is no regular file")
             if name.name == "patch.json":
                 raise DocumentError("is a delta bundle; give a snapshot")
             yield Source(f"{where}:{name}", name, content.read())
+        if not _is_end(stream[archive.offset :]):
+            raise DocumentError(_DAMAGED)
+
+
+def _decompressed(path: Path) -> bytes:
+    try:
+        with gzip.open(path) as file:
+            stream = file.read(MAX_BYTES + 1)  # at its end `gzip` compares the sum and the length
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise DocumentError(_DAMAGED) from None
+    if len(stream) > MAX_BYTES:
+        raise DocumentError(f"is larger than {MAX_BYTES} bytes")
+    return stream
+
+
+def _is_end(rest: bytes) -> bool:
+    """Tell whether these are the empty blocks that an archive ends with: two at least."""
+    return len(rest) >= 2 * tarfile.BLOCKSIZE and rest.count(0) == len(rest)
 
 
 def _name(name: str) -> PurePosixPath:

@@ -84,8 +84,10 @@ def _read(path: Path, where: str, collector: _Collector) -> None:
             collector.blame(where, "does not exist")
     except OSError as error:
         collector.blame(where, f"cannot be read: {error.strerror or error}")
-    except (DocumentError, tarfile.TarError, EOFError) as error:
-        collector.blame(where, str(error) or "is cut off")
+    except (DocumentError, tarfile.TarError) as error:
+        collector.blame(where, str(error))
+    except Exception as error:  # noqa: BLE001 - whatever a reader of files trips over, the file is at fault
+        collector.blame(where, f"cannot be read: {type(error).__name__}")
 
 
 def _place(source: Source, collector: _Collector) -> None:
@@ -95,14 +97,21 @@ def _place(source: Source, collector: _Collector) -> None:
         collector.add(source, at=())
 
 
-def _walk(folder: Path, where: str) -> Iterator[Source]:
-    """Yield a folder's files in order; hidden ones are no policies (`.git`, the `..data` of a mounted ConfigMap)."""
+def _walk(folder: Path, where: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Source]:
+    """Yield a folder's files in order; hidden ones are no policies (`.git`, the `..data` of a mounted ConfigMap).
+
+    `above` are devices and inodes of the folders on the way: a link back to one of them would never end.
+    """
+    found = folder.stat()
+    own = (found.st_dev, found.st_ino)
+    if own in above:
+        raise DocumentError(f"holds {where!r}, a link to a folder that it stands in")
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
             continue
         name = f"{where.rstrip('/')}/{entry.name}"
         if entry.is_dir():
-            for source in _walk(entry, name):
+            for source in _walk(entry, name, above | {own}):
                 yield Source(source.where, PurePosixPath(entry.name) / source.path, source.content)
         elif entry.suffix == ".rego" or entry.name in _DATA_FILES:
             yield Source(name, PurePosixPath(entry.name), _bounded(entry))
