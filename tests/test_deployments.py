@@ -54,9 +54,11 @@ def test_the_pod_is_restricted() -> None:
     assert pod()["enableServiceLinks"] is False
 
 
-def test_s32_only_gateways_reach_the_grpc_port() -> None:
+def test_s32_only_gateways_reach_the_grpc_port_and_only_monitoring_the_admin_port() -> None:
     rules = MANIFESTS["NetworkPolicy"]["spec"]["ingress"]
-    assert [rule["ports"] for rule in rules if "from" not in rule] == [[{"port": "admin"}]]
+    found = [(entry["port"], peer["podSelector"]) for rule in rules for entry in rule["ports"] for peer in rule["from"]]
+    labels = {"grpc": "asks", "admin": "scrapes"}
+    assert found == [(port, {"matchLabels": {f"ztag.dev/{label}": "true"}}) for port, label in labels.items()]
 
 
 def test_image_and_manifests_name_this_version() -> None:

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from ztag_extauthz.cli.common import resources_for
 from ztag_extauthz.meter import METRICS, Metric, Name
+from ztag_extauthz.settings import load
+from ztag_extauthz.wiring import build
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
@@ -28,6 +31,17 @@ def test_operations_lists_every_metric() -> None:
     section = re.search(r"<!-- metrics: begin[^>]*-->\n(.*)\n<!-- metrics: end -->", page, re.DOTALL)
     assert section is not None
     assert section[1] == metrics_table()
+
+
+@pytest.mark.parametrize(("page", "policy"), [("README.md", "policy/authz.rego"), ("docs/policies.md", "shop.rego")])
+def test_the_example_of_a_page_runs_as_written(page: str, policy: str, tmp_path: Path) -> None:
+    text = (ROOT / page).read_text()
+    (tmp_path / policy).parent.mkdir(exist_ok=True)
+    for name, language in ((policy, "rego"), ("ztag.yaml", "yaml")):
+        block = re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)
+        assert block is not None
+        (tmp_path / name).write_text(block[1])
+    assert build(load(tmp_path / "ztag.yaml", {}), resources_for(tmp_path)).pipeline.authorizers
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

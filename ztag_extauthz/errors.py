@@ -17,6 +17,7 @@ A refusal is not among them: it is a value (`model.Deny`).
 from typing import ClassVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ztag_extauthz.model import Reason
 
@@ -32,9 +33,12 @@ class Mistake(Struct, frozen=True):
     """`authentication[0].issuer`, `policy/authz.rego:12:3` …"""
     what: str
     remedy: str = ""
+    setting: str = ""
+    """What led there: `authorization[0].policies`; "" where `where` says it already."""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}" + (f" ({self.remedy})" if self.remedy else "")
+        place = ": ".join(filter(None, (self.setting, self.where, self.what)))
+        return place + (f" ({self.remedy})" if self.remedy else "")
 
 
 class MistakesError(ZtagError):
@@ -43,6 +47,13 @@ class MistakesError(ZtagError):
     def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
         super().__init__("\n".join(map(str, mistakes)))
         self.mistakes = mistakes
+
+    def of(self, setting: str) -> tuple[Mistake, ...]:
+        """Return the mistakes as a section's: of `authorization[0]`, `policies` is `authorization[0].policies`."""
+        return tuple(
+            replace(mistake, setting=f"{setting}.{mistake.setting}" if mistake.setting else setting)
+            for mistake in self.mistakes
+        )
 
 
 class SettingsError(MistakesError):

@@ -56,7 +56,9 @@ METRICS: Mapping[Name, Metric] = {
     "ztag_check_seconds": Metric("histogram", "Time from the request's arrival to its answer."),
     "ztag_stage_seconds": Metric("histogram", "Time spent in a stage.", {"stage": tuple(Stage)}),
     "ztag_in_flight": Metric("gauge", "Requests being answered."),
-    "ztag_shed": Metric("counter", "Requests refused with UNAVAILABLE because too many were in flight."),
+    "ztag_shed": Metric(
+        "counter", "Requests turned away undecided: too many in flight, or already past their deadline."
+    ),
     "ztag_token_cache": Metric("counter", "Verified tokens remembered or not.", {"result": ("hit", "miss")}),
     "ztag_key_fetches": Metric("counter", "Fetches of signing keys.", {"result": ("ok", "error")}),
     "ztag_audit_dropped": Metric("counter", "Audit lines dropped because the writer could not keep up."),

@@ -1,7 +1,7 @@
 """What every section of the settings is made of. A section stands in the file that reads it."""
 
-from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,3 +25,15 @@ class Section(BaseModel):
                     yield from item.files()
                 elif name in self.file_fields and item is not None:
                     yield item
+
+    def with_files(self, move: Callable[[str], str]) -> Self:
+        """Return the section with every path that `files` yields replaced by what `move` makes of it."""
+
+        def moved(name: str, value: Any) -> Any:
+            if isinstance(value, tuple):
+                return tuple(moved(name, item) for item in value)
+            if isinstance(value, Section):
+                return value.with_files(move)
+            return move(value) if name in self.file_fields and value is not None else value
+
+        return self.model_copy(update={name: moved(name, value) for name, value in self})

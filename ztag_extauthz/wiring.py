@@ -1,14 +1,29 @@
 """Settings in, running objects out: the only place that knows the concrete classes."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
+from typing import Protocol, TypeVar
 
+from msgspec.structs import replace
+
+from ztag_extauthz.admission.interface import Gate
 from ztag_extauthz.authentication.interface import join
 from ztag_extauthz.component import Component, Readiness, Resources
 from ztag_extauthz.envoy import Encoder
+from ztag_extauthz.errors import Mistake, MistakesError, SettingsError
 from ztag_extauthz.pipeline import Pipeline
+from ztag_extauthz.reporting.log import Log
 from ztag_extauthz.reporting.metrics import Metrics
 from ztag_extauthz.server.core import Core
 from ztag_extauthz.settings import Settings
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class _Kind(Protocol[T_co]):
+    """One entry of a section: it builds the part that it describes."""
+
+    def build(self, resources: Resources) -> T_co: ...
 
 
 class Gateway:
@@ -38,11 +53,36 @@ class Gateway:
 
 
 def build(settings: Settings, resources: Resources) -> Gateway:
-    """Build what the settings ask for; raises `SettingsError` or `PolicyError`, and then nothing has been started."""
-    gates = settings.admission.build(resources)
-    authenticators = join(kind.build(resources) for kind in settings.authentication)
-    authorizers = [kind.build(resources) for kind in settings.authorization]
-    reporters = [Metrics(resources.meter), *(kind.build(resources) for kind in settings.reporting)]
+    """Build what the settings ask for.
+
+    Raises `SettingsError` with the mistakes of all kinds, and then nothing has been started.
+    """
+    mistakes: list[Mistake] = []
+    gates = _admission(settings, resources, mistakes)
+    credentials = list(_each("authentication", settings.authentication, resources, mistakes))
+    authorizers = list(_each("authorization", settings.authorization, resources, mistakes))
+    told = list(_each("reporting", settings.reporting, resources, mistakes))
+    if mistakes:
+        raise SettingsError(tuple(replace(mistake, setting=settings.place(mistake.setting)) for mistake in mistakes))
+    authenticators = join(credentials)
+    reporters = [Metrics(resources.meter), Log(settings.response.owned_headers), *told]
     pipeline = Pipeline(gates, authenticators, authorizers, reporters, resources.clock)
     core = Core(pipeline, Encoder(settings.response), settings.server, resources.meter)
     return Gateway(core, pipeline, (*gates, *authenticators, *authorizers, *reporters))
+
+
+def _admission(settings: Settings, resources: Resources, mistakes: list[Mistake]) -> list[Gate]:
+    try:
+        return settings.admission.build(resources)
+    except MistakesError as error:
+        mistakes += error.of("admission")
+        return []
+
+
+def _each(section: str, kinds: Sequence[_Kind[T_co]], resources: Resources, mistakes: list[Mistake]) -> Iterator[T_co]:
+    """Build each kind; what cannot be built is added to the mistakes, so that all are told at once."""
+    for index, kind in enumerate(kinds):
+        try:
+            yield kind.build(resources)
+        except MistakesError as error:
+            mistakes += error.of(f"{section}[{index}]")

@@ -18,7 +18,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import monotonic
 from typing import Any, Final
 
 from ztag_extauthz.rego.documents import dumps, loads
@@ -68,7 +68,7 @@ def run(case: dict[str, Any]) -> Outcome:
         return Outcome("right" if wants_failure and _expected(error) else "refused", reason)
     try:
         document = _input(case)
-        deadline = perf_counter() + _SECONDS
+        deadline = monotonic() + _SECONDS
         got = policy.query(case["query"], document, strict=case.get("strict_error", False), deadline=deadline)
     except EvaluationError as error:
         return Outcome("right" if wants_failure else "failed", str(error))

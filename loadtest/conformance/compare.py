@@ -15,7 +15,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from time import perf_counter
+from time import monotonic
 from typing import Any, Final
 
 from loadtest.conformance.reference import Question
@@ -58,7 +58,7 @@ def compare(question: Question, answer: dict[str, Any]) -> Iterator[Result]:
 
 def _answered(policy: Any, point: str, document: Any, *, strict: bool) -> dict[str, Any]:
     try:
-        deadline = perf_counter() + _SECONDS
+        deadline = monotonic() + _SECONDS
         value = policy.decision(point).evaluate(document, deadline=deadline, strict=strict)
     except EvaluationError as error:
         return {"defined": False, "code": error.code, "message": str(error)}

@@ -29,7 +29,6 @@ _SHOWN: Final = 20
 class Tally:
     policies: int = 0
     comparisons: int = 0
-    refused_by_opa: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     findings: int = 0
 
@@ -72,7 +71,6 @@ def _settle(item: Item, reference: Reference, second: Reference, tally: Tally) -
     policy, question = item
     answer = reference.receive()
     tally.policies += 1
-    tally.refused_by_opa += "error" in answer
     for result in compare(question, answer):
         tally.kinds[result.kind] += 1
         tally.comparisons += "error" not in answer

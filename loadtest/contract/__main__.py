@@ -101,7 +101,7 @@ def _answer(response: CheckResponse) -> Any:
     if metadata.get("decision_id"):
         metadata["decision_id"] = "…"
     ok, denied = response.ok_response, response.denied_response
-    own_body = any(option.header.key == "x-content-type-options" for option in denied.headers)
+    own_body = any(option.header.value == "application/problem+json" for option in denied.headers)
     return {
         "code": response.status.code,
         "metadata": metadata,

@@ -37,6 +37,12 @@ def _answer(text: str, result: Any, theirs: Any, ours: Any) -> str:
         return ""
     if ours == "error UNKNOWN":
         return "a header that cannot be sent is an error" if '"headers": {' in text else ""
+    if (
+        isinstance(ours, dict)
+        and ours["code"]
+        and set(map(tuple, ours["headers"])) < set(map(tuple, theirs["headers"]))
+    ):
+        return "a denial goes out without a header that cannot be sent"
     names = {name.lower() for name, _ in theirs["headers"]}
     lowered = sorted((name.lower(), value) for name, value in theirs["headers"])
     explanations = {

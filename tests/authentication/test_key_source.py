@@ -9,7 +9,7 @@ import pytest
 from tests.authentication.parts import FOREVER, NOW, Clock, CountingMeter, jwk, key_set, resources
 from ztag_extauthz.authentication.fetch import Fetched, FetchError
 from ztag_extauthz.authentication.jose.key_set import KeySet
-from ztag_extauthz.authentication.key_source import RemoteKeys, Schedule
+from ztag_extauthz.authentication.key_source import UNKNOWN_WAITING, RemoteKeys, Schedule
 from ztag_extauthz.errors import DeadlineError, UnavailableError
 
 DOCUMENT = key_set(jwk("ES256"))
@@ -121,6 +121,26 @@ def test_s25_a_renewal_that_takes_too_long_leaves_time_to_answer() -> None:
         assert not server.go.is_set()
         assert (await rig.source.first(FOREVER)).knows("ES256")
         server.go.set()
+
+    asyncio.run(main())
+
+
+def test_s25_unknown_keys_hold_few_places_while_the_server_is_slow() -> None:
+    async def main() -> None:
+        server = Server()
+        rig = Rig(server)
+        await rig.source.first(FOREVER)
+        rig.clock.now += SCHEDULE.cool_down
+        server.go.clear()
+        flood = [asyncio.create_task(rig.source.renewed(FOREVER)) for _ in range(500)]
+        await until(lambda: server.fetches == 2)
+        assert sum(not task.done() for task in flood) == UNKNOWN_WAITING
+        await rig.source.renewed(FOREVER)
+        server.go.set()
+        await asyncio.gather(*flood)
+        rig.clock.now += SCHEDULE.cool_down
+        await asyncio.gather(*(rig.source.renewed(FOREVER) for _ in range(100)))
+        assert server.fetches == 3
 
     asyncio.run(main())
 

@@ -96,7 +96,7 @@ def test_every_mistake_is_told(tmp_path: Path) -> None:
 def test_no_policy_at_all_is_a_mistake(tmp_path: Path) -> None:
     files(tmp_path, {"policy/data.json": "{}"})
     assert mistakes(tmp_path, "policy") == [
-        "policies: no .rego file in any of them (give .rego files, data.json or data.yaml, folders, or .tar.gz bundles)"
+        "policy: no .rego file (give .rego files, data.json or data.yaml, folders, or .tar.gz bundles)"
     ]
 
 

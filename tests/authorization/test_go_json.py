@@ -64,8 +64,19 @@ def test_numbers_are_exact(text: str) -> None:
     assert Decimal(loads(text)) == Decimal(text)
 
 
-def test_s34_a_number_of_a_million_digits_is_read_at_once() -> None:
-    assert loads("9" * 1_000_000) == Decimal("9" * 1_000_000)
+@pytest.mark.parametrize("text", ["9" * 1_000_000, "1e900000000", "-1e-5000", "0." + "1" * 5000, "0e99999"])
+def test_s34_a_number_that_is_too_long_to_calculate_with_is_refused_at_once(text: str) -> None:
+    with pytest.raises(ParseError):
+        loads(text)
+
+
+@pytest.mark.parametrize("inner", ["", "1", '"\\ud800"', "{}"])
+@pytest.mark.parametrize("depth", [101, 500, 990, 100_000])
+def test_what_is_nested_too_deeply_is_refused(inner: str, depth: int) -> None:
+    with pytest.raises(ParseError):
+        loads("[" * depth + inner + "]" * depth)
+    with pytest.raises(ParseError):
+        loads('{"a":' * depth + (inner or "1") + "}" * depth)
 
 
 def test_the_last_of_two_equal_names_wins() -> None:

@@ -129,3 +129,10 @@ def test_a_written_form_comes_back(pairs: list[tuple[str, str]]) -> None:
 def test_any_bytes_are_a_form_or_refused(octets: bytes) -> None:
     with suppress(ParseError):
         parse(b"--b\r\n" + octets, TYPE)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("line", [b" ", b"\t", b" a", b" \r", b": "])
+def test_headers_of_blanks_take_linear_time(line: bytes) -> None:
+    with pytest.raises(ParseError):
+        parse(b"--b\r\na: b\r\n" + line * 200_000 + b"\0", TYPE)

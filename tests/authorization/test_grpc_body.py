@@ -85,5 +85,5 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, content: bytes | No
     path = tmp_path / "shop.pb"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(PolicyError, match=r"^shop\.pb: "):
+    with pytest.raises(PolicyError, match=r"^proto_descriptor: shop\.pb: "):
         ProtoDescriptor.load(path, "shop.pb")

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from ztag_extauthz.authorization.opa_result import HTTP_STATUSES, interpret
 from ztag_extauthz.errors import EvaluationError
 from ztag_extauthz.model import Allow, Deny, Reason
-from ztag_extauthz.rego.values import UNDEFINED, Number
+from ztag_extauthz.rego.documents import from_python
+from ztag_extauthz.rego.values import UNDEFINED, Number, key
 
 YES: dict[str, Any] = {"allowed": True}
 NO: dict[str, Any] = {"allowed": False}
@@ -103,9 +104,30 @@ def test_never_2_a_field_of_the_wrong_type_is_an_error(value: Any) -> None:
 
 @pytest.mark.parametrize("headers", CANNOT_BE_SENT)
 def test_a_header_that_cannot_be_sent_is_an_error(headers: dict[str, Any]) -> None:
-    for value in ({**YES, "headers": headers}, {**NO, "headers": headers}, {**YES, "response_headers_to_add": headers}):
+    for value in ({**YES, "headers": headers}, {**YES, "response_headers_to_add": headers}):
         with pytest.raises(EvaluationError):
             interpret(value)
+
+
+@pytest.mark.parametrize("headers", CANNOT_BE_SENT)
+def test_a_denial_goes_out_without_the_headers_that_cannot_be_sent(headers: dict[str, Any]) -> None:
+    verdict = interpret({**NO, "headers": [headers, {"y": "2"}]})
+    assert isinstance(verdict, Deny)
+    assert set(verdict.headers) <= {("y", "2"), ("x", "a")}
+    assert ("y", "2") in verdict.headers
+
+
+@pytest.mark.parametrize("number", [10**400, Number("-1e999"), {"deep": [10**400]}])
+def test_a_denial_goes_out_without_the_metadata_that_cannot_be_sent(number: Any) -> None:
+    assert interpret({**NO, "dynamic_metadata": {"n": number, "k": 1}}) == Deny(Reason.POLICY, metadata={"k": 1.0})
+    with pytest.raises(EvaluationError):
+        interpret({**YES, "dynamic_metadata": {"n": number, "k": 1}})
+
+
+@given(st.text() | st.lists(st.text()), st.text(), st.integers() | st.floats(allow_nan=False).map(from_python))
+def test_what_a_caller_writes_into_a_denial_makes_no_error_of_it(value: Any, name: str, number: Any) -> None:
+    verdict = interpret({**NO, "headers": {name: value}, "dynamic_metadata": {name: number, "x": value}, "body": name})
+    assert isinstance(verdict, Deny)
 
 
 def test_the_names_of_headers_to_remove_are_headers_names() -> None:
@@ -121,9 +143,9 @@ def test_an_error_does_not_repeat_a_value() -> None:
 
 def test_a_policy_may_rewrite_the_path_and_nothing_like_it_elsewhere() -> None:
     assert interpret({**YES, "headers": {":path": "/b"}}) == Allow(request_headers=((":path", "/b"),))
-    for value in ({**NO, "headers": {":status": "200"}}, {**YES, "response_headers_to_add": {":status": "200"}}):
-        with pytest.raises(EvaluationError):
-            interpret(value)
+    with pytest.raises(EvaluationError):
+        interpret({**YES, "response_headers_to_add": {":status": "200"}})
+    assert interpret({**NO, "headers": {":status": "200"}}) == Deny(Reason.POLICY)
 
 
 def test_statuses_are_those_that_envoy_knows() -> None:
@@ -158,3 +180,10 @@ def test_never_2_only_true_allows(value: Any) -> None:
         return
     allowed = value if isinstance(value, bool) else value["allowed"]
     assert isinstance(verdict, Allow) is (allowed is True)
+
+
+def test_a_key_of_metadata_that_is_no_string_has_the_name_that_it_has_in_json() -> None:
+    composite = {key([1, "a"]): 1, key([True]): 2, key(None): {key(frozenset({2})): 3}}
+    verdict = interpret({**YES, "dynamic_metadata": composite})
+    assert isinstance(verdict, Allow)
+    assert verdict.metadata == {'[1,"a"]': 1.0, "[true]": 2.0, "null": {"[2]": 3.0}}

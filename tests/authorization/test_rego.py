@@ -34,10 +34,10 @@ def test_it_is_built_from_files(tmp_path: Path) -> None:
 def test_what_cannot_be_built_names_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "policy").mkdir()
     (tmp_path / "policy/a.rego").write_text("package envoy.authz\nresult := {")
-    with pytest.raises(PolicyError, match=r"^policy/a\.rego:2:\d+: "):
+    with pytest.raises(PolicyError, match=r"^policies: policy/a\.rego:2:\d+: "):
         settings().build(resources(tmp_path))
     (tmp_path / "policy/a.rego").write_text("package envoy.authz\nresult := true")
-    with pytest.raises(PolicyError, match=r"^none\.pb: "):
+    with pytest.raises(PolicyError, match=r"^proto_descriptor: none\.pb: "):
         settings(proto_descriptor="none.pb").build(resources(tmp_path))
 
 

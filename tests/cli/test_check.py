@@ -34,6 +34,18 @@ def test_an_allow_exits_with_0(check: Callable[..., tuple[int, dict[str, Any]]],
     assert headers["x-user"] == "ann"
 
 
+def test_a_header_that_is_not_owned_is_warned_of(check: Callable[..., tuple[int, dict[str, Any]]], site: Site) -> None:
+    ask = ("--path", "/orders", "-H", f"authorization: Bearer {site.token()}")
+    _, told = check(*ask)
+    assert [line.partition(":")[0] for line in told["warnings"]] == [
+        "the policy sets x-user, which response.owned_headers does not list"
+    ]
+    with open(site.config, "a") as file:  # noqa: PTH123 - to append
+        file.write("response: {owned_headers: [X-User]}\n")
+    _, told = check(*ask)
+    assert told["warnings"] == []
+
+
 def test_a_denial_exits_with_1(check: Callable[..., tuple[int, dict[str, Any]]]) -> None:
     code, told = check("--path", "/orders")
     assert code == 1

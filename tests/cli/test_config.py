@@ -78,3 +78,12 @@ def test_the_schema_is_json(run: Callable[..., Result]) -> None:
 
 def test_the_reference_is_printed(run: Callable[..., Result]) -> None:
     assert run("config", "reference").stdout == reference()
+
+
+def test_validating_makes_no_file(run: Callable[..., Result], site: Site) -> None:
+    settings = yaml.safe_load((site.folder / "ztag.yaml").read_text())
+    settings["reporting"] = [{"kind": "audit", "to": "audit.log"}]
+    (site.folder / "ztag.yaml").write_text(yaml.safe_dump(settings))
+    before = sorted(site.folder.iterdir())
+    assert run("config", "validate", "--config", site.config).exit_code == 0
+    assert sorted(site.folder.iterdir()) == before

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
+import pytest
 import yaml
 from typer.testing import Result
 
 from tests.cli.conftest import Site
+
+WARNING = "a policy reads the body, and Envoy would send none: add --body-bytes 8192\n"
 
 
 def test_filter_and_cluster_are_printed(run: Callable[..., Result], site: Site) -> None:
@@ -27,3 +30,31 @@ def test_a_wrong_upstream_is_refused(run: Callable[..., Result], site: Site) -> 
     result = run("wire", "envoy", "--full", "--config", site.config, "--upstream", "shop")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == "--upstream: is no address (write host:port)\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "options", "warning"),
+    [
+        ("input.parsed_body.total < 10", (), WARNING),
+        ("contains(input.attributes.request.http.body, `x`)", (), WARNING),
+        ("input.parsed_body.total < 10", ("--body-bytes", "8192"), ""),
+        ("input.parsed_path == []", (), ""),
+    ],
+)
+def test_a_policy_that_reads_a_body_nobody_sends_is_warned_of(
+    run: Callable[..., Result], site: Site, body: str, options: tuple[str, ...], warning: str
+) -> None:
+    (site.folder / "body.rego").write_text(f"package envoy.authz\n\ndefault result := false\n\nresult if {body}\n")
+    settings = yaml.safe_load((site.folder / "ztag.yaml").read_text())
+    settings["authorization"][0]["policies"] = ["body.rego"]
+    (site.folder / "ztag.yaml").write_text(yaml.safe_dump(settings))
+    result = run("wire", "envoy", "--config", site.config, *options)
+    assert result.exit_code == 0
+    assert result.stderr == warning
+
+
+def test_a_policy_that_cannot_be_loaded_keeps_nothing_from_being_printed(
+    run: Callable[..., Result], site: Site
+) -> None:
+    (site.folder / "keys.json").unlink()
+    assert run("wire", "envoy", "--config", site.config).exit_code == 0

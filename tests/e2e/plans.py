@@ -7,7 +7,7 @@ from typing import Any
 
 from cryptography import x509
 
-from tests.e2e.certificates import Authority
+from tests.e2e.certificates import Authority, Certificate
 from ztag_extauthz.demo.processes import folder_for
 from ztag_extauthz.demo.stack import BODY_BYTES, Plan, Stack, running
 from ztag_extauthz.wire.envoy import ClientTls, Wishes
@@ -63,10 +63,14 @@ def stack_for(engine: str, transport: str) -> Iterator[Stack]:
         yield stack
 
 
-def mutual_tls(folder: Path, client: str = ENVOY_ID) -> tuple[dict[str, Any], ClientTls]:
+def server_certificate(authority: Authority) -> Certificate:
+    """Issue ztag's own certificate, in the place of the one before."""
+    return authority.issue("server", [x509.DNSName("ztag.test")])
+
+
+def mutual_tls(authority: Authority, client: str = ENVOY_ID) -> tuple[dict[str, Any], ClientTls]:
     """Return `listen.tls` that admits `ENVOY_ID`, and what an Envoy needs whose certificate names `client`."""
-    authority = Authority(folder)
-    server = authority.issue("server", [x509.DNSName("ztag.test")])
+    server = server_certificate(authority)
     envoy = authority.issue("envoy", [x509.UniformResourceIdentifier(client)])
     tls = {
         "certificate": server.certificate,
@@ -81,6 +85,6 @@ def _transport(transport: str, folder: Path) -> tuple[dict[str, Any], ClientTls 
     if transport == "unix":
         return {"grpc": f"unix://{folder}/ztag.sock"}, None
     if transport == "mtls":
-        tls, client = mutual_tls(folder)
+        tls, client = mutual_tls(Authority(folder))
         return {"tls": tls}, client
     return {}, None

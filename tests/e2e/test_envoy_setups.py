@@ -111,7 +111,7 @@ def test_s16_spoofed_headers_are_removed_from_raw_headers(raw: Stack) -> None:
 
 def test_s32_a_peer_that_is_not_on_the_list_gets_no_answer() -> None:
     with folder_for("tls") as folder:
-        tls, client = mutual_tls(folder, client="spiffe://mesh.example/ns/shop/sa/cart")
+        tls, client = mutual_tls(Authority(folder), client="spiffe://mesh.example/ns/shop/sa/cart")
         plan = Plan(settings={"listen": {"tls": tls}}, wishes=Wishes(timeout=TIMEOUT, tls=client))
         with pytest.raises(ProcessError, match="finding ztag healthy"), running(plan, healthy_seconds=5.0):
             pass

@@ -76,7 +76,18 @@ def test_no_words_of_ours_where_a_policy_sends_the_caller_elsewhere(status: int)
 def test_a_policys_own_body_stays_as_it_is() -> None:
     headers, body = told(Deny(Reason.POLICY, body=FORGED))
     assert body == FORGED
-    assert "content-type" not in headers
+    assert headers == {"content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff"} | {
+        name: value for name, value in headers.items() if name == "x-ztag-decision-id"
+    }
+
+
+def test_a_policys_own_content_type_stays_and_is_not_guessed_at() -> None:
+    headers, _ = told(Deny(Reason.POLICY, headers=(("Content-Type", "text/html"),), body=FORGED))
+    assert (headers["content-type"], headers["x-content-type-options"]) == ("text/html", "nosniff")
+
+
+def test_an_empty_body_of_a_policy_is_not_described() -> None:
+    assert "content-type" not in told(Deny(Reason.POLICY, body=""))[0]
 
 
 @pytest.mark.parametrize("reason", sorted(set(Reason) - CALLERS_FAULT))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.envoy.checks import ALICE, ID, a92, answer, check, connection, decided, headers_of, listed, request
 from ztag_extauthz.envoy import Encoder
 from ztag_extauthz.envoy.problem import ANSWERS
+from ztag_extauthz.envoy.remembered import Remembered
 from ztag_extauthz.errors import EvaluationError
 from ztag_extauthz.model import Allow, Deny, Failed, Identity, Pairs, Reason
 from ztag_extauthz.settings import ResponseSettings
@@ -96,7 +97,8 @@ def test_a_denial_has_status_headers_and_body() -> None:
     response = answer(Deny(Reason.POLICY, status=429, headers=headers, body="later"))
     denied = response.denied_response
     assert (response.status.code, denied.status.code, denied.body) == (7, 429, "later")
-    assert headers_of(denied.headers) == [*headers, ("x-ztag-decision-id", ID)]
+    described = [("content-type", "text/plain; charset=utf-8"), ("x-content-type-options", "nosniff")]
+    assert headers_of(denied.headers) == [*headers, *described, ("x-ztag-decision-id", ID)]
 
 
 def test_repeated_headers_of_a_denial_survive_in_every_envoy() -> None:
@@ -266,3 +268,29 @@ def test_two_identities_get_two_answers() -> None:
         encoded = encoder.encode(request(check()), decided(Allow(), identity))
         told = dict(headers_of(CheckResponse.FromString(encoded).ok_response.headers))
         assert (told["x-ztag-subject"], told["x-ztag-issuer"]) == (identity.subject, identity.issuer)
+
+
+def held(encoder: Encoder) -> int:
+    return sum(part.held_bytes for part in vars(encoder).values() if isinstance(part, Remembered))
+
+
+def test_names_of_a_clients_choice_are_removed_and_not_kept() -> None:
+    encoder = Encoder(ResponseSettings())
+    encoder.encode(request(check()), decided(Allow()))
+    before = held(encoder)
+    for number in range(100):
+        asked = request(check(headers={f"x-ztag-{number}": "a"}))
+        ok = CheckResponse.FromString(encoder.encode(asked, decided(Allow()))).ok_response
+        assert f"x-ztag-{number}" in ok.headers_to_remove
+    assert held(encoder) == before > 0
+
+
+def test_a_long_value_is_sent_and_not_kept() -> None:
+    encoder = Encoder(ResponseSettings())
+    encoder.encode(request(check()), decided(Allow()))
+    before = held(encoder)
+    for number in range(100):
+        allow = Allow(request_headers=(("x-echo", f"{number:0>10000}"),))
+        ok = CheckResponse.FromString(encoder.encode(request(check()), decided(allow))).ok_response
+        assert ("x-echo", f"{number:0>10000}") in headers_of(ok.headers)
+    assert held(encoder) - before < 2_000  # the names that are not removed

@@ -105,8 +105,8 @@ def test_no_token_of_the_service_account_unless_needed() -> None:
 @pytest.mark.parametrize("name", ["defaults", "grpcio", "mtls from a secret", "mtls from spiffe", "istio"])
 def test_ztag_accepts_the_configuration(name: str) -> None:
     """What the chart writes passes ztag's own checks, those between the sections included."""
-    from ztag_extauthz.settings.document import parse  # noqa: PLC0415
-    from ztag_extauthz.settings.loading import settings_of  # noqa: PLC0415
+    from ztag_extauthz.settings.document import parse
+    from ztag_extauthz.settings.loading import settings_of
 
     text = rendering.named(rendering.render(cases.RIGHT[name]), "ConfigMap", "ztag")["data"]["ztag.yaml"]
     settings = settings_of(parse(text, "ztag.yaml"))

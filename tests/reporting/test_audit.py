@@ -26,7 +26,7 @@ class Memory(Sink):
         self.lines: list[bytes] = []
         self.go = Event()
         self.go.set()
-        self.broken = False
+        self.broken: Exception | None = None
         self.writes = 0
         self.closed = False
 
@@ -34,7 +34,7 @@ class Memory(Sink):
         self.go.wait(10)
         self.writes += 1
         if self.broken:
-            raise OSError(28, "No space left on device")
+            raise self.broken
         self.lines += lines
 
     def close(self) -> None:
@@ -98,23 +98,33 @@ def test_never_waits_and_counts_what_it_drops() -> None:
     asyncio.run(main())
 
 
-def test_survives_a_full_disk_and_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (ValueError("s3cret"), "ValueError"),
+        (RecursionError("s3cret"), "RecursionError"),
+    ],
+)
+def test_survives_a_sink_that_fails_and_says_so_once(
+    error: Exception, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     async def main() -> None:
         rig = Rig()
-        rig.sink.broken = True
+        rig.sink.broken = error
         for _ in range(1_000):
             rig.audit.report(REQUEST, DECISION)
         await rig.audit.start()
         async with asyncio.timeout(10):
             while rig.dropped < 1_000:  # noqa: ASYNC110 - it happens in a thread
                 await asyncio.sleep(0.005)
-        rig.sink.broken = False
+        rig.sink.broken = None
         rig.audit.report(REQUEST, decided(id="after"))
         await rig.audit.close()
         assert [json.loads(line)["id"] for line in rig.sink.lines] == ["after"]
 
     asyncio.run(main())
-    assert capsys.readouterr().err == "ztag: audit lines are lost: No space left on device\n"
+    assert capsys.readouterr().err == f"ztag: audit lines are lost: {told}\n"
 
 
 def test_what_cannot_be_recorded_is_counted_and_not_raised() -> None:
@@ -175,6 +185,25 @@ def test_headers_with_secrets_cannot_be_chosen(name: str) -> None:
 def test_a_file_that_cannot_be_written_is_a_mistake_of_the_settings(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"audit\.log"):
         AuditSettings(kind="audit", to="missing/audit.log").build(resources(tmp_path))
+
+
+def test_building_makes_no_file_and_starting_does(tmp_path: Path) -> None:
+    audit = AuditSettings(kind="audit", to="audit.log").build(resources(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+    async def main() -> None:
+        await audit.start()
+        assert (tmp_path / "audit.log").exists()
+        await audit.close()
+
+    asyncio.run(main())
+
+
+def test_a_file_that_is_in_the_way_later_is_a_mistake_at_the_start(tmp_path: Path) -> None:
+    audit = AuditSettings(kind="audit", to="audit.log").build(resources(tmp_path))
+    (tmp_path / "audit.log").mkdir()
+    with pytest.raises(SettingsError, match=r"audit\.log"):
+        asyncio.run(audit.start())
 
 
 def test_standard_output_is_the_default(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

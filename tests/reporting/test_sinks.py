@@ -20,7 +20,9 @@ def test_writes_and_appends(tmp_path: Path) -> None:
 
 
 def test_others_cannot_read_the_file(tmp_path: Path) -> None:
-    RotatingFile(tmp_path / "log", 1000, 1).close()
+    sink = RotatingFile(tmp_path / "log", 1000, 1)
+    sink.open()
+    sink.close()
     assert (tmp_path / "log").stat().st_mode & 0o007 == 0
 
 
@@ -100,8 +102,26 @@ def test_a_full_disk_is_an_error_and_leaves_at_most_one_torn_line(
 
 
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No such file"):
-        RotatingFile(tmp_path / "missing" / "log", 1000, 1)
+    (tmp_path / "file").touch()
+    for path, told in (("missing/log", "No such file"), (".", "Is a directory"), ("file/log", "directory")):
+        sink = RotatingFile(tmp_path / path, 1000, 1)
+        for step in (sink.check, sink.open):
+            with pytest.raises(OSError, match=told):
+                step()
+
+
+def test_a_check_makes_and_changes_nothing(tmp_path: Path) -> None:
+    RotatingFile(tmp_path / "log", 1000, 1).check()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "log").write_text("a\n")
+    RotatingFile(tmp_path / "log", 1000, 1).check()
+    assert (tmp_path / "log").read_text() == "a\n"
+
+
+def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (tmp_path, os.W_OK))  # root may everywhere
+    with pytest.raises(PermissionError):
+        RotatingFile(tmp_path / "log", 1000, 1).check()
 
 
 def test_standard_output(capfd: pytest.CaptureFixture[str]) -> None:

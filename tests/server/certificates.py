@@ -33,8 +33,8 @@ class Authority:
         self._name = _name(name)
         self.certificate = _pem(_build(self._name, self._name, self._key, self._key, ca=True, names=()))
 
-    def issue(self, common_name: str, *names: str) -> Pair:
-        """Issue a certificate for names: `scheme://…`, an IP address, or a DNS name."""
+    def issue(self, common_name: str, *names: str | x509.GeneralName) -> Pair:
+        """Issue a certificate for names: `scheme://…`, an IP address, a DNS name, or as they are."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _build(_name(common_name), self._name, key, self._key, ca=False, names=names)
         form = serialization.PrivateFormat.PKCS8
@@ -52,7 +52,9 @@ def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _san(name: str) -> x509.GeneralName:
+def _san(name: str | x509.GeneralName) -> x509.GeneralName:
+    if isinstance(name, x509.GeneralName):
+        return name
     if "://" in name:
         return x509.UniformResourceIdentifier(name)
     try:
@@ -68,7 +70,7 @@ def _build(
     signer: ec.EllipticCurvePrivateKey,
     *,
     ca: bool,
-    names: Sequence[str],
+    names: Sequence[str | x509.GeneralName],
 ) -> x509.Certificate:
     now = dt.datetime.now(dt.UTC)
     builder = (

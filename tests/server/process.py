@@ -43,7 +43,7 @@ class Ztag:
         self.line = self.process.stdout.readline()
         found = re.fullmatch(r"ready grpc=(\S+) admin=(\S+)\n", self.line)
         self.addresses = found[1].split(",") if found else []
-        self._admin = found[2] if found else ""
+        self.admin = found[2] if found else ""
 
     @property
     def log(self) -> str:
@@ -53,7 +53,7 @@ class Ztag:
         return CheckResponse.FromString(call(self.addresses[worker], request(path), tls=tls, timeout=10))
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
-        asked = urllib.request.Request(f"http://{self._admin}{path}", headers=dict(headers or {}))
+        asked = urllib.request.Request(f"http://{self.admin}{path}", headers=dict(headers or {}))
         try:
             with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310 - http, as written above
                 return answer.status, answer.read().decode()

@@ -192,7 +192,7 @@ def test_a_request_whose_deadline_is_over_is_shed_before_it_is_decided() -> None
         return decided[-1]
 
     bench = Bench(note)
-    assert bench.status(seconds=-1.0) is Status.UNAVAILABLE
+    assert bench.status(seconds=-1.0) is Status.DEADLINE_EXCEEDED
     assert (decided, bench.counted("ztag_shed")) == ([], 1)
 
 

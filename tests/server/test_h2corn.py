@@ -1,15 +1,15 @@
 """What only this engine does, as gRPC's own layer is ours here; the body for both is in `test_engine.py`."""
 
-import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import grpc
 import pytest
 
-from tests.server.client import Answer, RawClient, channel, check
+from tests.server.client import Answer, RawClient, channel, check, watch
 from tests.server.parts import Running, running
+from tests.server.process import until
 from ztag_extauthz.server.framing import frame
+from ztag_extauthz.server.h2corn import HEADROOM, LASTING
 
 
 @pytest.fixture
@@ -92,19 +92,51 @@ def test_s34_a_flood_of_resets_ends_the_connection_and_not_the_server(server: Ru
 
 
 def test_never_5_requests_above_the_bound_are_refused_before_they_wait() -> None:
+    most = 8 + HEADROOM
     with running("h2corn", max_in_flight=8) as server, channel(server.address, None) as opened:
-        calls = [check(opened).future(b"wait", timeout=10) for _ in range(40)]
-        refused = [made for made in calls if _code_when_refused(made) is grpc.StatusCode.UNAVAILABLE]
+        calls = [check(opened).future(b"wait", timeout=20) for _ in range(most + 40)]
+        until(lambda: sum(made.done() for made in calls) >= 40)
+        refused = [made for made in calls if made.done()]
+        assert {made.code() for made in refused} == {grpc.StatusCode.UNAVAILABLE}
         server.do(server.script.release.set)
         answered = [made.result() for made in calls if made not in refused]
-    assert answered == [b"answer to wait"] * 8
+    assert answered == [b"answer to wait"] * most
 
 
-def _code_when_refused(made: Any) -> grpc.StatusCode | None:
-    """Return a refusal's code; None for a call that still waits while nobody releases it."""
-    with contextlib.suppress(grpc.FutureTimeoutError):
-        made.exception(timeout=0.5)
-        code = made.code()
-        assert isinstance(code, grpc.StatusCode)
-        return code
-    return None
+def test_half_sent_calls_keep_nobody_out_and_end_with_their_deadline() -> None:
+    with running("h2corn", max_in_flight=8, default_deadline=0.3) as server, RawClient(server.address) as client:
+        halves = [client.begin() for _ in range(300)]
+        for stream in halves[::2]:
+            client.send(stream, b"\0\0", end=False)
+        assert ask(server, frame(b"one")).status == 0
+        assert client.answer(halves[-1]).status == 4
+        assert len(server.script.allowances) == 1
+
+
+def test_the_callers_own_deadline_bounds_the_reading_but_not_without_end() -> None:
+    with running("h2corn", default_deadline=60.0) as server, RawClient(server.address) as client:
+        for timeout in ("100m", "9000H"):
+            assert client.answer(client.begin(extra=[("grpc-timeout", timeout)])).status == 4
+
+
+def test_watchers_are_bounded_and_take_no_checks_place() -> None:
+    with running("h2corn", max_in_flight=8) as server, channel(server.address) as opened:
+        watchers = [watch(opened)(b"", timeout=20) for _ in range(LASTING)]
+        for watcher in watchers:
+            assert next(watcher) == b"\x08\x01"
+        with pytest.raises(grpc.RpcError) as caught:
+            next(watch(opened)(b"", timeout=20))
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert check(opened)(b"one", timeout=5) == b"answer to one"
+        watchers[0].cancel()
+        until(lambda: _watches(opened))
+
+
+def _watches(opened: grpc.Channel) -> bool:
+    watcher = watch(opened)(b"", timeout=20)
+    try:
+        return bool(next(watcher))
+    except grpc.RpcError:
+        return False
+    finally:
+        watcher.cancel()

@@ -1,4 +1,6 @@
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +42,37 @@ def test_s32_nothing_less_than_the_whole_name(envoy: str, name: str) -> None:
     peers = Peers((name,))
     for _ in range(2):
         assert refused(peers, envoy)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [x509.DNSName(ENVOY)],
+        [ENVOY, "spiffe://mesh.example/ns/bad/sa/shell"],
+        ["spiffe://mesh.example/ns/bad/sa/shell", ENVOY],
+        [ENVOY, "https://elsewhere.example/"],
+        [ENVOY, ENVOY],
+        [x509.RFC822Name("envoy@edge.example"), x509.UniformResourceIdentifier("edge.example")],
+        [x509.UniformResourceIdentifier("EDGE.example")],
+        [x509.RFC822Name("edge.example")],
+        [x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "edge.example")]))],
+        [x509.OtherName(x509.ObjectIdentifier("1.3.6.1.5.5.7.8.5"), b"\x0c\x0cedge.example")],
+        ["*.example"],
+        ["edge.example."],
+        ["edge.example\0.evil.example"],
+        [],
+    ],
+    ids=str,
+)
+def test_s32_a_name_of_another_type_is_another_name(names: list[str | x509.GeneralName]) -> None:
+    certificate = Authority("mesh").issue("edge.example", *names).certificate.decode()
+    assert refused(Peers((ENVOY, "edge.example")), certificate)
+
+
+def test_a_dns_name_counts_beside_several_uris() -> None:
+    certificate = Authority("mesh").issue("x", ENVOY, "https://a.example/", "edge.example").certificate.decode()
+    assert not refused(Peers(("edge.example",)), certificate)
+    assert refused(Peers((ENVOY,)), certificate)
 
 
 def test_s32_no_certificate_is_nobody() -> None:

@@ -80,7 +80,7 @@ class TestTls:
             pair = authority.issue("server", "127.0.0.1")
             replace(pki / "server.key", pair.key.decode())
             ztag.signal(signal.SIGHUP)
-            until(lambda: "listen.tls: the files cannot be used" in ztag.log)
+            until(lambda: "does not belong to listen.tls.certificate" in ztag.log)
             assert revision(ztag.check(tls=Tls(pki / "ca.pem"))) == "one"
             replace(pki / "server.pem", pair.certificate.decode())
             for worker in (0, 1):

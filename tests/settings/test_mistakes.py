@@ -50,11 +50,23 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "header_with_space": (
         "header_with_space.yaml:6: authentication[0].header: is not of the form that it must have (The request header with the token)",
     ),
+    "owned_headers_host": (
+        "owned_headers_host.yaml:2: response.owned_headers: 'Host' is no header that could be removed (list names like x-user)",
+    ),
+    "owned_headers_no_names": (
+        "owned_headers_no_names.yaml:2: response.owned_headers: ':path' is no header that could be removed (list names like x-user)",
+    ),
+    "owned_headers_space": (
+        "owned_headers_space.yaml:2: response.owned_headers: 'x role' is no header that could be removed (list names like x-user)",
+    ),
     "issuer_empty": (
         "issuer_empty.yaml:3: authentication[0].issuer: is empty (`iss` of the tokens, compared byte for byte)",
     ),
     "issuer_twice": (
         "issuer_twice.yaml:7: authentication[1].issuer: is the issuer of authentication[0] already (join the two)",
+    ),
+    "realm_of_a_second_issuer": (
+        "realm_of_a_second_issuer.yaml:12: authentication[1].realm: differs from that of authentication[0], which is told for authorization (write the same realm in both, or leave this one out)",
     ),
     "issuer_without_tls": (
         "issuer_without_tls.yaml:2: authentication[0]: no keys can be discovered: issuer is not https: whoever sits on the way could put keys of their own there (add jwks: {file: …} or {url: https://…})",
@@ -87,6 +99,15 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "perhaps": ("perhaps.yaml:2: server.reflection: expected true or false, got text (write true or false)",),
     "plaintext_for_everybody": (
         "plaintext_for_everybody.yaml:2: listen.grpc: plain text on an address that others can reach (add listen.tls, listen on loopback or a UNIX socket, or set listen.insecure_plaintext: true)",
+    ),
+    "tls_for_any_client": (
+        "tls_for_any_client.yaml:3: listen.tls.client_ca: anybody may ask on an address that others can reach (add client_ca and allowed_clients, or set listen.insecure_any_client: true)",
+    ),
+    "tls_for_any_certificate": (
+        "tls_for_any_certificate.yaml:3: listen.tls.allowed_clients: whoever has a certificate of client_ca may ask on an address that others can reach (list the SPIFFE ids or DNS names of the Envoys, or set listen.insecure_any_client: true)",
+    ),
+    "socket_mode_as_number": (
+        'socket_mode_as_number.yaml:3: listen.socket_mode: expected text, got a number (put it in quotes: "…")',
     ),
     "python_object": (
         "python_object.yaml:6: server: the tag tag:yaml.org,2002:python/object/apply:os.system is not read (write plain YAML)",

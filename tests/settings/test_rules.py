@@ -3,13 +3,13 @@
 import pytest
 
 from ztag_extauthz.settings import Settings, endpoints, insecure
-from ztag_extauthz.settings.addresses import is_loopback, split_address
+from ztag_extauthz.settings.addresses import split_address
 
 
 def test_insecure_choices_are_named() -> None:
     settings = Settings.model_validate(
         {
-            "listen": {"insecure_plaintext": True},
+            "listen": {"insecure_plaintext": True, "insecure_any_client": True},
             "admission": {"insecure_ambiguous_paths": True},
             "authentication": [
                 {
@@ -25,6 +25,7 @@ def test_insecure_choices_are_named() -> None:
     )
     assert set(insecure(settings)) == {
         "listen.insecure_plaintext",
+        "listen.insecure_any_client",
         "admission.insecure_ambiguous_paths",
         "authentication[0].jwks.insecure_http_keys",
         "authorization[0].dry_run",
@@ -56,14 +57,6 @@ def test_the_defaults_have_no_insecure_choice() -> None:
 )
 def test_addresses(text: str, address: tuple[str, int] | None) -> None:
     assert split_address(text) == address
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("a.b", False)],
-)
-def test_loopback(host: str, *, loopback: bool) -> None:
-    assert is_loopback(host) is loopback
 
 
 def test_each_worker_has_an_endpoint() -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import multiprocessing
+import os
 import pickle
 from multiprocessing.queues import SimpleQueue  # noqa: TC003 - as plain as in any other test
 from pathlib import Path
@@ -46,6 +47,7 @@ def test_what_a_killed_supervisor_left_is_removed_and_what_is_alive_stays(tmp_pa
     for folder in (dead, alive, strange):
         folder.mkdir()
         (folder / "owner").touch()
+        os.utime(folder, (1e9, 1e9))
     with (alive / "owner").open("w") as owner:
         fcntl.flock(owner, fcntl.LOCK_EX)
         with shared_memory(tmp_path):

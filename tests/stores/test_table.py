@@ -118,15 +118,6 @@ def test_a_dead_holder_of_a_lock_stops_nobody() -> None:
     assert [table.take(cells, plan, START) for _ in range(2)] == [ALLOWED, 0]
 
 
-def test_give_back_takes_back_one_charge() -> None:
-    cells = np.zeros(words(1), np.int64)
-    plan = plan_of([rate.parse("1/minute")], [False])
-    plan[0, TAG] = 9
-    assert table.take(cells, plan, START) == ALLOWED
-    table.give_back(cells, plan)
-    assert table.take(cells, plan, START) == ALLOWED
-
-
 def test_a_lease_is_spent_permit_by_permit_and_ends() -> None:
     cells = np.zeros(words(1), np.int64)
     plan = plan_of([rate.parse("10/second")] * 2, [False, False])

@@ -81,12 +81,12 @@ WRONG: dict[str, tuple[list[dict[str, Any]], Level, str]] = {
     "asks itself": (
         [MESH, SERVICE, thing("AuthorizationPolicy", "ztag-system", {**POLICY["spec"], "selector": {}})],
         Level.ERROR,
-        "{ztag: enforced}",
+        '{ztag.dev/enforced: "true"}',
     ),
     "asks itself, mesh-wide": (
         [MESH, SERVICE, thing("AuthorizationPolicy", "istio-system", {**POLICY["spec"], "selector": {}})],
         Level.ERROR,
-        "{ztag: enforced}",
+        '{ztag.dev/enforced: "true"}',
     ),
     "asks itself, by label": (
         [
@@ -95,7 +95,7 @@ WRONG: dict[str, tuple[list[dict[str, Any]], Level, str]] = {
             changed(changed(POLICY, "metadata.namespace", "ztag-system"), "spec.selector.matchLabels.app", "ztag"),
         ],
         Level.ERROR,
-        "{ztag: enforced}",
+        '{ztag.dev/enforced: "true"}',
     ),
     "dry run": (
         policy("metadata.annotations", {"istio.io/dry-run": "true"}),

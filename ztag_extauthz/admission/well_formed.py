@@ -38,7 +38,8 @@ _SPELLINGS: Final = tuple(
         ("a doubly encoded character", r"%25[0-9a-f]{2}"),
         ("an encoded dot segment", r"(?:^|/)(?=[^/]*%)(?:\.|%2e){1,2}(?:/|$)"),
         ("a dot segment", r"(?:^|/)\.{1,2}(?:/|$)"),
-        ("an encoded letter or digit", r"%(?:3[0-9]|[46][1-9a-f]|[57][0-9a])"),
+        ("an encoded letter, digit or mark", r"%(?:2[de]|3[0-9]|[46][1-9a-f]|[57][0-9a]|5f|7e)"),
+        ("an encoded `?` or `#`", r"%(?:3f|23)"),
         ("an empty segment", r"//"),
     )
 )
@@ -47,6 +48,7 @@ _ESCAPED_OCTETS: Final = re.compile(r"(?:%[89a-fA-F][0-9a-fA-F])+")
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._~:%\[\]-]*")
 _TWO_TOKENS: Final = re.compile(r"(?:bearer|dpop|basic|negotiate)\s[^,]*,", re.IGNORECASE)
+_ONE_VALUE: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+")*+', re.DOTALL)
 _SINGLE: Final = frozenset(
     {":authority", ":method", ":path", ":scheme", "authorization", "content-length", "content-type", "dpop", "host"}
     | {"proxy-authorization", "x-envoy-auth-partial-body"}
@@ -91,6 +93,9 @@ def _malformed(request: Request) -> str:
                 return f"the header field {name} is repeated"
     if "," in headers.get("content-length", ""):
         return "the header field content-length is repeated"
+    content_type = headers.get("content-type", "")
+    if "," in content_type and not _ONE_VALUE.fullmatch(content_type):
+        return "the header field content-type is repeated"
     if _TWO_TOKENS.match(headers.get("authorization", "")):
         return "the header field authorization is repeated"
     return ""

@@ -9,13 +9,14 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from ipaddress import ip_address
 from socket import SHUT_RDWR, socket
 from threading import Thread, Timer
 from time import monotonic
 from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
+
+from ztag_extauthz.hosts import is_loopback
 
 MAX_BYTES = 512 * 1024
 _CHUNK = 16 * 1024
@@ -71,7 +72,7 @@ def why_not_url(url: str, *, insecure_http: bool) -> str:
         return "is no https URL"
     if parts.username is not None or parts.password is not None or parts.fragment:
         return "has a user, a password or a fragment"
-    if parts.scheme == "http" and not insecure_http and not _is_loopback(host):
+    if parts.scheme == "http" and not insecure_http and not is_loopback(host):
         return "is not https: whoever sits on the way could put keys of their own there"
     return ""
 
@@ -149,10 +150,3 @@ def _max_age(cache_control: str) -> float | None:
         if name == "max-age" and digits.isascii() and digits.isdecimal():
             return float(digits[:10])
     return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -80,9 +80,10 @@ def _from_file(path: Path, read: "Callable[[bytes], KeySet]") -> "KeySet":
     try:
         return read(path.read_bytes())
     except OSError as error:
-        mistake = Mistake(str(path), f"cannot be read: {error.strerror}", "jwks.file names a JSON Web Key Set")
+        mistake = Mistake(str(path), f"cannot be read: {error.strerror}", "name a JSON Web Key Set", "jwks.file")
     except KeySetError as error:
-        mistake = Mistake(str(path), str(error), "write the issuer's public keys there, {keys: [...]}, each with a kid")
+        remedy = "write the issuer's public keys there, {keys: [...]}, each with a kid"
+        mistake = Mistake(str(path), str(error), remedy, "jwks.file")
     raise SettingsError((mistake,))
 
 
@@ -123,5 +124,5 @@ def _tls(ca: Path | None) -> "ssl.SSLContext":
     try:
         return ssl.create_default_context(cafile=ca)
     except OSError as error:
-        mistake = Mistake(str(ca), f"cannot be used: {error.strerror or error}", "jwks.ca names a PEM file")
+        mistake = Mistake(str(ca), f"cannot be used: {error.strerror or error}", "name a PEM file", "jwks.ca")
         raise SettingsError((mistake,)) from error

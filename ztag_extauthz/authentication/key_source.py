@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("ztag.keys")
 FIRST_PAUSE = 0.5
 """Seconds before the second attempt where there are no keys yet; the pause doubles up to `cool_down`."""
-ANSWER_MARGIN = 0.02
-"""Seconds before the deadline at which a request with an unknown key is refused, so that the refusal arrives."""
+UNKNOWN_WAITING = 32
+"""Requests with an unknown key that wait for newer keys; more are refused at once, as anybody can invent a key's name,
+and whoever waits holds a place that others need."""
+UNKNOWN_PART = 0.5
+"""The part of the time left that a request with an unknown key waits at most; then it is refused."""
 
 
 class KeySource(ABC):
@@ -114,6 +117,7 @@ class RemoteKeys(KeySource):
         self._error = resources.meter.series("ztag_key_fetches", "error")
         self._flight: asyncio.Task[None] | None = None
         self._loop: asyncio.Task[None] | None = None
+        self._unknown = 0
         self._updated_at = 0.0
         self._next_allowed = 0.0
         self._pause = schedule.cool_down
@@ -142,7 +146,14 @@ class RemoteKeys(KeySource):
         return self.keys
 
     async def renewed(self, deadline: float) -> None:
-        await self._wait(deadline - ANSWER_MARGIN)
+        if self._unknown >= UNKNOWN_WAITING:
+            return
+        self._unknown += 1
+        now = monotonic()
+        try:
+            await self._wait(now + (deadline - now) * UNKNOWN_PART)
+        finally:
+            self._unknown -= 1
 
     async def _wait(self, deadline: float) -> bool:
         """Join the fetch in flight, or begin one if the last is long enough ago; return whether it ended in time."""

@@ -6,7 +6,7 @@ root. Nothing is ever unpacked to disk.
 """
 
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -53,7 +53,7 @@ class _Collector:
             self.blame(f"{source.where}{error.place}", str(error))
 
 
-def load(paths: Iterable[str], folder: Path, *, tests: bool = False) -> Bundle:
+def load(paths: Sequence[str], folder: Path, *, tests: bool = False) -> Bundle:
     """Read what the settings name, relative to a folder; raises `PolicyError` with every mistake.
 
     A folder's tests (`*_test.rego`) are no policies, and are left alone unless they are asked for; a bundle's always.
@@ -62,7 +62,7 @@ def load(paths: Iterable[str], folder: Path, *, tests: bool = False) -> Bundle:
     for path in paths:
         _read(folder / path, path, collector)
     if not collector.modules and not collector.mistakes:
-        collector.blame("policies", "no .rego file in any of them", _REMEDY)
+        collector.blame(", ".join(paths), "no .rego file", _REMEDY)
     if collector.mistakes:
         raise PolicyError(tuple(collector.mistakes))
     return Bundle(collector.modules, collector.data)

@@ -64,5 +64,5 @@ def _base(data: Mapping[str, Any]) -> Value:
 
 def _mistake(mistake: rego.Mistake) -> Mistake:
     what = f"{mistake.message}\n    {mistake.source.strip()}" if mistake.source.strip() else mistake.message
-    place = f"{mistake.file}:{mistake.line}:{mistake.column}" if mistake.line else mistake.file or "decision"
-    return Mistake(place, what, mistake.remedy)
+    place = f"{mistake.file}:{mistake.line}:{mistake.column}" if mistake.line else mistake.file
+    return Mistake(place, what, mistake.remedy, "" if place else "decision")

@@ -12,6 +12,7 @@ from ztag_extauthz.errors import Mistake, PolicyError
 from ztag_extauthz.rego.documents import from_python
 
 _PREFIX = struct.Struct(">BI")
+_SETTING = "proto_descriptor"
 _REMEDY = "make it with protoc --include_imports --descriptor_set_out"
 
 
@@ -31,9 +32,9 @@ class ProtoDescriptor:
         try:
             return cls(path.read_bytes())
         except OSError as error:
-            raise PolicyError((Mistake(where, f"cannot be read: {error.strerror}"),)) from error
+            raise PolicyError((Mistake(where, f"cannot be read: {error.strerror}", setting=_SETTING),)) from error
         except (DecodeError, TypeError, KeyError) as error:
-            raise PolicyError((Mistake(where, "is no complete FileDescriptorSet", _REMEDY),)) from error
+            raise PolicyError((Mistake(where, "is no complete FileDescriptorSet", _REMEDY, _SETTING),)) from error
 
     def parse(self, body: bytes, parsed_path: list[str]) -> tuple[Any, bool]:
         """Return the first message of a call in protojson's form, and whether it is cut.

@@ -3,16 +3,23 @@
 A boolean, or an object with `allowed`. Fields that an answer does not use are not looked at; whatever is looked at and
 has another type than it should is an error, never a denial and never an allow. Stricter than there: a header that could
 not be sent as it is (a name that is no token, a value with a line end) is an error as well.
+
+Not so in a denial: policies put into it what a caller has written, and a caller must not make an error of it, for a
+permissive proxy lets errors through. There such a header is left out, and so is an entry of the metadata that cannot
+be sent.
 """
 
+import logging
 import sys
 from collections.abc import Iterable, Mapping
+from functools import cache
 from math import inf, isfinite
 from typing import Any, Final
 
 from ztag_extauthz.errors import EvaluationError
 from ztag_extauthz.fields import PSEUDO, is_name, is_value
 from ztag_extauthz.model import EMPTY, Allow, Deny, Pairs, Reason, Verdict
+from ztag_extauthz.rego.documents import by_name
 from ztag_extauthz.rego.values import UNDEFINED, Number, Value, members
 
 HTTP_STATUSES: Final = frozenset(
@@ -22,6 +29,7 @@ HTTP_STATUSES: Final = frozenset(
 """Statuses that both Go and Envoy have a name for."""
 
 _MAX_DEPTH = 64
+_log = logging.getLogger(__name__)
 
 
 def interpret(value: Any) -> Verdict:
@@ -54,8 +62,8 @@ def _allow(result: Mapping[str, Any]) -> Allow:
 
 
 def _deny(result: Mapping[str, Any]) -> Deny:
-    headers = _headers(result, "headers")
-    metadata = _metadata(result)
+    headers = _sendable(_read_headers(result, "headers"))
+    metadata = _sendable_metadata(result)
     body = result.get("body")
     if "body" in result and not isinstance(body, str):
         raise EvaluationError(f"`body` is {_type(body)}, not a string")
@@ -74,6 +82,29 @@ def _status(result: Mapping[str, Any]) -> int | None:
 
 
 def _headers(result: Mapping[str, Any], field: str, pseudo: frozenset[str] = frozenset()) -> Pairs:
+    pairs = _read_headers(result, field)
+    for name, text in pairs:
+        if not is_name(name) and name.lower() not in pseudo:
+            raise EvaluationError(f"`{field}` has a name that is no header field's")
+        if not is_value(text):
+            raise EvaluationError(f"`{field}.{name}` has a control character")
+    return pairs
+
+
+def _sendable(pairs: Pairs) -> Pairs:
+    kept = tuple((name, text) for name, text in pairs if is_name(name) and is_value(text))
+    if len(kept) < len(pairs):
+        _tell_once("headers")
+    return kept
+
+
+@cache
+def _tell_once(field: str) -> None:
+    """Callers may be behind it, so it must not fill the log."""
+    _log.warning("`%s` of a denial has what cannot be sent: it is left out, here and from now on", field)
+
+
+def _read_headers(result: Mapping[str, Any], field: str) -> Pairs:
     if field not in result:
         return ()
     value = result[field]
@@ -82,11 +113,6 @@ def _headers(result: Mapping[str, Any], field: str, pseudo: frozenset[str] = fro
         if not isinstance(headers, dict):
             raise EvaluationError(f"`{field}` holds {_type(headers)}, not an object")
         pairs.extend(_pairs(headers, field))
-    for name, text in pairs:
-        if not is_name(name) and name.lower() not in pseudo:
-            raise EvaluationError(f"`{field}` has a name that is no header field's")
-        if not is_value(text):
-            raise EvaluationError(f"`{field}.{name}` has a control character")
     return tuple(pairs)
 
 
@@ -130,12 +156,26 @@ def _strings(result: Mapping[str, Any], field: str) -> tuple[str, ...]:
 
 
 def _metadata(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: _plain(value, 0) for name, value in _read_metadata(result).items()}
+
+
+def _sendable_metadata(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    kept = {}
+    for name, value in _read_metadata(result).items():
+        try:
+            kept[name] = _plain(value, 0)
+        except EvaluationError:
+            _tell_once("dynamic_metadata")
+    return kept
+
+
+def _read_metadata(result: Mapping[str, Any]) -> Mapping[str, Any]:
     if "dynamic_metadata" not in result:
         return EMPTY
     metadata = result["dynamic_metadata"]
     if not isinstance(metadata, dict):
         raise EvaluationError(f"`dynamic_metadata` is {_type(metadata)}, not an object")
-    return {str(name): _plain(value, 0) for name, value in metadata.items()}
+    return by_name(metadata)
 
 
 def _plain(value: Any, depth: int) -> Any:
@@ -143,7 +183,7 @@ def _plain(value: Any, depth: int) -> Any:
     if depth > _MAX_DEPTH:
         raise EvaluationError("`dynamic_metadata` is nested too deeply")
     if isinstance(value, dict):
-        return {str(name): _plain(item, depth + 1) for name, item in value.items()}
+        return {name: _plain(item, depth + 1) for name, item in by_name(value).items()}
     if _is_array(value):
         return [_plain(item, depth + 1) for item in _items(value)]
     if value is None or isinstance(value, bool | str):

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from msgspec.structs import replace
 from pydantic import Field, field_validator
 
 from ztag_extauthz.authorization import bundle, opa_input, opa_result
@@ -11,6 +12,7 @@ from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.component import Readiness, Resources
+from ztag_extauthz.errors import EvaluationError, PolicyError
 from ztag_extauthz.model import Allow, Context, Deny, Reason, Verdict
 from ztag_extauthz.rego.values import Value
 from ztag_extauthz.section import Section
@@ -58,8 +60,12 @@ class RegoSettings(Section):
         """Load the policies; raises `PolicyError` with every mistake."""
         from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
 
-        loaded = bundle.load(self.policies, resources.folder)
-        policy = Embedded(loaded.modules, loaded.data, self.decision, frozenset(self.http_hosts))
+        try:
+            loaded = bundle.load(self.policies, resources.folder)
+            policy = Embedded(loaded.modules, loaded.data, self.decision, frozenset(self.http_hosts))
+        except PolicyError as error:
+            placed = (replace(mistake, setting=mistake.setting or "policies") for mistake in error.mistakes)
+            raise PolicyError(tuple(placed)) from error
         descriptor = _descriptor(self.proto_descriptor, resources.folder)
         return Rego(self, policy, descriptor, resources.clock())
 
@@ -89,7 +95,10 @@ class Rego(Authorizer):
         except opa_input.ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
-        verdict = opa_result.interpret(await self._evaluate(document, deadline))
+        try:
+            verdict = opa_result.interpret(await self._evaluate(document, deadline))
+        except EvaluationError as error:
+            raise EvaluationError(f"policy {self._settings.decision}: {error}") from None
         if self._settings.dry_run and isinstance(verdict, Deny):
             return Allow(metadata=verdict.metadata, shadowed=verdict)
         return verdict

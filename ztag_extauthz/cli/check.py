@@ -32,7 +32,7 @@ def check(
     body: Annotated[str, typer.Option("--body", "-d")] = "",
     principal: Annotated[str, typer.Option(help="The peer that Envoy verified: spiffe://…")] = "",
     timeout: Annotated[float, typer.Option(min=0.001, help="Seconds until the decision has to be there.")] = 5.0,
-    show_input: Annotated[bool, typer.Option("--input", help="Also what the policy saw, secrets included.")] = False,
+    show_input: Annotated[bool, typer.Option("--input", help="Also what the policy saw and met, secrets too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")] = False,
 ) -> None:
     """Decide on one request as the server would. Exit code 0: allow, 1: deny, 2: error."""
@@ -86,6 +86,8 @@ def _print(found: "Trace", *, show_input: bool) -> None:
         console.print(reads)
         console.print("and tried:")
         console.print(Text("\n".join(policy.explanation)))
+    for line in found.warnings:
+        console.print(Text(f"warning: {line}", "yellow"))
     console.print("Envoy gets:")
     console.print_json(json.dumps(found.envoy))
     if show_input:

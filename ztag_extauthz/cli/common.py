@@ -58,7 +58,7 @@ def telling_mistakes() -> "Iterator[None]":
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
             raise
-        print(f"{package} is not installed: pip install 'ztag-extauthz[{EXTRAS[package]}]'", file=sys.stderr)
+        print(f"{package} is not installed: in ztag's own folder, pip install '.[{EXTRAS[package]}]'", file=sys.stderr)
         raise typer.Exit(FAILED) from None
     except (ZtagError, OSError) as error:
         print(error, file=sys.stderr)

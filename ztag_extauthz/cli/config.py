@@ -20,14 +20,14 @@ app = typer.Typer(help="Validate, show and describe the configuration.", no_args
 
 @app.command()
 def validate(file: FileArgument = None, config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Check the configuration, its environment, policies and key files. Exit code 2 with every mistake."""
+    """Check the configuration, its environment, and all files that it names. Exit code 2 with every mistake."""
     config = file or config
     with telling_mistakes():
         settings = load_settings(config)
+        from ztag_extauthz.server.preflight import build_to_serve  # heavy
         from ztag_extauthz.settings import insecure
-        from ztag_extauthz.wiring import build  # heavy
 
-        build(settings, resources_for(config.parent))
+        build_to_serve(settings, resources_for(config.parent))
     for choice in insecure(settings):
         print(f"insecure choice: {choice}", file=sys.stderr)
     print(f"{config}: valid")

@@ -22,6 +22,7 @@ from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.reads import InputPath, Reads
 from ztag_extauthz.rego.runtime import lookup
 from ztag_extauthz.rego.values import UNDEFINED, Value
+from ztag_extauthz.reporting.log import not_owned, warning
 from ztag_extauthz.reporting.record import MASK, full, is_secret, outcome_of, to_json
 from ztag_extauthz.server.core import rpc_error
 from ztag_extauthz.settings import Settings
@@ -42,7 +43,7 @@ class Witness(Authorizer):
     """Notes what an authorizer is asked about."""
 
     def __init__(self, authorizer: Authorizer) -> None:
-        self.kind = authorizer.kind
+        self.kind = authorizer.kind  # type: ignore[misc]  # it stands for any kind
         self.authorizer = authorizer
         self.context: Context | None = None
 
@@ -72,6 +73,7 @@ class Trace(Struct, frozen=True):
     """The CheckResponse, or `{"grpcStatus": …, "message": …}`."""
     policies: tuple["PolicyView", ...]
     """One for each policy that was asked."""
+    warnings: tuple[str, ...]
     policy_input: dict[str, Any] | None
     """What the last policy that was asked saw."""
 
@@ -120,6 +122,7 @@ async def _trace(settings: Settings, resources: Resources, question: Question) -
         decision=json.loads(to_json(full(request, decision))),
         envoy=_told(decision, answer),
         policies=views,
+        warnings=tuple(map(warning, _not_owned(decision, settings))),
         policy_input=json.loads(dumps(asked[-1][1])) if asked else None,
     )
 
@@ -132,6 +135,11 @@ def _summary(decision: Decision) -> str:
         dry = f", in a dry run: {verdict.shadowed.reason} would have refused" if verdict.shadowed else ""
         return f"{who}: allowed by {decision.decided_by}{dry}"
     return f"{who}: {verdict.reason} by {decision.decided_by} ({verdict.detail or 'no detail'})"
+
+
+def _not_owned(decision: Decision, settings: Settings) -> list[str]:
+    verdict = decision.verdict
+    return not_owned(verdict.request_headers, settings.response.owned_headers) if isinstance(verdict, Allow) else []
 
 
 def _rows(decision: Decision) -> list[Row]:

@@ -1,11 +1,24 @@
 """`ztag wire`: configuration for the programs that ask ztag."""
 
-from typing import Annotated
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ztag_extauthz.cli import wire_mesh
-from ztag_extauthz.cli.common import DEFAULT_CONFIG, ConfigOption, load_settings, telling_mistakes
+from ztag_extauthz.cli.common import DEFAULT_CONFIG, ConfigOption, load_settings, resources_for, telling_mistakes
+from ztag_extauthz.cli.wire_mesh import register
+
+if TYPE_CHECKING:
+    from ztag_extauthz.settings import Settings
+
+BODIES = (
+    ("parsed_body",),
+    ("truncated_body",),
+    *(("attributes", "request", "http", key) for key in ("body", "rawBody")),
+)
+"""What of the input is the body."""
 
 app = typer.Typer(help="Print the configuration of the programs that ask ztag.", no_args_is_help=True)
 
@@ -39,6 +52,22 @@ def envoy(
             server_name=server_name,
         )
         print(envoy_yaml(settings, order), end="")
+        if not body_bytes and _reads_body(settings, config):
+            print("a policy reads the body, and Envoy would send none: add --body-bytes 8192", file=sys.stderr)
 
 
-wire_mesh.register(app)
+def _reads_body(settings: "Settings", config: Path) -> bool:
+    """Say whether a policy's decision depends on the body."""
+    from ztag_extauthz.authorization.rego import RegoSettings
+    from ztag_extauthz.errors import MistakesError
+
+    for section in settings.authorization:
+        if isinstance(section, RegoSettings):
+            with suppress(MistakesError):  # `config validate` tells what is wrong with a policy
+                reads = section.build(resources_for(config.parent)).policy.reads()
+                if any(path[: len(body)] == body for path in reads.deep | reads.exists for body in BODIES):
+                    return True
+    return False
+
+
+register(app)

@@ -18,7 +18,7 @@ def istio(
     config: ConfigOption = DEFAULT_CONFIG,
     service: Annotated[str, typer.Option(help="ztag's Service, whole name.")] = "ztag.ztag-system.svc.cluster.local",
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Whose workloads are asked about.")] = "default",
-    selector: Annotated[str, typer.Option(help="Their labels: key=value,key=value.")] = "ztag=enforced",
+    selector: Annotated[str, typer.Option(help="Their labels: key=value,key=value.")] = "ztag.dev/enforced=true",
     ambient: Annotated[bool, typer.Option("--ambient", help="By a waypoint instead of sidecars.")] = False,
     waypoint: Annotated[str, typer.Option(help="The waypoint's Gateway, with --ambient.")] = "waypoint",
     timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for a check.")] = 0.5,

@@ -101,9 +101,6 @@ class Ztag(Process):
         host, _, port = match["admin"].rpartition(":")
         return host, int(port)
 
-    def metrics(self) -> str:
-        return fetch(self.admin, "/metrics")[1].decode()
-
     def _ready(self) -> re.Match[str] | None:
         return re.search(r"^ready grpc=(?P<grpc>\S+) admin=(?P<admin>\S+)$", self.output(), re.MULTILINE)
 

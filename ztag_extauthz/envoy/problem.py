@@ -71,9 +71,11 @@ def headers(request: Request, status: int, deny: Deny) -> Pairs:
     if is_grpc(request):
         code = GRPC_STATUSES.get(status)
         return (("grpc-status", str(code)),) if code is not None and "grpc-status" not in own else ()
-    if deny.body is not None or not _may_have_body(status):
+    if not (_may_have_body(status) if deny.body is None else deny.body):
         return ()
-    media_type = "application/problem+json" if _accepts_json(request) else "text/plain; charset=utf-8"
+    # Of the policy's own words, which may repeat the caller's, a browser must make no page.
+    problem = deny.body is None and _accepts_json(request)
+    media_type = "application/problem+json" if problem else "text/plain; charset=utf-8"
     described = (("content-type", media_type), ("x-content-type-options", "nosniff"))
     return tuple(pair for pair in described if pair[0] not in own)
 

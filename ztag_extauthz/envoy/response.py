@@ -16,8 +16,9 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckResponse, DeniedHttpRes
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BoolValue
 
-from ztag_extauthz.envoy import problem, wire
+from ztag_extauthz.envoy import encoding, problem
 from ztag_extauthz.envoy.problem import ANSWERS
+from ztag_extauthz.envoy.remembered import Remembered
 from ztag_extauthz.errors import EvaluationError
 from ztag_extauthz.fields import PSEUDO, is_name, is_value, visible
 from ztag_extauthz.model import Allow, Decision, Deny, Failed, Identity, Pairs, Request
@@ -30,12 +31,12 @@ IDENTITY_HEADERS = ("x-ztag-subject", "x-ztag-issuer", "x-ztag-kind", DECISION_I
 _OVERWRITE = HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 _ADD = HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
 
-_STATUS_OK = wire.field(1, b"")
+_STATUS_OK = encoding.field(1, b"")
 _OK_RESPONSE, _DYNAMIC_METADATA = 3, 4
 _HEADERS, _HEADERS_TO_REMOVE = 2, 5
 _ID = "0" * 36
 """Stands for a decision's id in what is encoded beforehand; every id is as long."""
-_DECISION_ID = wire.field(_HEADERS, wire.overwriting_header(DECISION_ID, _ID))
+_DECISION_ID = encoding.field(_HEADERS, encoding.overwriting_header(DECISION_ID, _ID))
 _NO_NAMES: frozenset[str] = frozenset()
 
 
@@ -51,8 +52,10 @@ class Encoder:
         self._owned = frozenset(map(_canonical, owned))
         spelled = dict.fromkeys((*IDENTITY_HEADERS, *owned))
         self._always_removed = tuple(dict.fromkeys((*spelled, *(name.replace("-", "_") for name in spelled))))
-        self._injected = lru_cache(maxsize=4096)(self._inject)
-        self._removals = lru_cache(maxsize=1024)(self._remove)
+        # Kept here rather than beside the functions, so that a reload drops what an older policy said.
+        self._injected = Remembered(self._inject)
+        self._removals = Remembered(self._remove)
+        self._policy_header = Remembered(_request_header)
 
     def encode(self, request: Request, decision: Decision) -> bytes:
         """Return the encoded `envoy.service.auth.v3.CheckResponse`.
@@ -75,13 +78,15 @@ class Encoder:
         if self._identity_headers:
             parts.append(_DECISION_ID.replace(_ID.encode(), decision.id.encode()))
         names = injected_names.union(set_by_policy)
-        parts.extend(starmap(_request_header, set_by_policy.items()))
-        parts.append(self._removals(names, (*self._seen(request), *allow.request_headers_to_remove)))
+        parts.extend(starmap(self._policy_header, set_by_policy.items()))
+        seen = self._seen(request)
+        remove = self._remove if seen else self._removals  # names of a client's choice would fill the memory
+        parts.append(remove(names, (*seen, *allow.request_headers_to_remove)))
         if allow.response_headers or allow.query_parameters or allow.query_parameters_to_remove:
             parts.append(_rest(allow))
         shadowed = f"{allow.shadowed.reason}" if allow.shadowed else ""
         return b"".join(
-            (_STATUS_OK, wire.field(_OK_RESPONSE, b"".join(parts)), _metadata(decision, allow, shadowed=shadowed))
+            (_STATUS_OK, encoding.field(_OK_RESPONSE, b"".join(parts)), _metadata(decision, allow, shadowed=shadowed))
         )
 
     def _tell(self, identity: Identity | None) -> tuple[bytes, frozenset[str]]:
@@ -100,7 +105,7 @@ class Encoder:
     def _remove(self, are_set: frozenset[str], further: tuple[str, ...]) -> bytes:
         """Return the encoded names of what is removed: all that is ours, was seen or is named by the policy."""
         names = dict.fromkeys((*self._always_removed, *map(str.lower, further)))
-        return b"".join(wire.text_field(_HEADERS_TO_REMOVE, name) for name in names if name not in are_set)
+        return b"".join(encoding.text_field(_HEADERS_TO_REMOVE, name) for name in names if name not in are_set)
 
     def _seen(self, request: Request) -> list[str]:
         """Return the names that the client sent and only we may set."""
@@ -147,12 +152,11 @@ def _canonical(name: str) -> str:
     return name.replace("_", "-")
 
 
-@lru_cache(maxsize=4096)
 def _request_header(name: str, value: str) -> bytes:
-    """Encode a header that is set on the request; users and roles come again and again."""
+    """Encode a header that is set on the request."""
     if not (is_name(name) or name in PSEUDO) or not is_value(value):
         raise EvaluationError("a request header cannot be sent as it is")
-    return wire.field(_HEADERS, wire.overwriting_header(name, value))
+    return encoding.field(_HEADERS, encoding.overwriting_header(name, value))
 
 
 def _joined(headers: Pairs) -> dict[str, str]:
@@ -216,12 +220,12 @@ def _metadata(decision: Decision, verdict: Allow | Deny | Failed, *, shadowed: s
         return encoded
     struct = Struct()
     struct.update({name: value for name, value in verdict.metadata.items() if name not in ("decision_id", "ztag")})
-    return wire.field(_DYNAMIC_METADATA, bytes(struct.SerializeToString())) + encoded
+    return encoding.field(_DYNAMIC_METADATA, bytes(struct.SerializeToString())) + encoded
 
 
 @lru_cache(maxsize=128)
 def _own_metadata(reason: str, shadowed: str) -> bytes:
     own = {"decision_id": _ID, "reason": reason, "shadowed": shadowed}
-    entries = (wire.struct_entry(name, wire.string_value(value)) for name, value in own.items() if value)
-    ztag = wire.struct_entry("ztag", wire.struct_value(b"".join(entries)))
-    return wire.field(_DYNAMIC_METADATA, wire.struct_entry("decision_id", wire.string_value(_ID)) + ztag)
+    entries = (encoding.struct_entry(name, encoding.string_value(value)) for name, value in own.items() if value)
+    ztag = encoding.struct_entry("ztag", encoding.struct_value(b"".join(entries)))
+    return encoding.field(_DYNAMIC_METADATA, encoding.struct_entry("decision_id", encoding.string_value(_ID)) + ztag)

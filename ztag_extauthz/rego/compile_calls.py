@@ -49,7 +49,7 @@ class CallCompiler(UnifyCompiler):
     def _guarded(self, step: Invoke, name: str, expression: str) -> None:
         """Write a call that may raise: then it is undefined, or an error if errors are strict."""
         self.w.line(f"try: {name} = {expression}")
-        with self.w.block("except BuiltinError as error:"):
+        with self.w.block("except FAILURES as error:"):
             builtin = self.unit.constant(step.function.path[0])
             place = self.unit.constant(self.policy.place(step.position))
             self.w.line(f"{self.w.state}.failed(error, {builtin}, {place})")

@@ -11,6 +11,10 @@ from ztag_extauthz.rego.values import Number, Value, key, ordered_forms, unkey
 
 _PLAIN_INTEGER: Final = re.compile(r"-?[1-9][0-9]*|0")
 _LONGEST_INTEGER: Final = 4000
+MAX_DEPTH: Final = 100
+"""Levels of a document from outside: what is made of it and compared with it stays within Python's recursion limit."""
+MAX_DIGITS: Final = 1000
+"""Digits and exponent of a number from outside: what is calculated with it stays within the limits of arithmetic."""
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 # Python's stand-ins for bytes that are no UTF-8; Go writes U+FFFD for them.
 _NO_CHARACTER: Final = re.compile(r"[\ud800-\udfff]")
@@ -31,20 +35,61 @@ def _refuse_constant(text: str) -> Value:
     raise ValueError(f"{text} is not JSON")
 
 
-_DECODER: Final = json.JSONDecoder(parse_float=Number, parse_int=_parse_integer, parse_constant=_refuse_constant)
+def _read_integer(text: str) -> int | Number:
+    if len(text) > MAX_DIGITS:
+        raise ValueError("a number has too many digits")
+    return _parse_integer(text)
+
+
+def _read_number(text: str) -> Number:
+    number = Number(text)
+    if len(text) > MAX_DIGITS or abs(number.adjusted()) > MAX_DIGITS:
+        raise ValueError("a number has too many digits")
+    return number
+
+
+_BOUNDED: Final = json.JSONDecoder(parse_float=_read_number, parse_int=_read_integer, parse_constant=_refuse_constant)
+_ANY: Final = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse_constant)
 
 
 def loads(text: str | bytes) -> Value:
-    """Read a JSON document; a `ValueError` says what is wrong with it."""
+    """Read a JSON document, of at most `MAX_DEPTH` levels; a `ValueError` says what is wrong with it."""
     if isinstance(text, bytes):
         text = text.decode()
     try:
-        value = _DECODER.decode(text)
+        value = _BOUNDED.decode(text)
+        if text.count("[") + text.count("{") > MAX_DEPTH:
+            _refuse_depth(value)
+        return _replace_surrogates(value) if _SURROGATE.search(text) else value
     except RecursionError:
         raise ValueError("the document is nested too deeply") from None
     except ArithmeticError:
         raise ValueError("a number is outside the range that can be held") from None
-    return _replace_surrogates(value) if _SURROGATE.search(text) else value
+
+
+def is_json(text: str) -> bool:
+    """Tell whether a text is a JSON document, with numbers of any size."""
+    try:
+        _ANY.decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _refuse_depth(value: Value) -> None:
+    """Go down level by level, not branch by branch, so that the depth costs no stack."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            member
+            for parent in level
+            if parent.__class__ in (list, dict)
+            for member in (parent if parent.__class__ is list else parent.values())
+            if member.__class__ in (list, dict)
+        ]
+        if not level:
+            return
+    raise ValueError("the document is nested too deeply")
 
 
 def _replace_surrogates(value: Value) -> Value:
@@ -77,7 +122,7 @@ def _write(value: Value, parts: list[str], *, escape_html: bool) -> None:
         parts.append("]")
     elif isinstance(value, dict):
         parts.append("{")
-        for index, (name, item) in enumerate(sorted(_members(value).items())):
+        for index, (name, item) in enumerate(sorted(by_name(value).items())):
             parts.append(("," if index else "") + _quote(name, escape_html=escape_html) + ":")
             _write(item, parts, escape_html=escape_html)
         parts.append("}")
@@ -85,7 +130,7 @@ def _write(value: Value, parts: list[str], *, escape_html: bool) -> None:
         parts.append(_scalar(value))
 
 
-def _members(value: dict[Any, Value]) -> dict[str, Value]:
+def by_name(value: dict[Any, Value]) -> dict[str, Value]:
     """Give the members of an object by their names in JSON; of two with one name the last in Rego's order."""
     if all(form.__class__ is str for form in value):
         return value
@@ -127,16 +172,3 @@ def from_python(document: Any) -> Value:
     if isinstance(document, float | Decimal) and math.isfinite(document):
         return parse_number(repr(document) if isinstance(document, float) else str(document))
     raise TypeError(f"{type(document).__name__} has no Rego value")
-
-
-def to_python(value: Value) -> Any:
-    """Make plain JSON objects of a value: sets become lists in order, numbers `int` or `float`."""
-    if isinstance(value, Number):
-        return int(value) if value.as_tuple().exponent == 0 else float(value)
-    if isinstance(value, list):
-        return [to_python(member) for member in value]
-    if isinstance(value, frozenset):
-        return [to_python(unkey(form)) for form in ordered_forms(value)]
-    if isinstance(value, dict):
-        return {name: to_python(member) for name, member in _members(value).items()}
-    return value

@@ -154,7 +154,7 @@ class Decision:
     def evaluate(
         self, input_document: Value = UNDEFINED, *, deadline: float | None = None, strict: bool = False
     ) -> Value:
-        """Give the value for an input, or `UNDEFINED`; `deadline` is in `time.perf_counter`'s seconds."""
+        """Give the value for an input, or `UNDEFINED`; `deadline` is in seconds of `time.monotonic`."""
         context = Context(input_document, deadline=deadline, strict=strict, http_hosts=self._http_hosts)
         return _run(self._function, State(input_document, self._linked.data, context))
 

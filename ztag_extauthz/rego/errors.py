@@ -6,6 +6,7 @@ EvaluationError    an evaluation has no answer: a conflict, a limit, the deadlin
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +62,8 @@ class OperandError(BuiltinError):
     """An argument has the wrong type or form."""
 
     code = "eval_type_error"
+
+
+FAILURES: Final = (BuiltinError, ValueError, ArithmeticError, LookupError, TypeError)
+"""What a call of a built-in ends with where it has no answer. Python's own are what nobody foresaw: as a caller may
+have brought them about, they are undefined too, and not an error that a permissive proxy would let through."""

@@ -26,7 +26,6 @@ KEYWORDS: Final = frozenset(
         "with",
     ]
 )
-RELATIONS: Final = ("==", "!=", "<=", ">=", "<", ">")
 
 
 class Token(NamedTuple):

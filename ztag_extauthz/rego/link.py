@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ztag_extauthz.rego.assemble import assemble
-from ztag_extauthz.rego.builtins.interface import BuiltinError
 from ztag_extauthz.rego.compile_policy import PolicyCompiler
-from ztag_extauthz.rego.errors import EvaluationError
+from ztag_extauthz.rego.errors import FAILURES, EvaluationError
 from ztag_extauthz.rego.listing import listing
 from ztag_extauthz.rego.runtime import (
     PENDING,
@@ -40,7 +39,7 @@ def builtin_mock(function: Callable[..., Value], context: bool, name: str) -> Ca
     def call(state: State, *arguments: Value) -> Value:
         try:
             return function(*((state.context,) if context else ()), *arguments)
-        except BuiltinError as error:
+        except FAILURES as error:
             state.failed(error, name, "")
             return UNDEFINED
 
@@ -51,7 +50,7 @@ _NAMES: Final[dict[str, Any]] = {
     "U": UNDEFINED,
     "P": PENDING,
     "Branch": Branch,
-    "BuiltinError": BuiltinError,
+    "FAILURES": FAILURES,
     "EvaluationError": EvaluationError,
     **{
         function.__name__: function

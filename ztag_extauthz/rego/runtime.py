@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
-from ztag_extauthz.rego.builtins.interface import BuiltinError, Context
-from ztag_extauthz.rego.errors import EvaluationError
+from ztag_extauthz.rego.builtins.interface import Context
+from ztag_extauthz.rego.errors import BuiltinError, EvaluationError
 from ztag_extauthz.rego.values import (
     UNDEFINED,
     Key,
@@ -64,10 +64,11 @@ class State:
                 self.context.check()
             yield member
 
-    def failed(self, error: BuiltinError, name: str, place: str) -> None:
+    def failed(self, error: Exception, name: str, place: str) -> None:
         """Take note of a built-in's error: the call is undefined, unless errors are strict."""
         if self.context.strict:
-            raise EvaluationError(error.code, f"{name}: {error}", place) from None
+            code = getattr(error, "code", BuiltinError.code)
+            raise EvaluationError(code, f"{name}: {error}", place) from None
 
     def child(self) -> "State":
         """Make a state for an expression under `with`; nothing that rules have given is kept."""

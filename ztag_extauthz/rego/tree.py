@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ztag_extauthz.rego.ir import Const, Definition
+from ztag_extauthz.rego.ir import Definition
 from ztag_extauthz.rego.names import Mistakes
 from ztag_extauthz.rego.nodes import Module
 
@@ -120,7 +120,3 @@ def _shapes_differ(group: Group, definition: Definition) -> bool:
     if group.kind == "function":
         return len(others[0].arguments or ()) != len(definition.arguments or ())
     return False
-
-
-def constant_keys(definition: Definition) -> bool:
-    return all(isinstance(part, Const) for part in definition.keys)

@@ -7,6 +7,7 @@
 import asyncio
 import sys
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import Literal
@@ -54,18 +55,15 @@ class AuditSettings(Section):
         return tuple(name.lower() for name in names)
 
     def build(self, resources: Resources) -> "Audit":
-        """Open the file. Raises `SettingsError` where that is not possible."""
-        return Audit(self._sink(resources), self, resources.meter)
+        """Look whether the file can be written, and leave it as it is. Raises `SettingsError` where it cannot."""
+        audit = Audit(self._sink(resources), self, resources.meter)
+        audit.prepare(audit.sink.check)
+        return audit
 
     def _sink(self, resources: Resources) -> Sink:
         if self.to == "stdout":
             return StandardOutput()
-        path = resources.folder / self.to
-        try:
-            return RotatingFile(path, self.max_bytes, self.backups)
-        except OSError as error:
-            mistake = Mistake(str(path), f"cannot be written: {error.strerror}", "reporting `to` names a log file")
-            raise SettingsError((mistake,)) from error
+        return RotatingFile(resources.folder / self.to, self.max_bytes, self.backups)
 
 
 class Audit(Reporter):
@@ -74,7 +72,8 @@ class Audit(Reporter):
     kind = "audit"
 
     def __init__(self, sink: Sink, settings: AuditSettings, meter: Meter) -> None:
-        self._sink = sink
+        self.sink = sink
+        self._to = settings.to
         self._headers = settings.include_headers
         self._max_waiting = settings.max_waiting
         self._meter = meter
@@ -86,7 +85,18 @@ class Audit(Reporter):
         self._failing = False
         self._thread: Thread | None = None
 
+    def prepare(self, step: Callable[[], None]) -> None:
+        """Take a step towards the file. Raises `SettingsError` where that is not possible."""
+        try:
+            step()
+        except OSError as error:
+            what = f"cannot be written: {error.strerror}"
+            mistake = Mistake(self._to, what, "name a file in a folder that exists", "to")
+            raise SettingsError((mistake,)) from error
+
     async def start(self) -> None:
+        """Open the file, and write. Raises `SettingsError`."""
+        self.prepare(self.sink.open)
         self._thread = Thread(target=self._run, name="audit", daemon=True)
         self._thread.start()
 
@@ -99,7 +109,7 @@ class Audit(Reporter):
             if self._thread.is_alive():
                 return  # it hangs in a write, and keeps what it writes to
         self._drain()
-        self._sink.close()
+        self.sink.close()
 
     def report(self, request: Request, decision: Decision) -> None:
         """See `Reporter.report`."""
@@ -124,8 +134,8 @@ class Audit(Reporter):
     def _drain(self) -> None:
         while batch := self._batch():
             try:
-                self._sink.write([to_json(record) + b"\n" for record in batch])
-            except OSError as error:
+                self.sink.write([to_json(record) + b"\n" for record in batch])
+            except Exception as error:  # noqa: BLE001 - the thread goes on with the next lines
                 self._fail(error, len(batch))
             else:
                 self._failing = False
@@ -137,12 +147,14 @@ class Audit(Reporter):
                 batch.append(self._queue.popleft())
         return batch
 
-    def _fail(self, error: OSError, lines: int) -> None:
+    def _fail(self, error: Exception, lines: int) -> None:
         """Count what is lost; say so once, not once a line."""
         self._drop(lines)
         if not self._failing:
             self._failing = True
-            print(f"ztag: audit lines are lost: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201
+            # What is no fault of the disk's may say in its words what stands in the line.
+            why = error.strerror if isinstance(error, OSError) else type(error).__name__
+            print(f"ztag: audit lines are lost: {why}", file=sys.stderr, flush=True)  # noqa: T201
 
     def _drop(self, lines: int) -> None:
         with self._counting:

@@ -4,6 +4,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
+from errno import EACCES, EISDIR, ENOENT
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
@@ -12,6 +13,12 @@ class Sink(ABC):
     """Takes whole lines. Methods block and may raise `OSError`; what a failed write left is no line of its own."""
 
     _torn = False
+
+    def check(self) -> None:  # noqa: B027 - most have nothing to look at
+        """Raise `OSError` where `open` would, as far as that can be seen without changing anything."""
+
+    def open(self) -> None:  # noqa: B027 - and nothing to open
+        """Open what is written to. Raises `OSError`."""
 
     @abstractmethod
     def write(self, lines: Sequence[bytes]) -> None:
@@ -52,48 +59,67 @@ class RotatingFile(Sink):
     """
 
     def __init__(self, path: Path, max_bytes: int, backups: int) -> None:
-        """Open the file, or make it. Raises `OSError`."""
         self._path = path
         self._max_bytes = max_bytes
         self._backups = backups
-        self._file = self._open()
+        self._file: int | None = None
+
+    def check(self) -> None:
+        exists = self._path.exists()
+        place = self._path if exists else self._path.parent
+        if place.is_dir() is exists:
+            code = EISDIR if exists else ENOENT
+        else:
+            code = 0 if os.access(place, os.W_OK) else EACCES
+        if code:
+            raise OSError(code, os.strerror(code), str(self._path))
+
+    def open(self) -> None:
+        """Open the file, or make it; a write does that too. Raises `OSError`."""
+        if self._file is None:
+            self._file = self._open()
 
     def write(self, lines: Sequence[bytes]) -> None:
         data = b"".join(lines)
         self._put(self._room_for(len(data)), data)
 
     def close(self) -> None:
-        os.close(self._file)
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def _open(self) -> int:
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
     def _room_for(self, size: int) -> int:
-        if not self._is_current():
-            self._reopen()
-        if os.fstat(self._file).st_size + size > self._max_bytes:
-            self._rotate(size)
+        file = self._current()
+        return self._rotate(file, size) if os.fstat(file).st_size + size > self._max_bytes else file
+
+    def _current(self) -> int:
+        if self._file is None or not self._is_named(self._file):
+            return self._reopen()
         return self._file
 
-    def _is_current(self) -> bool:
+    def _is_named(self, file: int) -> bool:
         try:
-            return os.path.samestat(self._path.stat(), os.fstat(self._file))
+            return os.path.samestat(self._path.stat(), os.fstat(file))
         except FileNotFoundError:
             return False
 
-    def _reopen(self) -> None:
+    def _reopen(self) -> int:
         new = self._open()
-        os.close(self._file)
+        self.close()
         self._file = new
+        return new
 
-    def _rotate(self, size: int) -> None:
-        held = os.dup(self._file)
+    def _rotate(self, file: int, size: int) -> int:
+        held = os.dup(file)
         try:
             flock(held, LOCK_EX)
             full = os.fstat(held).st_size
-            if self._is_current() and full and full + size > self._max_bytes:
+            if self._is_named(file) and full and full + size > self._max_bytes:
                 self._shift()
-            self._reopen()
+            return self._reopen()
         finally:
             os.close(held)  # and with it the lock
 

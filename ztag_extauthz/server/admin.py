@@ -17,6 +17,9 @@ Answer: TypeAlias = tuple[int, str, bytes]
 
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
+_CONNECTIONS = 4096
+_SILENCE = 2.0
+"""Seconds that a client may say nothing before, within and between its requests: no connection is kept for later."""
 
 
 class Admin:
@@ -73,7 +76,12 @@ def server(admin: Admin, bound: Bound) -> Server:
         lifespan="off",
         access_log=False,
         max_request_body_size=1024,
-        limit_connections=256,
+        # Probes must find a place while somebody holds connections: many, and none for long.
+        limit_connections=_CONNECTIONS,
+        timeout_handshake=_SILENCE,
+        timeout_request_header=_SILENCE,
+        timeout_request_body_idle=_SILENCE,
+        timeout_keep_alive=_SILENCE,
         timeout_graceful_shutdown=1.0,
         runtime_threads=1,
     )

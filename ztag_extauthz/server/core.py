@@ -73,9 +73,10 @@ class Core:
 
         `deadline` is in seconds of `time.monotonic`. Raises `RpcError` where there is no answer or it comes too late.
         """
-        if self._in_flight >= self._max_in_flight or monotonic() >= deadline:
-            self._meter.add(self._shed_series)
-            raise RpcError(Status.UNAVAILABLE, "too many requests")
+        if monotonic() >= deadline:
+            raise self._shed(Status.DEADLINE_EXCEEDED, "the deadline was over before the request was looked at")
+        if self._in_flight >= self._max_in_flight:
+            raise self._shed(Status.UNAVAILABLE, "too many requests")
         started = perf_counter()
         self._in_flight += 1
         self._meter.add(self._in_flight_series)
@@ -85,6 +86,10 @@ class Core:
             self._in_flight -= 1
             self._meter.add(self._in_flight_series, -1.0)
             self._meter.observe(self._seconds_series, perf_counter() - started)
+
+    def _shed(self, status: Status, message: str) -> RpcError:
+        self._meter.add(self._shed_series)
+        return RpcError(status, message)
 
     async def _answer(self, message: bytes, deadline: float) -> bytes:
         try:

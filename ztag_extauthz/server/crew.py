@@ -69,8 +69,10 @@ class Member:
     def ready(self) -> bool:
         return self.accepting and all(entry.ready for entry in self.components)
 
-    def assignment(self, settings: Settings, folder: Path, memory: SharedMemory) -> worker.Assignment:
-        return worker.Assignment(self.place, settings, folder, self._shared, memory)
+    def assignment(
+        self, settings: Settings, folder: Path, memory: SharedMemory, kept: Settings | None
+    ) -> worker.Assignment:
+        return worker.Assignment(self.place, settings, folder, self._shared, memory, kept)
 
     def clear_gauges(self) -> None:
         """Forget what was under way in a worker that died; what it counted stays."""
@@ -113,6 +115,8 @@ class Crew:
         self.members = members
         self.settings = settings
         """In force: what a worker is started with."""
+        self.kept: Settings | None = None
+        """The same with copies of the files, for a worker that finds those on the disk in disorder."""
         self.ending = False
         self._folder = folder
         self._memory = memory
@@ -127,14 +131,14 @@ class Crew:
         for member in self.members:
             member.send(order)
 
-    async def change_over(self, revision: int, settings: Settings) -> str:
+    async def change_over(self, revision: int, settings: Settings, kept: Settings | None = None) -> str:
         """Put settings in force in all workers, or in none; return the mistakes that speak against it."""
         order = Prepare(revision, settings)
         answers = await asyncio.gather(*(member.ask(order) for member in self.members if member.pipe))
         if mistakes := next(filter(None, answers), ""):
             return mistakes
         # Nothing may come between these two: a worker that dies now starts with the new settings.
-        self.settings = settings
+        self.settings, self.kept = settings, kept
         self.send(Commit(revision))
         return ""
 
@@ -168,7 +172,7 @@ class Crew:
 
     def _start(self, member: Member) -> None:
         ours, theirs = multiprocessing.Pipe()
-        assignment = member.assignment(self.settings, self._folder, self._memory)
+        assignment = member.assignment(self.settings, self._folder, self._memory, self.kept)
         member.process = self._context.Process(
             target=worker.main, args=(assignment, theirs), name=f"worker-{member.number}", daemon=True
         )

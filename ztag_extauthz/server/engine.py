@@ -9,6 +9,7 @@ from msgspec import Struct
 from ztag_extauthz.server.core import RpcError, Status
 from ztag_extauthz.server.peers import Peers
 from ztag_extauthz.server.service import Service
+from ztag_extauthz.server.sockets import MODE
 from ztag_extauthz.settings import ServerSettings, TlsSettings
 
 _LOG = logging.getLogger("ztag.server")
@@ -22,6 +23,8 @@ class Place(Struct, frozen=True):
     listener: socket.socket | None
     """The listening socket, for an engine that can take one over."""
     tls: TlsSettings | None
+    mode: int = MODE
+    """The permissions of a UNIX socket's file, for an engine that makes it."""
 
 
 class Engine(ABC):

@@ -5,6 +5,7 @@ gRPC's own layer is in grpcio; two things it does differently from the other eng
 type, and it leaves a stream that ends within a message to the client's deadline.
 """
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from time import monotonic
@@ -39,7 +40,12 @@ class Grpcio(Engine):
         if self.place.tls:
             self._server.add_secure_port(address, self._credentials(self.place.tls))
         else:
-            self._server.add_insecure_port(address)
+            # grpcio listens at once: the socket's file must be made with its permissions.
+            before = os.umask(0o777 & ~self.place.mode)
+            try:
+                self._server.add_insecure_port(address)
+            finally:
+                os.umask(before)
         await self._server.start()
 
     async def renew(self) -> None:

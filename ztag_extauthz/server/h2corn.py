@@ -7,10 +7,10 @@ and no object more than it needs.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from h2corn import Config, RequestPolicy, Server
 
@@ -29,11 +29,10 @@ from ztag_extauthz.server.framing import (
     unpack,
 )
 from ztag_extauthz.server.peers import Peers
+from ztag_extauthz.server.reading import UNFINISHED, Event, GoneError, Reader, Receive, Unfinished
 from ztag_extauthz.server.service import Dialogue, Service, Streaming
 from ztag_extauthz.settings import ServerSettings
 
-Event: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Event]]
 Send: TypeAlias = Callable[[Event], Awaitable[None]]
 Headers: TypeAlias = Mapping[bytes, bytes]
 
@@ -47,12 +46,12 @@ _BODY = "http.response.body"
 _BODY_IDLE_SECONDS = 10.0
 """How long a client may let us wait for the rest of a message."""
 _UNLIMITED = 2**32 - 1
+LASTING = 64
+"""Calls without an end of their own (health's `Watch`, reflection) at the same time; they are no Check's concern."""
+HEADROOM = LASTING + UNFINISHED + 64
+"""Calls above `max_in_flight` that reach us, so that those that wait for their client take no Check's place."""
 _LEAST_LEFT = 0.25
 """Part of a deadline that has to be left for a request to be worth deciding."""
-
-
-class _GoneError(Exception):
-    """The client has gone away: nobody waits for an answer."""
 
 
 class H2corn(Engine):
@@ -114,8 +113,8 @@ def _config(place: Place, settings: ServerSettings) -> Config:
         # Envoy fails the requests that a server's limit on streams keeps out; `max_in_flight` sheds them better.
         max_concurrent_streams=_UNLIMITED,
         # Requests wait for the event loop where Python cannot see them; h2corn counts them, and answers 503 (for gRPC:
-        # UNAVAILABLE) to those that are too many.
-        limit_concurrency=settings.max_in_flight,
+        # UNAVAILABLE) to those that are too many. What it lets through above `max_in_flight` the core refuses.
+        limit_concurrency=settings.max_in_flight + HEADROOM,
         # An Envoy may be silent for hours, and closing its connection could cross a request. TCP keep-alive, which the
         # listening socket hands down, finds those that died.
         timeout_keep_alive=0,
@@ -142,6 +141,8 @@ class _App:
         self._limit = settings.max_message_bytes
         self._default = settings.default_deadline
         self._backlog = Backlog()
+        self._unfinished = Unfinished()
+        self._lasting = 0
 
     async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
         method = self._unary.get(scope["path"])
@@ -153,11 +154,11 @@ class _App:
             if self._peers is not None:
                 self._peers.admit(_certificate(scope))
             deadline = self._deadline(headers)
-            answer = frame(await method(await self._message(headers, receive), deadline))
+            answer = frame(await method(await self._message(headers, receive, deadline), deadline))
         except RpcError as error:
             await _refuse(send, error)
             return
-        except _GoneError:
+        except GoneError:
             return
         except Exception as error:  # noqa: BLE001 - an error must reach Envoy as one
             await _refuse(send, internal(error))
@@ -175,13 +176,15 @@ class _App:
         # With little of it left the answer would come too late, and so would those behind it: over at once.
         return now + (left if left > allowed * _LEAST_LEFT else 0.0)
 
-    async def _message(self, headers: Headers, receive: Receive) -> bytes:
-        event = await receive()
+    async def _message(self, headers: Headers, receive: Receive, deadline: float) -> bytes:
+        coming = receive()
+        # What h2corn has already got is no future, and needs no timer.
+        event = await (self._unfinished.wait(coming, deadline) if asyncio.isfuture(coming) else coming)
         body: bytes = event.get("body", b"")
         # Nearly every message comes in one piece. We don't wait for the end of the stream then: what a client says
         # after the one message of a unary call is nothing to us.
         if len(body) < PREFIX or len(body) != PREFIX + length_of(body, self._limit):
-            body = await _Reader(receive, self._limit, event).frame()
+            body = await self._unfinished.wait(Reader(receive, self._limit, event).frame(), deadline)
         return unpack(body[0], body[PREFIX:], headers.get(b"grpc-encoding"), self._limit)
 
     async def _other(self, scope: Event, headers: Headers, receive: Receive, send: Send) -> None:
@@ -192,15 +195,26 @@ class _App:
         if self._peers is not None:
             self._peers.admit(_certificate(scope))
         streaming, dialogue = self._streaming.get(scope["path"]), self._dialogues.get(scope["path"])
-        if streaming:
-            await self._stream(streaming, headers, receive, send)
-        elif dialogue:
-            await self._converse(dialogue, headers, receive, send)
-        else:
-            raise RpcError(Status.UNIMPLEMENTED, "unknown method")
+        with self._place():
+            if streaming:
+                await self._stream(streaming, headers, receive, send)
+            elif dialogue:
+                await self._converse(dialogue, headers, receive, send)
+            else:
+                raise RpcError(Status.UNIMPLEMENTED, "unknown method")
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        if self._lasting >= LASTING:
+            raise RpcError(Status.RESOURCE_EXHAUSTED, f"{LASTING} lasting calls are open already")
+        self._lasting += 1
+        try:
+            yield
+        finally:
+            self._lasting -= 1
 
     async def _stream(self, method: Streaming, headers: Headers, receive: Receive, send: Send) -> None:
-        message = await self._message(headers, receive)
+        message = await self._message(headers, receive, self._deadline(headers))
         await send(_START)
         trailers = _OK
         try:
@@ -212,7 +226,7 @@ class _App:
         await send(trailers)
 
     async def _converse(self, method: Dialogue, headers: Headers, receive: Receive, send: Send) -> None:
-        reader = _Reader(receive, self._limit)
+        reader = Reader(receive, self._limit)
         await send(_START)
         while body := await reader.next_frame():
             message = unpack(body[0], body[PREFIX:], headers.get(b"grpc-encoding"), self._limit)
@@ -220,49 +234,6 @@ class _App:
                 await send({"type": _BODY, "body": frame(answer), "more_body": True})
         await send({"type": _BODY})
         await send(_OK)
-
-
-class _Reader:
-    """Puts frames together that came in pieces."""
-
-    def __init__(self, receive: Receive, limit: int, first: Event | None = None) -> None:
-        self._receive = receive
-        self._limit = limit
-        self._unread = bytearray()
-        self._open = True
-        if first:
-            self._take(first)
-
-    async def frame(self) -> bytes:
-        """Return the first frame. Raises `RpcError` where there is none, and above the limit."""
-        found = await self.next_frame()
-        if not found:
-            raise RpcError(Status.INTERNAL, "the stream ended without a message")
-        return found
-
-    async def next_frame(self) -> bytes:
-        """Return the next frame with its prefix, b"" at the end of the stream."""
-        if not await self._fill(PREFIX):
-            if self._unread:
-                raise RpcError(Status.INTERNAL, "the stream ended within a message")
-            return b""
-        end = PREFIX + length_of(self._unread, self._limit)
-        if not await self._fill(end):
-            raise RpcError(Status.INTERNAL, "the stream ended within a message")
-        found = bytes(self._unread[:end])
-        del self._unread[:end]
-        return found
-
-    async def _fill(self, size: int) -> bool:
-        while len(self._unread) < size and self._open:
-            self._take(await self._receive())
-        return len(self._unread) >= size
-
-    def _take(self, event: Event) -> None:
-        if event["type"] != "http.request":
-            raise _GoneError
-        self._unread += event.get("body", b"")
-        self._open = event.get("more_body", False)
 
 
 def _certificate(scope: Event) -> str | None:

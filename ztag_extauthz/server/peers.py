@@ -1,11 +1,17 @@
 """Who may ask: the SPIFFE id or DNS name of the caller's certificate against a list.
 
-TLS has verified the certificate by then; here it is only read. Source: SPIFFE X.509-SVID, RFC 5280 4.2.1.6.
+TLS has verified the certificate by then; here it is only read. A name counts as what the certificate says it is: an
+authority that lets workloads choose their DNS names has not let them choose SPIFFE ids. Source: SPIFFE X.509-SVID 2 and
+5.2 (one URI, no more), RFC 5280 4.2.1.6.
 """
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from ztag_extauthz.server.core import RpcError, Status
+
+Name: TypeAlias = tuple[str, str]
+"""`uri` or `dns`, and the name."""
 
 _REMEMBERED = 4096
 """Certificates at most whose verdict is remembered; above it, all are forgotten and read again."""
@@ -15,7 +21,7 @@ class Peers:
     """Decides once for each certificate. Without a list everybody may ask whom TLS let in."""
 
     def __init__(self, allowed: Iterable[str]) -> None:
-        self._allowed = frozenset(_normal(name) for name in allowed)
+        self._allowed = frozenset(_uri(name) if "://" in name else _dns(name) for name in allowed)
         self._verdicts: dict[str, bool] = {}
 
     @property
@@ -41,8 +47,11 @@ class Peers:
         return verdict
 
 
-def names_of(certificate: str) -> frozenset[str]:
-    """Return the URI and DNS names of a certificate in PEM; none where it cannot be read."""
+def names_of(certificate: str) -> frozenset[Name]:
+    """Return the names of a certificate in PEM: the URI if it is the only one, and the DNS names.
+
+    None where it cannot be read.
+    """
     from cryptography import x509  # noqa: PLC0415 - heavy, and only mTLS needs it
 
     try:
@@ -51,9 +60,14 @@ def names_of(certificate: str) -> frozenset[str]:
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
         return frozenset()
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    return frozenset(_normal(name) for name in [*uris, *names.get_values_for_type(x509.DNSName)])
+    domains = names.get_values_for_type(x509.DNSName)
+    return frozenset([*map(_dns, domains), *(map(_uri, uris) if len(uris) == 1 else ())])
 
 
-def _normal(name: str) -> str:
-    """DNS names compare without regard to case (RFC 4343); SPIFFE ids, and all that has a scheme, exactly."""
-    return name if "://" in name else name.lower()
+def _uri(name: str) -> Name:
+    return "uri", name
+
+
+def _dns(name: str) -> Name:
+    """DNS names compare without regard to case (RFC 4343)."""
+    return "dns", name.lower()

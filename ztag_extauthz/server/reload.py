@@ -8,6 +8,7 @@ from pathlib import Path
 from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.server.crew import Crew
+from ztag_extauthz.server.kept import Keeper
 from ztag_extauthz.server.messages import Renew
 from ztag_extauthz.server.tls import digest, why_not
 from ztag_extauthz.server.watch import Fingerprint, fingerprint
@@ -26,11 +27,12 @@ _TURN = 5.0
 class Reloader:
     """Puts new settings in force, one reload after the other."""
 
-    def __init__(self, config: Path, environment: Mapping[str, str], crew: Crew, meter: Meter) -> None:
+    def __init__(self, config: Path, environment: Mapping[str, str], crew: Crew, meter: Meter, keeper: Keeper) -> None:
         self._config = config
         self._environment = environment
         self._crew = crew
         self._meter = meter
+        self._keeper = keeper
         self._revision = 0
         self._requested = asyncio.Event()
         self._tls = digest(crew.settings.listen.tls)
@@ -93,7 +95,10 @@ class Reloader:
         if tls and (mistake := why_not(tls)):
             return mistake
         self._revision += 1
-        mistakes = await self._crew.change_over(self._revision, settings)
+        kept = await asyncio.to_thread(self._keeper.copy, settings)
+        mistakes = await self._crew.change_over(self._revision, settings, kept)
+        if kept:
+            await asyncio.to_thread(self._keeper.settle, accepted=not mistakes)
         if not mistakes and digest(tls) != self._tls:
             await self._renew(digest(tls))
         return mistakes

@@ -14,6 +14,9 @@ _BACKLOG = 4096
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 15, socket.TCP_KEEPCNT: 4}
 """A connection whose other end died is noticed after two minutes (seconds, seconds, probes)."""
 
+MODE = 0o660
+"""Of a UNIX socket's file."""
+
 
 class AddressError(ZtagError):
     """An address cannot be listened on."""
@@ -37,14 +40,15 @@ class Bound(Struct, frozen=True):
             Path(self.address.removeprefix(UNIX)).unlink(missing_ok=True)
 
 
-def bind(address: str, *, handed_over: bool) -> Bound:
+def bind(address: str, *, handed_over: bool, mode: int = MODE) -> Bound:
     """Bind an address: to listen, or where an engine listens for itself, to keep the port for it.
 
+    `mode` is for a UNIX socket's file, which nobody may open before it is set.
     Raises `AddressError`, which names the address and the reason.
     """
     try:
         if address.startswith(UNIX):
-            return _bind_path(address, handed_over=handed_over)
+            return _bind_path(address, mode, handed_over=handed_over)
         return _bind_port(address, handed_over=handed_over)
     except OSError as error:
         raise AddressError(f"cannot listen on {address}: {error.strerror or error}") from error
@@ -80,14 +84,16 @@ def _listen(bound: socket.socket) -> None:
     bound.setblocking(False)  # noqa: FBT003 - socket's own signature
 
 
-def _bind_path(address: str, *, handed_over: bool) -> Bound:
+def _bind_path(address: str, mode: int, *, handed_over: bool) -> Bound:
     path = Path(address.removeprefix(UNIX))
     remove_stale(path)
     if not handed_over:
         return Bound(address, None, handed_over)
     bound = socket.socket(socket.AF_UNIX)
     try:
+        # Nobody can connect before `listen`, whatever the umask left open till then.
         bound.bind(str(path))
+        path.chmod(mode)
         bound.listen(_BACKLOG)
         bound.setblocking(False)  # noqa: FBT003 - socket's own signature
     except OSError:

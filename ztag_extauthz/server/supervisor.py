@@ -19,17 +19,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ztag_extauthz.errors import SettingsError
+from ztag_extauthz.hosts import is_loopback
 from ztag_extauthz.meter import CELLS, Meter
 from ztag_extauthz.server.admin import Admin
 from ztag_extauthz.server.admin import server as admin_server
 from ztag_extauthz.server.crew import PRELOADED, Crew, Member
 from ztag_extauthz.server.engine import Place
+from ztag_extauthz.server.kept import Keeper
 from ztag_extauthz.server.messages import Drain
 from ztag_extauthz.server.reload import Reloader
 from ztag_extauthz.server.sockets import AddressError, Bound, bind
 from ztag_extauthz.server.worker import configure_log
 from ztag_extauthz.settings import Settings, insecure, load
-from ztag_extauthz.settings.addresses import endpoints
+from ztag_extauthz.settings.addresses import endpoints, split_address
 from ztag_extauthz.stores.shared import SharedMemory, shared_memory
 
 _LOG = logging.getLogger("ztag.server")
@@ -90,7 +92,8 @@ def _bind_all(settings: Settings) -> list[Bound]:
     bounds: list[Bound] = []
     try:
         for address in endpoints(settings.listen.grpc, settings.server.workers):
-            bounds.append(bind(address, handed_over=settings.server.engine == "h2corn"))  # noqa: PERF401 - close on error
+            handed_over = settings.server.engine == "h2corn"
+            bounds.append(bind(address, handed_over=handed_over, mode=settings.listen.mode))
         bounds.append(bind(settings.listen.admin, handed_over=True))
     except AddressError:
         for bound in bounds:
@@ -109,16 +112,18 @@ class _Supervisor:
         memory: SharedMemory,
     ) -> None:
         self._settings = settings
+        keeper = Keeper(memory.folder / "kept", config.resolve().parent)
+        self._kept = keeper.copy(settings)
         *grpc, self._admin_bound = bounds
         cells = [0.0] * CELLS
         tls = settings.listen.tls
         members = [
-            Member(number, Place(bound.address, bound.socket if bound.handed_over else None, tls))
+            Member(number, Place(bound.address, bound.socket if bound.handed_over else None, tls, settings.listen.mode))
             for number, bound in enumerate(grpc)
         ]
         self._crew = Crew(members, settings, config.resolve().parent, self._changed, memory)
         self._admin = Admin(members, cells, settings.server.engine)
-        self._reloader = Reloader(config, environment, self._crew, Meter(cells))
+        self._reloader = Reloader(config, environment, self._crew, Meter(cells), keeper)
         self._over: asyncio.Event = asyncio.Event()
         self._code = 0
         self._announced = False
@@ -157,6 +162,7 @@ class _Supervisor:
             self._over.set()
         elif all(member.accepting for member in members):
             self._announced = True
+            self._crew.kept = self._kept
             addresses = ",".join(member.place.address for member in members)
             sys.stdout.write(f"ready grpc={addresses} admin={self._admin_bound.address}\n")
             sys.stdout.flush()
@@ -185,3 +191,6 @@ class _Supervisor:
 def _warn(settings: Settings) -> None:
     for choice in insecure(settings):
         _LOG.warning("insecure: %s is set", choice)
+    admin = split_address(settings.listen.admin)
+    if admin and not is_loopback(admin[0]):
+        _LOG.warning("open: whoever reaches listen.admin (%s) may read metrics and readiness", settings.listen.admin)

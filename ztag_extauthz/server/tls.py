@@ -4,18 +4,54 @@ import hashlib
 import ssl
 from pathlib import Path
 
+from ztag_extauthz.errors import Mistake
 from ztag_extauthz.settings import TlsSettings
 
 
 def why_not(tls: TlsSettings) -> str:
-    """Say why the files cannot be used, "" if they can: missing, no PEM, a key of another certificate."""
+    """Say why the files cannot be used, a line for each of them, "" if they can."""
+    return "\n".join(map(str, mistakes(tls)))
+
+
+def mistakes(tls: TlsSettings) -> tuple[Mistake, ...]:
+    """Return what is wrong with the files: missing, no PEM, a key of another certificate."""
+    files = {"certificate": tls.certificate, "key": tls.key} | ({"client_ca": tls.client_ca} if tls.client_ca else {})
+    found = {name: what for name, path in files.items() if (what := _unreadable(path))}
+    for name in files.keys() - found.keys() - {"key"}:
+        if not _holds_certificates(files[name]):
+            found[name] = "holds no certificate in PEM"
+    if not found.keys() & {"certificate", "key"} and (what := _unfit(tls)):
+        found["key"] = what
+    return tuple(Mistake(files[name], found[name], setting=f"listen.tls.{name}") for name in files if name in found)
+
+
+def _unreadable(path: str) -> str:
     try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tls.certificate, tls.key)
-        if tls.client_ca:
-            context.load_verify_locations(tls.client_ca)
+        Path(path).read_bytes()
     except OSError as error:
-        return f"listen.tls: the files cannot be used: {error.strerror or error}"
+        return f"cannot be read: {error.strerror}"
+    return ""
+
+
+def _holds_certificates(path: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
+    except ssl.SSLError:
+        return False
+    return True
+
+
+def _unfit(tls: TlsSettings) -> str:
+    """Say why the key cannot be used with the certificate, "" if it can."""
+    try:
+        # Without a password OpenSSL would ask the terminal for that of an encrypted key.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key, password="")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return "does not belong to listen.tls.certificate"
+        if error.reason in {None, "PEM_LIB", "NO_START_LINE", "BAD_PASSWORD_READ", "BAD_DECRYPT"}:
+            return "holds no private key in PEM that can be read without a password"
+        return f"cannot be used with listen.tls.certificate: {error.reason}"
     return ""
 
 

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from ztag_extauthz.component import Memory, Readiness, Resources, private_memory
-from ztag_extauthz.errors import Mistake, MistakesError, SettingsError
+from ztag_extauthz.errors import MistakesError
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.server.engine import Engine, Place
 from ztag_extauthz.server.health import Health, Serving
+from ztag_extauthz.server.kept import build_or_kept
 from ztag_extauthz.server.messages import (
     Accepting,
     Commit,
@@ -34,6 +35,7 @@ from ztag_extauthz.server.messages import (
     Trouble,
     Unusable,
 )
+from ztag_extauthz.server.preflight import build_to_serve
 from ztag_extauthz.server.service import Dialogue, Service
 from ztag_extauthz.settings import Settings
 from ztag_extauthz.wiring import Gateway, build
@@ -64,6 +66,8 @@ class Assignment(Struct, frozen=True):
     """Shared memory that it counts in."""
     memory: Memory = private_memory
     """Shared memory of limits and profiles."""
+    kept: Settings | None = None
+    """The settings with copies of the files that were accepted last."""
 
 
 def main(assignment: Assignment, pipe: Connection) -> None:
@@ -102,7 +106,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._drain.set)
         try:
-            self._gateway = build(self._assignment.settings, self._resources)
+            self._gateway, refused = self._build()
             await self._gateway.start()
             self._health = Health()
             service = Service(self._gateway.core, self._health, _dialogues(self._assignment.settings))
@@ -115,11 +119,17 @@ class Worker:
         _settle()
         loop.add_reader(self._pipe.fileno(), self._take_orders)
         self._tell(Accepting())
+        if refused:
+            self._tell(Trouble(f"serves what was accepted last, as the files cannot be used:\n{refused}"))
         watching = asyncio.create_task(self._watch_condition())
         await self._drain.wait()
         await self._end()
         watching.cancel()
         return 0
+
+    def _build(self) -> tuple[Gateway, str]:
+        given = self._assignment
+        return build_or_kept(build_to_serve, given.settings, given.kept, self._resources)
 
     def _take_orders(self) -> None:
         try:
@@ -257,11 +267,8 @@ def engine(service: Service, assignment: Assignment) -> Engine:
 def _dialogues(settings: Settings) -> Mapping[str, Dialogue]:
     if not settings.server.reflection:
         return {}
-    try:
-        from ztag_extauthz.server.reflection import dialogues  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        remedy = "pip install 'ztag-extauthz[reflection]'"
-        raise SettingsError((Mistake("server.reflection", f"needs a package: {error}", remedy),)) from error
+    from ztag_extauthz.server.reflection import dialogues  # noqa: PLC0415 - an extra
+
     return dialogues()
 
 

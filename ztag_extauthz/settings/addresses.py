@@ -1,7 +1,5 @@
 """Addresses as the settings spell them, and which worker listens where."""
 
-from ipaddress import ip_address
-
 UNIX = "unix://"
 
 
@@ -18,13 +16,6 @@ def split_address(address: str) -> tuple[str, int] | None:
 
 def join_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def endpoints(grpc: str, workers: int) -> tuple[str, ...]:

@@ -1,8 +1,7 @@
 """Which fields stand at which path: what the messages, the reference and `ztag config show` read from the models."""
 
-import types
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -44,10 +43,6 @@ def kinds_at(path: Path) -> Mapping[str, Mapping[str, Any]]:
     """Return the kinds that an entry of the list at `path` may have, with their fields."""
     sections = [section for section in _walk(path, None) if kind_of(section)]
     return {kind_of(section): section.model_fields for section in sections}
-
-
-def is_optional(annotation: Any) -> bool:
-    return get_origin(annotation) in (Union, types.UnionType) and type(None) in get_args(annotation)
 
 
 def _field(path: Path, value: Any) -> FieldInfo | None:

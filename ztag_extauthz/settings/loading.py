@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ztag_extauthz.errors import Mistake, SettingsError
-from ztag_extauthz.settings.document import Document, parse
+from ztag_extauthz.settings.document import Document, parse, spell
 from ztag_extauthz.settings.environment import override
 from ztag_extauthz.settings.mistakes import Finding, findings_of, mistakes_of
 from ztag_extauthz.settings.models import ListenSettings, Settings
@@ -44,6 +44,7 @@ def settings_of(document: Document) -> Settings:
     findings += check(sound(document.value))
     if findings:
         raise SettingsError(mistakes_of(findings, document))
+    settings.read_from({spell(path): origin for path, origin in document.origins.items()})
     return settings
 
 

@@ -1,12 +1,15 @@
 """The sections of the configuration; those of the stages stand in the files that read them."""
 
+import re
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr, field_validator
 
 from ztag_extauthz.admission import AdmissionSettings
 from ztag_extauthz.authentication import AuthenticatorSettings
 from ztag_extauthz.authorization import AuthorizerSettings
+from ztag_extauthz.fields import is_name
 from ztag_extauthz.reporting import ReporterSettings
 from ztag_extauthz.section import Seconds, Section
 
@@ -33,11 +36,22 @@ class ListenSettings(Section):
     """`host:port` or `unix:///path.sock`. With several workers each has an endpoint of its own: the ports that follow,
     or `path.1.sock` … (an HTTP/2 connection stays with one process, so a shared port loads one worker only)."""
     admin: str = "127.0.0.1:9902"
-    """`host:port` of `/livez`, `/readyz`, `/metrics` and `/version` over plain HTTP."""
+    """`host:port` of `/livez`, `/readyz`, `/metrics` and `/version` over plain HTTP; anybody who reaches it may read
+    them."""
     tls: TlsSettings | None = None
     """TLS of the gRPC listener; left out: plain text."""
     insecure_plaintext: bool = False
     """Serve plain text on an address that is not loopback nor a UNIX socket, where a mesh does the encryption."""
+    insecure_any_client: bool = False
+    """Answer over TLS, on an address that is not loopback, whoever has no certificate (`tls.client_ca` left out) or any
+    certificate of that authority (`tls.allowed_clients` left out)."""
+    socket_mode: str = Field(default="0660", pattern=r"^0[0-7]{3}$")
+    """The permissions of a UNIX socket's file, in octal and in quotes: who may write to it may ask."""
+
+    @property
+    def mode(self) -> int:
+        """`socket_mode` as a number."""
+        return int(self.socket_mode, 8)
 
 
 class ServerSettings(Section):
@@ -75,6 +89,27 @@ class ResponseSettings(Section):
     max_body_bytes: int = Field(default=4096, ge=0)
     """Bytes of a denial's body at most."""
 
+    @field_validator("owned_headers")
+    @classmethod
+    def _names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not is_name(name) or name.lower() == "host":
+                raise ValueError(f"{name!r:.40} is no header that could be removed\nlist names like x-user")
+        return names
+
+
+class Origins(dict[str, str]):  # noqa: PLW1641 - no dict has a hash
+    """Where each setting stands; the same settings written elsewhere are the same settings."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Origins)
+
+    def find(self, setting: str) -> str:
+        """Return the place of a setting, or of the nearest section around it; "" where nothing is known."""
+        while setting not in self and setting:
+            setting = re.sub(r"(^|\.)[^.\[]*$|\[\d+\]$", "", setting)
+        return self.get(setting, "")
+
 
 class Settings(Section):
     """Everything."""
@@ -89,3 +124,13 @@ class Settings(Section):
     response: ResponseSettings = ResponseSettings()
     reporting: tuple[ReporterSettings, ...] = ()
     """Who is told of decisions; metrics always are."""
+    _origins: Origins = PrivateAttr(default_factory=Origins)
+
+    def place(self, setting: str) -> str:
+        """Return a setting with the place that it stands at, or would: `ztag.yaml:7: authentication[0].issuer`."""
+        origin = self._origins.find(setting)
+        return f"{origin}: {setting}" if origin else setting
+
+    def read_from(self, origins: Mapping[str, str]) -> None:
+        """Remember where each setting stands; "" is the whole document."""
+        self._origins = Origins(origins)

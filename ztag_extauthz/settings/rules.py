@@ -11,11 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from ztag_extauthz.authentication import AuthenticatorSettings
 from ztag_extauthz.authorization import AuthorizerSettings
+from ztag_extauthz.hosts import is_loopback
 from ztag_extauthz.section import Section
-from ztag_extauthz.settings.addresses import UNIX, is_loopback, split_address
+from ztag_extauthz.settings.addresses import UNIX, split_address
 from ztag_extauthz.settings.document import Path, spell
 from ztag_extauthz.settings.mistakes import Finding
-from ztag_extauthz.settings.models import ListenSettings, ServerSettings, Settings
+from ztag_extauthz.settings.models import ListenSettings, ServerSettings, Settings, TlsSettings
 
 
 class Sound(Struct, frozen=True):
@@ -42,6 +43,7 @@ def check(parts: Sound) -> Iterator[Finding]:
         yield from _check_addresses(parts.listen, parts.server.workers if parts.server else 1)
         yield from _check_tls(parts.listen)
     yield from _check_authentication(parts.authentication)
+    yield from _check_realms(parts.authentication)
     yield from _check_authorization(parts.authorization)
 
 
@@ -81,11 +83,24 @@ def _check_addresses(listen: ListenSettings, workers: int) -> Iterator[Finding]:
     if not is_loopback(grpc[0]) and listen.tls is None and not listen.insecure_plaintext:
         remedy = "add listen.tls, listen on loopback or a UNIX socket, or set listen.insecure_plaintext: true"
         yield ("listen", "grpc"), "plain text on an address that others can reach", remedy
+    if not is_loopback(grpc[0]) and listen.tls and not listen.insecure_any_client:
+        yield from _check_clients(listen.tls)
     if grpc[1] and grpc[1] + workers - 1 > 65535:
         yield ("listen", "grpc"), f"{workers} workers need {workers} ports from {grpc[1]} on", "take a lower port"
     if admin and admin[1] and grpc[1] <= admin[1] < grpc[1] + workers:
         remedy = "each worker has a port of its own, from that of listen.grpc on"
         yield ("listen", "admin"), f"port {admin[1]} belongs to a worker", remedy
+
+
+def _check_clients(tls: TlsSettings) -> Iterator[Finding]:
+    """Whoever may ask is told what the policy says of anybody, and what the answer adds to a request."""
+    or_else = "or set listen.insecure_any_client: true"
+    if tls.client_ca is None:
+        remedy = f"add client_ca and allowed_clients, {or_else}"
+        yield ("listen", "tls", "client_ca"), "anybody may ask on an address that others can reach", remedy
+    elif not tls.allowed_clients:
+        what = "whoever has a certificate of client_ca may ask on an address that others can reach"
+        yield ("listen", "tls", "allowed_clients"), what, f"list the SPIFFE ids or DNS names of the Envoys, {or_else}"
 
 
 def _check_tls(listen: ListenSettings) -> Iterator[Finding]:
@@ -108,6 +123,21 @@ def _check_authentication(entries: Sequence[Any]) -> Iterator[Finding]:
             yield (*path, "issuer"), f"is the issuer of authentication[{issuers[issuer]}] already", "join the two"
         elif isinstance(issuer, str):
             issuers[issuer] = index
+
+
+def _check_realms(entries: Sequence[Any]) -> Iterator[Finding]:
+    """Whoever shows nothing in a header gets one challenge for it, whose realm is that of the first entry."""
+    first: dict[tuple[str, str], int] = {}
+    for index, entry in enumerate(entries):
+        realm, header = getattr(entry, "realm", None), getattr(entry, "header", None)
+        if not isinstance(realm, str) or not isinstance(header, str):
+            continue
+        prefix = getattr(entry, "prefix", None)
+        scheme = prefix if isinstance(prefix, str) else "Bearer" if header.lower() == "authorization" else ""
+        earlier = first.setdefault((header.lower(), scheme.lower()), index)
+        if realm != entries[earlier].realm and "realm" in entry.model_fields_set:
+            why = f"differs from that of authentication[{earlier}], which is told for {header.lower()}"
+            yield ("authentication", index, "realm"), why, "write the same realm in both, or leave this one out"
 
 
 def _insecure(value: Any, path: Path) -> Iterator[str]:

@@ -18,7 +18,10 @@ def hasher(seed: bytes) -> Callable[[str], int]:
     @lru_cache(REMEMBERED)
     def digest(text: str) -> int:
         one = begun.copy()
-        one.update(text.encode("utf-8", "surrogatepass"))
+        try:
+            one.update(text.encode())
+        except UnicodeEncodeError:  # half a surrogate pair
+            one.update(text.encode("utf-8", "surrogatepass"))
         return int.from_bytes(one.digest(), "little") & MASK or 1
 
     return digest

@@ -9,6 +9,7 @@ import mmap
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from msgspec import Struct
 
 ROOT = Path("/dev/shm")  # noqa: S108 - the folder of a process is made by mkdtemp: random name, mode 0700
 _OWNED = "owner"
+JUST_MADE = 60.0
+"""Seconds in which a folder's supervisor may still be about to lock it."""
 
 
 class SharedMemory(Struct, frozen=True):
@@ -63,8 +66,10 @@ def shared_memory(root: Path | None = None) -> Iterator[SharedMemory]:
 
 def _remove_if_dead(folder: Path) -> None:
     try:
+        if time.time() - folder.stat().st_mtime < JUST_MADE:
+            return
         with (folder / _OWNED).open() as owned:
             fcntl.flock(owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
     except OSError:
-        return  # alive, of another user, or just being made
+        return  # alive, or of another user

@@ -232,10 +232,3 @@ def settle(table: Cells, plan: Cells, now: int) -> None:
             value = ends | REFUSED if plan[row, DENIED] else ends | min(PERMITS, kept + plan[row, LEFT])
             if load(table, place) == tag and swap(table, place + WIDTH, cell, value):
                 break
-
-
-@kernel("void(int64[::1], int64[:, ::1])")
-def give_back(table: Cells, plan: Cells) -> None:
-    """Take back one charge of every limit of the plan: a permit that was not used, a request that has ended."""
-    for row in range(plan.shape[0]):
-        _refund(table, plan, row)

@@ -29,7 +29,7 @@ class MeshWishes(Struct, frozen=True, kw_only=True):
     provider: str = "ztag"
     namespace: str = "default"
     """The namespace whose workloads are asked about."""
-    selector: Mapping[str, str] = field(default_factory=lambda: {"ztag": "enforced"})
+    selector: Mapping[str, str] = field(default_factory=lambda: {"ztag.dev/enforced": "true"})
     mode: Literal["sidecar", "ambient"] = "sidecar"
     waypoint: str = "waypoint"
     """Ambient: the waypoint's Gateway, which is its service account too."""

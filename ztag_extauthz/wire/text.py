@@ -8,6 +8,7 @@ import betterproto2
 import yaml
 
 NOTES: Mapping[str, str] = {
+    "access_log": "decision_id is the id of ztag's audit line.",
     "early_header_mutation_extensions": "Only ztag says who asks: a client's copies go before anything runs.",
     "normalize_path": "What the upstream reads must be what was decided on: one spelling for a path.",
     "headers_with_underscores_action": "Some upstreams read x_user as x-user.",

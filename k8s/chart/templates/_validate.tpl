@@ -75,7 +75,7 @@
 {{- fail (printf "%s: whoever knows a pod's address passes the waypoint by; set waypoint.serviceAccount and waypoint.workloads" $where) -}}
 {{- end -}}
 {{- if and (has $entry.namespace $closed) (not $entry.selector) (not $entry.targetRefs) -}}
-{{- fail (printf "%s: without a selector in namespace %s it selects ztag itself, which would ask itself for ever; add a selector, e.g. {ztag: enforced}" $where $entry.namespace) -}}
+{{- fail (printf "%s: without a selector in namespace %s it selects ztag itself, which would ask itself for ever; add a selector, e.g. {ztag.dev/enforced: \"true\"}" $where $entry.namespace) -}}
 {{- end -}}
 {{- if and $entry.selector (has $entry.namespace $closed) -}}
 {{- $matches := true -}}

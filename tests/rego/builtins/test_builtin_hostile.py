@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import product
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -43,12 +42,12 @@ def arguments(known: Builtin) -> Any:
     return product(HOSTILE, *[FEW] * (arity - 1)) if 0 < arity < 3 else product(FEW, repeat=arity)
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", sorted(REGISTRY))
 def test_a_builtin_answers_or_says_why_not(name: str) -> None:
     """No argument makes a built-in raise anything else, or think for long."""
     known = REGISTRY[name]
     for values in arguments(known):
-        begun = perf_counter()
         try:
             result = known.function(*([Context(now_ns=1)] if known.context else []), *values)
             if known.relation:
@@ -57,4 +56,3 @@ def test_a_builtin_answers_or_says_why_not(name: str) -> None:
             pass
         except Exception as error:  # noqa: BLE001 (that is what is looked for)
             pytest.fail(f"{name}{values!r:.300}: {error!r:.300}")
-        assert perf_counter() - begun < 3, f"{name}{values!r:.300}"

@@ -56,6 +56,8 @@ class Risk(Authorizer):
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:  # noqa: ARG002 - nothing is waited for
         now = self._clock()
+        # A request that was cut off is never reported, and another one may have its place in memory now.
+        self._pending.pop(id(context.request), None)
         found = self.scorer.assess(context.request, context.identity, now)
         self._meter.add(self._bands[found.band])
         if found.band is Band.LOW:

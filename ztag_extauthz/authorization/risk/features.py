@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ztag_extauthz.stores.addresses import Place
 
 REMEMBERED = 1 << 14
+_NUMBER = (int, float)  # a union would be made anew for each request
 _BROWSERS = re.compile(
     r"(Edg|OPR|SamsungBrowser|YaBrowser|Vivaldi|Firefox|FxiOS|CriOS|Chrome|Version(?=/[\d.]+ .*Safari))[a-zA-Z]*/(\d+)"
 )
@@ -100,7 +101,7 @@ class Features:
         facts[NOW] = now
         facts[LATITUDE], facts[LONGITUDE], facts[LOCATED] = place.latitude, place.longitude, float(place.located)
         issued = identity.claims.get("iat") if identity else None
-        facts[TOKEN_AGE] = now - issued if isinstance(issued, int | float) else -1.0
+        facts[TOKEN_AGE] = now - issued if isinstance(issued, _NUMBER) else -1.0
         facts[LISTED] = 1.0 if address in self._threats else 0.0
 
 

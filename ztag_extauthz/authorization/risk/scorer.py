@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from ztag_extauthz.model import Identity, Request
 
 
+WORTH_SAYING = 0.1
+"""Log-odds below which a signal is not named."""
+_RANKS = range(BIAS, BIAS + TOP)
+
+
 class Assessment(Struct, frozen=True):
     """How risky one request is, and why."""
 
@@ -62,13 +67,16 @@ class Scorer:
         """Count the request and return how risky it is; nothing is learned from it yet."""
         self._features.fill(self._row_view, self._facts_view, request, identity, now)
         score = self._kernel.observe(*self._state, self._row, self._facts, self._weights, self._signals)
-        signals = self._signals_view
-        top = {
-            SIGNALS[signal]: round(signals[signal], 2)
-            for signal in (int(signals[place]) for place in range(BIAS, BIAS + TOP))
-            if signals[signal] > 0.0
-        }
-        return Assessment(score, self._model.band(score), top, bytes(self._bytes))
+        return Assessment(score, self._model.band(score), self._top(), bytes(self._bytes))
+
+    def _top(self) -> dict[str, float]:
+        signals, top = self._signals_view, {}
+        for place in _RANKS:
+            signal = int(signals[place])
+            if (value := signals[signal]) < WORTH_SAYING:
+                break
+            top[SIGNALS[signal]] = round(value, 2)
+        return top
 
     def contributions(self) -> dict[str, float]:
         """Return what each signal added to the log-odds of the request that was assessed last."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import NamedTemporaryFile
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Annotated, Any
 
 import typer
@@ -60,13 +60,13 @@ def measure(policies: Sequence[str], decision: str, text: str, rounds: int) -> d
     ask = policy.decision(point).evaluate
 
     def in_and_out() -> None:
-        value = ask(parse_input(text), deadline=perf_counter() + SECONDS)
+        value = ask(parse_input(text), deadline=monotonic() + SECONDS)
         if value is not UNDEFINED:
             dumps(value)
 
     return {
         "load": load,
-        "decision": microseconds(lambda: ask(document, deadline=perf_counter() + SECONDS), rounds),
+        "decision": microseconds(lambda: ask(document, deadline=monotonic() + SECONDS), rounds),
         "decision with JSON in and out": microseconds(in_and_out, rounds),
     }
 

@@ -1,7 +1,7 @@
 """`ztag policy eval`: one decision's value, and on demand why."""
 
 import sys
-from time import perf_counter
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,7 +55,7 @@ def _answer(policy: "Policy", point: str, text: str, place: str, *, strict: bool
 
     try:
         document = parse_input(text)
-        value = policy.decision(point).evaluate(document, deadline=perf_counter() + SECONDS, strict=strict)
+        value = policy.decision(point).evaluate(document, deadline=monotonic() + SECONDS, strict=strict)
     except (ValueError, EvaluationError) as error:
         print(printable(f"{place}: {error}"), file=sys.stderr)
         return FAILED
@@ -71,5 +71,5 @@ def _explain(policy: "Policy", point: str, text: str) -> None:
         document = parse_input(text)
     except ValueError:
         return  # told with the answer
-    explanation = policy.explain(point, document, deadline=perf_counter() + SECONDS)
+    explanation = policy.explain(point, document, deadline=monotonic() + SECONDS)
     console(stderr=True).print(shown_explanation(explanation))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from time import perf_counter
+from time import monotonic
 from typing import Any
 
 from msgspec import Struct
@@ -92,18 +92,18 @@ class Runner:
             return Result(test, Outcome.SKIPPED)
         if test.has_cases:
             return Result(test, Outcome.ERROR, detail="has cases (test_x[case]): write each as a rule of its own")
-        began = perf_counter()
+        began = monotonic()
         outcome, detail = _outcome(lambda: self._policy.decision(test.point).evaluate(deadline=began + SECONDS))
-        return Result(test, outcome, perf_counter() - began, detail)
+        return Result(test, outcome, monotonic() - began, detail)
 
     def explain(self, test: PolicyTest) -> Explanation:
-        return self._policy.explain(test.point, deadline=perf_counter() + SECONDS)
+        return self._policy.explain(test.point, deadline=monotonic() + SECONDS)
 
     def coverage(self) -> Mapping[str, FileCoverage]:
         """Run the tests once more, by code that tells which lines it reaches."""
         coverage = Coverage(self._modules, self._data, self._points)
         for point in self._points:
-            _outcome(lambda point=point: coverage.evaluate(point, deadline=perf_counter() + SECONDS))  # type: ignore[misc]
+            _outcome(lambda point=point: coverage.evaluate(point, deadline=monotonic() + SECONDS))  # type: ignore[misc]
         return coverage.files()
 
 

@@ -18,7 +18,7 @@ A built-in is a plain function of Rego values that gives a Rego value:
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from time import perf_counter, time_ns
+from time import monotonic, time_ns
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -83,10 +83,10 @@ class Context:
         return UUID(int=self.random.getrandbits(128), version=4)
 
     def check(self) -> None:
-        """Stop the evaluation if its deadline has passed (`time.perf_counter`'s clock)."""
+        """Stop the evaluation if its deadline has passed (`time.monotonic`'s clock)."""
         if self.deadline is None:
-            self.deadline = perf_counter() + DEFAULT_SECONDS
-        if perf_counter() > self.deadline:
+            self.deadline = monotonic() + DEFAULT_SECONDS
+        if monotonic() > self.deadline:
             raise LimitError("the deadline of the evaluation has passed")
 
 
@@ -180,12 +180,6 @@ def integer(value: Value, position: int) -> int:
     if is_number(value):
         raise OperandError(f"operand {position} must be integer number but got floating-point number")
     raise type_error(position, value, "number")
-
-
-def boolean(value: Value, position: int) -> bool:
-    if value.__class__ is bool:
-        return value
-    raise type_error(position, value, "boolean")
 
 
 def array(value: Value, position: int) -> list[Value]:

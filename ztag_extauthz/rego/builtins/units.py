@@ -6,7 +6,7 @@ from typing import Final
 
 from ztag_extauthz.rego.builtins.golang import bigfloat
 from ztag_extauthz.rego.builtins.golang.text import lower_runes
-from ztag_extauthz.rego.builtins.interface import builtin, check_size, string
+from ztag_extauthz.rego.builtins.interface import builtin, string
 from ztag_extauthz.rego.builtins.numbers import MAX_DIGITS
 from ztag_extauthz.rego.documents import parse_number
 from ztag_extauthz.rego.errors import BuiltinError
@@ -14,7 +14,7 @@ from ztag_extauthz.rego.values import Value
 
 # An exponent belongs to the number if a digit or a sign follows its letter; else the letter begins the unit.
 _AMOUNT: Final = re.compile(r"(?:[0-9.+-]|[eE](?:[+-]|(?=[0-9])))*", re.ASCII)
-_NUMBER: Final = re.compile(r"[+-]?(?=\.?[0-9])[0-9]*\.?[0-9]*(?:[eE][+-]?([0-9]+))?", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?(?=\.?[0-9])[0-9]*+\.?[0-9]*+(?:[eE][+-]?([0-9]+))?", re.ASCII)
 _LONG_EXPONENT: Final = re.compile(r"[eE][+-]?[0-9]{7}", re.ASCII)
 _POWERS: Final = {letter: power for power, letter in enumerate("kmgtpe", start=1)}
 
@@ -35,7 +35,8 @@ def _checked(amount: str, name: str) -> str:
     match = _NUMBER.fullmatch(amount)
     if match is None:
         raise BuiltinError(f"{name}: could not parse amount to a number")
-    check_size(len(amount) + int(match[1] or 0), MAX_DIGITS)
+    if len(amount) + int(match[1] or 0) > MAX_DIGITS:
+        raise BuiltinError(f"{name}: too many digits")
     return amount
 
 

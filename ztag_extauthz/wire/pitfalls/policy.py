@@ -104,7 +104,8 @@ def _recursion(policy: Manifest, mesh: Mesh) -> Iterator[Finding]:
         reached = policy.namespace in {root, namespace}
         if reached and _selects(selector, labels):
             what = "selects ztag's own pods, which would ask themselves about every question"
-            remedy = "add a selector whose labels they do not have, e.g. {ztag: enforced}, or use another namespace"
+            labels_of_others = 'add a selector whose labels they do not have, e.g. {ztag.dev/enforced: "true"}'
+            remedy = f"{labels_of_others}, or use another namespace"
             yield error(policy.where("selector"), what, remedy)
             return
 

@@ -24,7 +24,7 @@ _HOURS: Final = {"d": 24, "w": 7 * 24, "y": 365 * 24}
 _PART: Final = re.compile(r"(?=\.?[0-9])([0-9]*)(\.[0-9]*)?([^.0-9]+)")
 _LIMIT: Final = 1 << 63
 _EXTENDED: Final = re.compile(r"([+-]?)((?:[0-9.]+(?:ms|us|µs|ns|[a-z]))+)")
-_SEGMENT: Final = re.compile(r"([0-9.]+)(ms|us|µs|ns|[a-z])")
+_SEGMENT: Final = re.compile(r"(?<![0-9.])([0-9.]++)(ms|us|µs|ns|[a-z])")
 
 
 def parse_duration(text: str) -> int:

@@ -20,7 +20,8 @@ ALGORITHMS: Final = frozenset(f"{family}{bits}" for family in ("RS", "PS", "ES",
     "EdDSA"
 }
 
-_PEM: Final = re.compile(r"\s*-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----[ \t]*\r?\n?", re.DOTALL)
+# No block holds the beginning of another one: without that each beginning would be followed to the text's end.
+_PEM: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----BEGIN ).)*?-----END \1-----[ \t]*\r?\n?", re.DOTALL)
 _CURVES: Final[dict[str, Callable[[], ec.EllipticCurve]]] = {
     "P-256": ec.SECP256R1,
     "P-384": ec.SECP384R1,

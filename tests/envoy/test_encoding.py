@@ -4,24 +4,24 @@ from google.protobuf.wrappers_pb2 import BytesValue, UInt64Value
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ztag_extauthz.envoy import wire
+from ztag_extauthz.envoy import encoding
 
 texts = st.text(st.characters(codec="utf-8"), max_size=300)
 
 
 @given(st.integers(1, 2**64 - 1))
 def test_a_number_is_written_as_protobuf_does(number: int) -> None:
-    assert b"\x08" + wire.varint(number) == UInt64Value(value=number).SerializeToString()
+    assert b"\x08" + encoding.varint(number) == UInt64Value(value=number).SerializeToString()
 
 
 @given(st.binary(min_size=1, max_size=70_000))
 def test_a_field_is_written_as_protobuf_does(content: bytes) -> None:
-    assert wire.field(1, content) == BytesValue(value=content).SerializeToString()
+    assert encoding.field(1, content) == BytesValue(value=content).SerializeToString()
 
 
 @given(texts, texts)
 def test_a_header_overwrites_in_both_ways(name: str, value: str) -> None:
-    option = HeaderValueOption.FromString(wire.overwriting_header(name, value))
+    option = HeaderValueOption.FromString(encoding.overwriting_header(name, value))
     assert (option.header.key, option.header.value) == (name, value)
     assert option.HasField("append")
     assert not option.append.value
@@ -30,7 +30,9 @@ def test_a_header_overwrites_in_both_ways(name: str, value: str) -> None:
 
 @given(texts, texts, texts)
 def test_structs_are_written_as_protobuf_does(name: str, inner: str, value: str) -> None:
-    entry = wire.struct_entry(name, wire.struct_value(wire.struct_entry(inner, wire.string_value(value))))
+    entry = encoding.struct_entry(
+        name, encoding.struct_value(encoding.struct_entry(inner, encoding.string_value(value)))
+    )
     expected = Struct()
     expected[name] = {inner: value}
     assert Struct.FromString(entry) == expected

@@ -1,0 +1,54 @@
+import tracemalloc
+from itertools import count
+
+from ztag_extauthz.envoy.remembered import MAX_TEXT, Remembered
+
+
+def encode(*key: object) -> bytes:
+    return repr(key).encode()
+
+
+def test_what_was_made_is_given_again() -> None:
+    made: list[str] = []
+
+    def make(text: str) -> bytes:
+        made.append(text)
+        return text.encode()
+
+    remembered = Remembered(make)
+    assert [remembered("a"), remembered("b"), remembered("a")] == [b"a", b"b", b"a"]
+    assert made == ["a", "b"]
+
+
+def test_a_long_text_is_not_kept() -> None:
+    remembered = Remembered(encode)
+    for key in ("x" * (MAX_TEXT + 1), ("a", "x" * (MAX_TEXT + 1))):
+        assert remembered(key) == encode(key)
+    assert remembered.held_bytes == 0
+
+
+def test_what_is_held_is_bounded_by_bytes() -> None:
+    remembered = Remembered(encode, max_bytes=100_000)
+    for number in range(5_000):
+        name = f"{number:0>200}"
+        assert remembered(frozenset({name}), (name, "b")) == encode(frozenset({name}), (name, "b"))
+        assert 0 < remembered.held_bytes <= 100_000
+
+
+def test_the_bytes_that_it_counts_are_no_less_than_those_it_takes() -> None:
+    numbers = count()
+    remembered = Remembered(encode)
+    tracemalloc.start()
+    try:
+        while remembered.held_bytes < 500_000:
+            remembered(f"x-{next(numbers)}", "v")
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken <= remembered.held_bytes
+
+
+def test_a_part_that_is_larger_than_all_is_not_kept() -> None:
+    remembered = Remembered(lambda _: b"x" * 2_000, max_bytes=1_000)
+    assert len(remembered("a")) == 2_000
+    assert remembered.held_bytes == 0

@@ -1,0 +1,65 @@
+"""Mistakes of what the settings name: all at once, each with its setting and line."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from ztag_extauthz.component import Resources
+from ztag_extauthz.errors import SettingsError
+from ztag_extauthz.meter import Meter
+from ztag_extauthz.settings import load
+from ztag_extauthz.wiring import build
+
+SETTINGS = """\
+authentication:
+  - kind: jwt
+    issuer: https://issuer.example
+    audiences: [mesh]
+    algorithms: [RS256]
+    jwks: {file: keys.json}
+  - kind: anonymous
+authorization:
+  - kind: rego
+    policies: [policy/]
+  - kind: rego
+    policies: [a.rego]
+    decision: envoy/authz/allow
+  - {kind: rego, policies: [broken.rego]}
+reporting:
+  - kind: audit
+    to: nowhere/audit.log
+"""
+
+
+def mistakes(folder: Path, text: str, **environment: str) -> list[str]:
+    path = folder / "ztag.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as raised:
+        build(load(path, environment), Resources(folder, time.time, Meter()))
+    return [str(mistake).replace(f"{folder}/", "") for mistake in raised.value.mistakes]
+
+
+def test_mistakes_of_all_sections_come_together_each_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "a.rego").write_text("package a\n\nx := true\n")
+    (tmp_path / "broken.rego").write_text("package b\n\nx := {\n")
+    keys, missing, undefined, broken, log = mistakes(tmp_path, SETTINGS)
+    assert keys.startswith("ztag.yaml:6: authentication[0].jwks.file: keys.json: cannot be read: No such file")
+    assert missing == "ztag.yaml:10: authorization[0].policies: policy/: does not exist"
+    assert undefined.startswith("ztag.yaml:13: authorization[1].decision: no rule defines envoy/authz/allow")
+    assert broken.startswith("ztag.yaml:14: authorization[2].policies: broken.rego:4:")
+    assert log.startswith("ztag.yaml:17: reporting[0].to: nowhere/audit.log: cannot be written: No such file")
+
+
+def test_what_is_left_out_stands_where_it_would_be_added(tmp_path: Path) -> None:
+    (tmp_path / "a.rego").write_text("package a\n\nx := true\n")
+    text = "authentication: [{kind: anonymous}]\nauthorization:\n  - kind: rego\n    policies: [a.rego]\n"
+    (mistake,) = mistakes(tmp_path, text)
+    assert mistake.startswith("ztag.yaml:3: authorization[0].decision: no rule defines envoy/authz/result")
+
+
+def test_a_mistake_of_the_environment_names_its_variable(tmp_path: Path) -> None:
+    text = "authentication: [{kind: anonymous}]\n"
+    value = '[{"kind": "rego", "policies": ["none.rego"]}]'
+    (mistake,) = mistakes(tmp_path, text, ZTAG_AUTHORIZATION=value)
+    assert mistake.startswith("ZTAG_AUTHORIZATION: authorization[0].policies: none.rego: cannot be read: No such file")
