@@ -23,7 +23,19 @@ from ztag_extauthz.rego.ir import (
 from ztag_extauthz.rego.names import Mistakes, find_builtin
 from ztag_extauthz.rego.nodes import Module, Position
 from ztag_extauthz.rego.tree import Group, Tree
-from ztag_extauthz.rego.types import ANY, Type, accepts, members, parse_type, select, split, type_of, unifies, union
+from ztag_extauthz.rego.types import (
+    ANY,
+    Type,
+    accepts,
+    held,
+    members,
+    parse_type,
+    select,
+    split,
+    type_of,
+    unifies,
+    union,
+)
 from ztag_extauthz.rego.values import key
 
 
@@ -155,18 +167,16 @@ class BodyTypes:
 
     def _collection(self, term: ListTerm | SetTerm | ObjectTerm) -> Type:
         if isinstance(term, ListTerm):
-            return Type("array", items=tuple(map(self.term, term.items)))
+            return held(Type("array", items=tuple(map(self.term, term.items))))
         if isinstance(term, SetTerm):
-            return Type("set", dynamic=union(map(self.term, term.items)))
+            return held(Type("set", dynamic=union(map(self.term, term.items))))
         return self._object(term.pairs)
 
     def _object(self, pairs: tuple[tuple[Term, Term], ...]) -> Type:
         if not all(isinstance(wanted, Const) for wanted, _ in pairs):
             return Type("object", dynamic=ANY)
-        return Type(
-            "object",
-            pairs=tuple((key(wanted.value), self.term(value)) for wanted, value in pairs if isinstance(wanted, Const)),
-        )
+        fixed = tuple((key(wanted.value), self.term(value)) for wanted, value in pairs if isinstance(wanted, Const))
+        return held(Type("object", pairs=fixed))
 
     def _comprehension(self, comp: Comp) -> Type:
         inner = BodyTypes(self._checker, self._file, dict(self._known))

@@ -47,6 +47,24 @@ def union(types: Iterable[Type]) -> Type:
     return next(iter(options)) if len(options) == 1 else Type("any", options=tuple(options)) if options else ANY
 
 
+_MAX_PARTS: Final = 1_000
+
+
+def held(found: Type) -> Type:
+    """Give up the members of a type that has too many: rules that hold one another twice double it at each step."""
+    pending, count = [found], 0
+    while pending:
+        part = pending.pop()
+        count += 1
+        if count > _MAX_PARTS:
+            return Type(found.kind, dynamic=ANY)
+        pending += part.items
+        pending += part.options
+        pending += [member for _, member in part.pairs]
+        pending += [part.dynamic] if part.dynamic is not None else []
+    return found
+
+
 def type_of(value: Value) -> Type:
     """Give the type of a constant."""
     kind = value.__class__

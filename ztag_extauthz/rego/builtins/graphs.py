@@ -44,21 +44,21 @@ def reachable_paths(context: Context, graph: Value, start: Value) -> Value:
     for node in _start(start):
         if key(node) not in graph:
             continue
-        for path in _paths(graph, node):
-            context.check()
+        for path in _paths(context, graph, node):
             size += len(path)
             check_size(size)
             paths.add(key(path))
     return frozenset(paths)
 
 
-def _paths(graph: dict[Any, Value], root: Value) -> Iterator[list[Value]]:
+def _paths(context: Context, graph: dict[Any, Value], root: Value) -> Iterator[list[Value]]:
     neighbours = _vertices(graph[key(root)])
     if not neighbours:
         yield [root]
     # The first step is not looked at for a way back: a node next to itself gives [node, node], as in OPA.
     pending: list[tuple[list[Value], Value]] = [([root], neighbour) for neighbour in neighbours]
     while pending:
+        context.check()
         path, node = pending.pop()
         form = key(node)
         if form not in graph:

@@ -3,7 +3,7 @@
 import re
 from typing import Any, Final
 
-from ztag_extauthz.rego.builtins.interface import array, builtin, obj, type_error
+from ztag_extauthz.rego.builtins.interface import MAX_SIZE, Context, array, builtin, check_size, obj, type_error
 from ztag_extauthz.rego.builtins.objects import child
 from ztag_extauthz.rego.errors import BuiltinError, OperandError
 from ztag_extauthz.rego.values import UNDEFINED, Value, equal, int64, key, make_set, members, type_name, unkey
@@ -89,15 +89,34 @@ def _rest(value: Value, tree: Any) -> Value:
     return value if tree is UNDEFINED else _without(value, tree)
 
 
-@builtin("json.patch")
-def patch(document: Value, operations: Value) -> Value:
+@builtin("json.patch", context=True)
+def patch(context: Context, document: Value, operations: Value) -> Value:
+    copied = 0
     for operation in array(operations, 2):
+        context.check()
         if operation.__class__ is not dict:
             raise BuiltinError("must be an array of JSON-Patch objects, but at least one element is not an object")
-        document = _operated(document, operation)
+        before, document = document, _operated(document, operation)
+        if operation["op"] == "copy":
+            # Copies of copies double a document at each step, though they share their parts.
+            copied += _count(_found(before, _path(operation["from"])), MAX_SIZE - copied)
+            check_size(copied)
     if document is UNDEFINED:
         raise BuiltinError("nothing is left of the document")  # OPA crashes
     return document
+
+
+def _count(value: Value, limit: int) -> int:
+    """Count the parts of a value, up to a little beyond a limit."""
+    pending, count = [value], 0
+    while pending and count <= limit:
+        value = pending.pop()
+        count += 1
+        if value.__class__ is list:
+            pending += value
+        elif value.__class__ is dict:
+            pending += value.values()
+    return count
 
 
 def _attribute(operation: dict[Any, Value], name: str) -> Value:

@@ -7,6 +7,7 @@ from typing import Any
 from ztag_extauthz.rego.builtins.golang.linear import linear_matcher
 from ztag_extauthz.rego.builtins.golang.regexps import (
     RegexError,
+    bounded,
     compiled,
     expand,
     find_all,
@@ -42,8 +43,8 @@ def _matcher(pattern: str) -> Callable[[str], bool]:
     fast = linear_matcher(pattern)
     if fast is not None:
         return fast
-    search = _compile(pattern).search
-    return lambda text: search(_data(pattern, text)) is not None
+    regex = _compile(pattern)
+    return lambda text: regex.search(bounded(regex, _data(pattern, text))) is not None
 
 
 def _data(pattern: str, text: str) -> bytes:
@@ -79,19 +80,20 @@ def is_valid(pattern: Value) -> Value:
     return True
 
 
-@builtin("regex.split")
-def split_text(pattern: Value, text: Value) -> Value:
+@builtin("regex.split", context=True)
+def split_text(context: Context, pattern: Value, text: Value) -> Value:
     pattern = string(pattern, 1)
     data = _data(pattern, string(text, 2))
-    return [to_text(piece) for piece in split(_compile(pattern), pattern, data)]
+    regex = _compile(pattern)
+    return [to_text(piece) for piece in split(regex, pattern, bounded(regex, data), context.check)]
 
 
 @builtin("regex.find_n", context=True)
 def find(context: Context, pattern: Value, text: Value, limit: Value) -> Value:
     pattern, count = string(pattern, 1), integer(limit, 3)
     data = _data(pattern, string(text, 2))
-    found = []
-    for places in find_all(_compile(pattern), data, count):
+    found, regex = [], _compile(pattern)
+    for places in find_all(regex, bounded(regex, data), count):
         context.check()
         found.append(to_text(data[slice(*places[0])]))
     return found
@@ -101,8 +103,8 @@ def find(context: Context, pattern: Value, text: Value, limit: Value) -> Value:
 def find_groups(context: Context, pattern: Value, text: Value, limit: Value) -> Value:
     pattern, count = string(pattern, 1), integer(limit, 3)
     data = _data(pattern, string(text, 2))
-    found, size = [], 0
-    for places in find_all(_compile(pattern), data, count):
+    found, size, regex = [], 0, _compile(pattern)
+    for places in find_all(regex, bounded(regex, data), count):
         context.check()
         groups = [to_text(data[start:end]) if start >= 0 else "" for start, end in places]
         size += len(groups)
@@ -118,7 +120,7 @@ def replace(context: Context, text: Value, pattern: Value, replacement: Value) -
     regex = _compile(pattern)
     parts = template(replacement, regex)
     pieces, size, last = [], len(data), 0
-    for places in find_all(regex, data):
+    for places in find_all(regex, bounded(regex, data)):
         context.check()
         pieces += [data[last : places[0][0]], expand(parts, data, places)]
         size += len(pieces[-1])
@@ -138,7 +140,8 @@ def template_match(pattern: Value, text: Value, start: Value, end: Value) -> Val
             raise BuiltinError(
                 f"{name} delimiter has to be exactly one character long but is {len(to_bytes(start))} long"
             )
-    return _compile(_from_template(pattern, start, end)).search(_data(pattern, text)) is not None
+    regex = _compile(_from_template(pattern, start, end))
+    return regex.search(bounded(regex, _data(pattern, text))) is not None
 
 
 def _from_template(pattern: str, start: str, end: str) -> str:

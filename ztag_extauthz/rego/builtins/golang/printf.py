@@ -21,6 +21,7 @@ class _Printer:
 
     def __post_init__(self) -> None:
         self.place = 0
+        self.last_bracket = self.template.rfind("]")
         self.number = 0
         self.after_index = False
         self.reordered = False
@@ -83,15 +84,15 @@ class _Printer:
         if self._next() != "[":
             return
         self.reordered = True
-        rest = self.template[self.place :]
-        end = rest.find("]", 1)
-        if len(rest) < 3 or end < 0:
+        begin = self.place + 1
+        end = self.template.find("]", begin) if self.last_bracket >= begin else -1
+        if len(self.template) - self.place < 3 or end < 0:
             self.good_number = False
             self.place += 1
             return
-        self.place += end + 1
-        number, digits = _leading_number(rest[1:end])
-        if number is None or digits != end - 1:
+        self.place = end + 1
+        number, last = _leading_number(self.template[begin:end], 0)
+        if number is None or begin + last != end:
             self.good_number = False
             return
         self.after_index = True
@@ -133,8 +134,9 @@ class _Printer:
         self.flags.precision = self._number() or 0
 
     def _number(self) -> int | None:
-        number, digits = _leading_number(self.template[self.place :])
-        self.place += digits
+        if not "0" <= self._next() <= "9":
+            return None
+        number, self.place = _leading_number(self.template, self.place)
         return number
 
     def _from_argument(self) -> int | None:
@@ -152,10 +154,11 @@ class _Printer:
         self.output.append(f"%!(EXTRA {', '.join(shown)})")
 
 
-def _leading_number(text: str) -> tuple[int | None, int]:
-    """Read digits at the front; a number that is too large eats all of the text, as it does in Go."""
+def _leading_number(text: str, begin: int) -> tuple[int | None, int]:
+    """Read digits, and tell where they end; a number that is too large eats all of the text, as it does in Go."""
     number = None
-    for place, character in enumerate(text):
+    for place in range(begin, len(text)):
+        character = text[place]
         if not "0" <= character <= "9":
             return number, place
         if number is not None and number > _TOO_LARGE:

@@ -4,25 +4,29 @@ Texts are searched as bytes, encoded once: positions are then the same to both s
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Final
 
 import re2  # type: ignore[import-untyped, unused-ignore]
 
-from ztag_extauthz.rego.errors import EvaluationError
+from ztag_extauthz.rego.errors import EvaluationError, LimitError
 
 # RE2 knows a class for any byte, Go does not.
 _ANY_BYTE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\C")
 _MAX_MEMORY: Final = 64 << 20
+# Some patterns of more instructions than fit into this take seconds to compile.
+_SMALL_MEMORY: Final = 1 << 20
+# Characters times instructions of the pattern: what RE2 may have to do at worst, and cannot be stopped in.
+_MAX_WORK: Final = 1_000_000_000
 
 Match = tuple[tuple[int, int], ...]
 
 
-def _options() -> Any:
+def _options(memory: int) -> Any:
     options = re2.Options()
     options.log_errors = False
-    options.max_mem = _MAX_MEMORY
+    options.max_mem = memory
     return options
 
 
@@ -35,11 +39,21 @@ def compiled(pattern: str) -> Any:
     if _ANY_BYTE.search(pattern):
         raise RegexError("invalid escape sequence: `\\C`")
     try:
-        return re2.compile(pattern, _options())
+        re2.compile(pattern, _options(_SMALL_MEMORY))
+        return re2.compile(pattern, _options(_MAX_MEMORY))
     except re2.error as error:
         reason = error.args[0] if error.args else "cannot be compiled"
         text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        if "too large" in text and "repetition" not in text:
+            raise LimitError("the regular expression is too large") from None
         raise RegexError(f"error parsing regexp: {text}") from None
+
+
+def bounded(regex: Any, data: bytes) -> bytes:
+    """Give the text, unless searching it once could take long."""
+    if regex.programsize * len(data) > _MAX_WORK:
+        raise LimitError("the text is too long for such a large regular expression")
+    return data
 
 
 def refuse_inner_boundary(pattern: str, data: bytes) -> None:
@@ -74,11 +88,12 @@ def _next_rune(data: bytes, place: int) -> int:
     return place
 
 
-def split(regex: Any, pattern: str, data: bytes) -> list[bytes]:
+def split(regex: Any, pattern: str, data: bytes, check: Callable[[], None]) -> list[bytes]:
     if pattern and not data:
         return [b""]
     pieces, begin, end = [], 0, 0
     for match in find_all(regex, data):
+        check()
         end = match[0][0]
         if match[0][1]:
             pieces.append(data[begin:end])
