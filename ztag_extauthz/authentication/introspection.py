@@ -18,7 +18,6 @@ from ztag_extauthz.authentication.fetch import Fetched, FetchError, Form, fetch,
 from ztag_extauthz.authentication.jose.claims import LAST_SECOND, Expected, why_not
 from ztag_extauthz.authentication.jose.text import decode_object
 from ztag_extauthz.authentication.jwks import tls_context
-from ztag_extauthz.authentication.key_source import ANSWER_MARGIN
 from ztag_extauthz.authentication.opaque import Opaque
 from ztag_extauthz.authentication.possession import binding_of
 from ztag_extauthz.authentication.token_memory import NoKeys, Remembered, TokenMemory
@@ -28,6 +27,8 @@ from ztag_extauthz.errors import DeadlineError, OverloadedError, UnavailableErro
 from ztag_extauthz.model import Identity
 from ztag_extauthz.section import Seconds
 
+ANSWER_MARGIN = 0.02
+"""Seconds of a request's time that are left when the issuer has not answered, to say so."""
 NO_KEYS = NoKeys()
 """What an issuer that answers itself has."""
 
