@@ -159,6 +159,7 @@ class _Supervisor:
         mistakes = [member.mistakes for member in members if member.mistakes]
         if mistakes:
             sys.stderr.write(f"{mistakes[0]}\n")
+            self._crew.ending = True
             self._code = 2
             self._over.set()
         elif any(member.failures >= _TRIES for member in members):
