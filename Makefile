@@ -13,6 +13,8 @@ FILES := ztag_extauthz tests loadtest proto k8s/verify
 # uv trusts the authorities of the machine, as pip does.
 export UV_SYSTEM_CERTS := 1
 
+NEEDS_GO := command -v go >/dev/null || { echo "needs Go 1.26 or later (go.dev/dl)" >&2; exit 1; }
+
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r name what; do \
@@ -50,6 +52,7 @@ risk: $(READY) ## Limits under load, and what the risk scorer finds (DATA=folder
 
 .PHONY: contract
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
+	@$(NEEDS_GO)
 	$(RUN) -m loadtest.contract
 
 .PHONY: verify-platform
@@ -59,6 +62,7 @@ verify-platform: $(READY) ## The chart and the mesh, by helm, kubeconform, istio
 
 .PHONY: peers
 peers: $(READY) ## ztag beside a real opa-envoy-plugin: throughput, latency, CPU (needs Go)
+	@$(NEEDS_GO)
 	$(RUN) -m loadtest.peers
 
 .PHONY: examples
@@ -67,6 +71,7 @@ examples: $(READY) ## The tests of policy/ by the real opa, too, and its check a
 
 .PHONY: conformance
 conformance: $(READY) ## Compare the Rego engine with OPA: its cases, random and mutated policies (needs Go)
+	@$(NEEDS_GO)
 	$(RUN) -m loadtest.conformance.cases
 	$(RUN) -m loadtest.conformance.oracle
 

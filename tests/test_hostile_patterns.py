@@ -15,7 +15,7 @@ from ztag_extauthz.rego import documents, runtime, values
 from ztag_extauthz.rego.builtins import encoding, json_paths, net, semver, sprintf, types, units, urls, uuids
 from ztag_extauthz.rego.builtins.golang import bigfloat, duration, layout, parse_time, regexps, url
 from ztag_extauthz.rego.builtins.jose import keys
-from ztag_extauthz.reporting import record
+from ztag_extauthz.reporting import masking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MODULES: Final = (
     *(fields, traits, well_formed, go_multipart, go_url, opa_body, features, problem, request, documents, runtime),
     *(values, encoding, json_paths, net, semver, sprintf, types, units, urls, uuids, bigfloat, duration, layout),
-    *(parse_time, regexps, url, keys, record),
+    *(parse_time, regexps, url, keys, masking),
 )
 PATTERNS: Final = {
     f"{module.__name__}.{name}": (pattern, inspect.getsource(module))

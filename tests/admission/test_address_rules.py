@@ -96,6 +96,8 @@ def test_mistakes_are_found_at_load(settings: dict[str, Any], message: str) -> N
 
 def test_a_bad_line_is_named(folder: Path) -> None:
     (folder / "bad.txt").write_text("192.0.2.1\n300.1.1.1\n")
+    with pytest.raises(SettingsError, match=r"none\.txt: cannot be used: No such file or directory$"):
+        gate(folder, deny_files=["none.txt"])
     with pytest.raises(SettingsError, match=r"bad\.txt: cannot be used: line 2"):
         gate(folder, deny_files=["bad.txt"])
 

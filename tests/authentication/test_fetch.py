@@ -130,6 +130,11 @@ def test_nobody_listens(key_server: KeyServer) -> None:
         get(key_server)
 
 
+def test_a_name_that_nobody_knows_is_told() -> None:
+    with pytest.raises(FetchError, match=r"^the name issuer\.invalid cannot be resolved$"):
+        fetch("https://issuer.invalid/keys", time.monotonic() + 5, ssl.create_default_context())
+
+
 def test_plain_http_where_tls_is_expected(key_server: KeyServer) -> None:
     with pytest.raises(FetchError, match="SSL"):
         fetch(key_server.url.replace("http:", "https:"), time.monotonic() + 5, CONTEXT)

@@ -4,6 +4,7 @@ import pytest
 
 from tests.authorization.parts import document
 from tests.envoy.checks import check
+from ztag_extauthz.authorization.opa_body import MAX_BYTES
 from ztag_extauthz.authorization.opa_input import ParseError
 
 JSON = "application/json"
@@ -92,3 +93,14 @@ def test_octets_that_are_no_utf8_are_replaced_within_strings_and_refused_elsewhe
 def test_bad_bodies_are_refused(content_type: str, body: str) -> None:
     with pytest.raises(ParseError):
         parsed(content_type, body)
+
+
+@pytest.mark.parametrize("content_type", [JSON, "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"])
+def test_a_body_that_would_take_long_is_refused(content_type: str) -> None:
+    with pytest.raises(ParseError, match="too large"):
+        parsed(content_type, "1" * (MAX_BYTES + 1))
+    assert parsed("text/plain", "1" * (MAX_BYTES + 1)) == (None, False)
+
+
+def test_a_body_at_the_bound_is_read() -> None:
+    assert parsed(JSON, " " * (MAX_BYTES - 1) + "1") == (1, False)

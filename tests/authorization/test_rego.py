@@ -103,7 +103,7 @@ def test_a_dry_run_leaves_an_allow_alone() -> None:
     [check("/a?b=%zz"), check("/a?b;c"), check("/%zz"), check(headers={"content-type": "application/json"}, body="{")],
 )
 def test_a_request_that_cannot_be_parsed_is_denied_also_in_a_dry_run(message: Any, dry_run: bool) -> None:  # noqa: FBT001
-    found = verdict("result := true", message, dry_run=dry_run)
+    found = verdict("result if not input.parsed_body.x", message, dry_run=dry_run)
     assert isinstance(found, Deny)
     assert found.reason is Reason.MALFORMED_REQUEST
     assert found.body is not None
@@ -137,3 +137,34 @@ def test_a_policy_may_only_ask_hosts_that_the_settings_name(tmp_path: Path) -> N
     rego = settings(http_hosts=("127.0.0.1:2",)).build(resources(tmp_path))
     with pytest.raises(EvaluationError):
         run(rego.authorize(Context(request(check()), ALICE), FAR))
+
+
+MALFORMED = check(headers={"content-type": "application/json"}, body="{")
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "input.parsed_body.a == 1",
+        "not input.parsed_body",
+        "input.truncated_body",
+        'input[concat("_", ["parsed", "body"])].a == 1',
+        "some name; input[name] == 1",
+        "json.marshal(input) == input.parsed_path[0]",
+        "reads(input)",
+        "walk(input, [_, 1])",
+        'object.get(input, ["parsed_body", "a"], 0) == 1',
+    ],
+)
+def test_a_malformed_body_is_refused_where_the_policy_can_read_it(condition: str) -> None:
+    policy = f"default result := true\nresult := false if {{ {condition} }}\nreads(x) if x.parsed_body.a == 1"
+    refusal = verdict(policy, MALFORMED)
+    assert isinstance(refusal, Deny)
+    assert refusal.reason is Reason.MALFORMED_REQUEST
+
+
+@pytest.mark.parametrize(
+    "condition", ["true", 'input.attributes.request.http.method == "GET"', "input.identity.subject"]
+)
+def test_a_body_is_left_alone_where_the_policy_cannot_read_it(condition: str) -> None:
+    assert verdict(f"default result := false\nresult if {{ {condition} }}", MALFORMED) == Allow()

@@ -235,3 +235,14 @@ def test_neither_the_decision_nor_the_explanation_outlasts_the_timeout(
     code, told = check("--path", "/orders", "--timeout", "0.2")
     assert (code, told["envoy"]["grpcStatus"]) == (2, "DEADLINE_EXCEEDED")
     assert told["policies"][0]["explanation"][-1].startswith("error: eval_limit_error")
+
+
+def test_a_configuration_in_place_of_a_request_is_told(run: Callable[..., Result], site: Site) -> None:
+    result = run("check", site.config)
+    assert result.exit_code == 2
+    assert "FILE is a CheckRequest in JSON" in result.stderr
+
+
+def test_a_missing_request_is_told_in_words(run: Callable[..., Result]) -> None:
+    result = run("check", "nowhere.json")
+    assert (result.exit_code, result.stderr) == (2, "nowhere.json: No such file or directory\n")

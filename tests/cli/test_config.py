@@ -87,3 +87,12 @@ def test_validating_makes_no_file(run: Callable[..., Result], site: Site) -> Non
     before = sorted(site.folder.iterdir())
     assert run("config", "validate", "--config", site.config).exit_code == 0
     assert sorted(site.folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("command", [("config", "validate"), ("config", "show"), ("serve",)])
+def test_two_configurations_at_once_are_refused(
+    run: Callable[..., Result], site: Site, command: tuple[str, ...]
+) -> None:
+    result = run(*command, site.config, "--config", site.config)
+    assert result.exit_code == 2
+    assert "leave one of them out" in result.stderr

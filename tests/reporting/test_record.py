@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from tests.reporting.parts import DECISION, IDENTITY, NOW, REQUEST, TOKEN, asked, decided, denied
 from ztag_extauthz.model import Allow, Decision, Deny, Failed, Reason, Request, Stage, Timings
-from ztag_extauthz.reporting.record import MASK, MAX_TEXT, brief, full, is_secret, to_json, to_message
+from ztag_extauthz.reporting.masking import MASK, MAX_TEXT, is_secret
+from ztag_extauthz.reporting.record import brief, full, to_json, to_message
 
 ANY = st.text(st.characters(codec=None), max_size=40)
 
@@ -84,6 +85,50 @@ def test_never_6_no_token_body_or_query_in_a_record(path: str) -> None:
             assert secret not in text
 
 
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        (f"/x/{TOKEN.replace('eyJ', '%65yJ')}", "/x/"),
+        (f"/x/{TOKEN.replace('eyJ', '%2565yJ').replace('.', '%2E')}", "/x/"),
+        ("/x;jsessionid=s3cret", "/x"),
+        ("/x%3Bjsessionid=s3cret", "/x"),
+        ("/x%3Faccess_token=s3cret", "/x"),
+        ("/x%3faccess_token=s3cret", "/x"),
+        ("/x%253Faccess_token=s3cret", "/x"),
+        ("/x%23access_token=s3cret", "/x"),
+        ("http://user:s3cret@host/x", "http://host/x"),
+        ("//user:s3cret@host/x", "//host/x"),
+        ("http://user:s3cret@s3cret@host/x?y", "http://host/x"),
+    ],
+)
+def test_never_6_no_secret_of_a_path_however_it_is_written(path: str, kept: str) -> None:
+    request = asked(path=path, host=f"user:s3cret@{REQUEST.host}", headers={":path": path, "referer": path})
+    for record in (brief(request, DECISION, ("referer",)), full(request, DECISION)):
+        text = to_json(record).decode()
+        for secret in ("s3cret", TOKEN.split(".")[1], TOKEN.split(".")[2]):
+            assert secret not in text
+        assert json.loads(text)["request"]["path"].startswith(kept)
+        assert json.loads(text)["request"]["host"] == REQUEST.host
+
+
+def test_what_hides_no_secret_is_written_as_it_came() -> None:
+    headers = {"accept": "text/html;q=0.8, a/b", "content-type": "text/plain; charset=utf-8", "referer": "/a%20b@c"}
+    asked_for = line(asked(path="/a%20b/50%25@x", headers=headers), headers=tuple(headers))["request"]
+    assert (asked_for["path"], asked_for["headers"]) == ("/a%20b/50%25@x", headers)
+
+
+def test_never_6_no_secret_of_a_context_extension() -> None:
+    extensions = {
+        "route": "orders",
+        "api-key": "s3cret",
+        "note": f"of {TOKEN}",
+        "x": "Bearer s3cret",
+        "y": "/a?b=s3cret",
+    }
+    found = line(asked(context_extensions=extensions))["request"]["contextExtensions"]
+    assert found == {"route": "orders", "api-key": MASK, "note": f"of {MASK}", "x": MASK, "y": f"/a?{MASK}"}
+
+
 def test_the_full_record_holds_what_was_found_out_and_answered() -> None:
     verdict = Allow(
         request_headers=(("x-user", "alice"), ("x-session-token", "s3cret")),
@@ -139,7 +184,7 @@ def test_s11_any_text_survives(host: str, path: str, subject: str, detail: str) 
     assert data.isascii()
     assert b"\n" not in data
     told = json.loads(data)
-    assert told["request"].get("host", "") == host
+    assert told["request"].get("host", "") == host.rpartition("@")[2]  # before it a name and a password would stand
     assert told["identity"].get("subject", "") == subject
 
 

@@ -1,5 +1,6 @@
 """Reloads of `ztag serve`: settings, policies, keys, certificates, good ones and bad ones."""
 
+import asyncio
 import signal
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,12 @@ from tests.server.conftest import Shared
 from tests.server.keys import KeyServer
 from tests.server.parts import tls_settings
 from tests.server.process import Load, Ztag, replace, revision, serving, until, write_config, write_policy
+from ztag_extauthz.meter import CELLS, Meter
+from ztag_extauthz.server.crew import Crew
+from ztag_extauthz.server.kept import Keeper
+from ztag_extauthz.server.reload import Reloader
+from ztag_extauthz.settings import load
+from ztag_extauthz.stores.shared import SharedMemory
 
 
 class TestReload:
@@ -68,6 +75,22 @@ class TestReload:
                 assert revision(ztag.check()) == "one"
                 keys.down = False
                 until(lambda: revision(ztag.check()) == "two")
+
+
+def test_an_error_that_nobody_foresaw_is_a_refused_reload(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = load(write_config(tmp_path), {})
+    cells = [0.0] * CELLS
+    meter = Meter(cells)
+
+    async def main() -> None:
+        crew = Crew((), settings, tmp_path, lambda: None, SharedMemory(tmp_path))
+        # No file has such a name, and Python says so by an error of its own.
+        reloader = Reloader(Path("a\0b"), {}, crew, meter, Keeper(tmp_path / "kept", tmp_path))
+        await reloader._reload()
+
+    asyncio.run(main())
+    assert "reload refused, the configuration in force stays:\nValueError: embedded null byte" in caplog.text
+    assert cells[meter.series("ztag_reloads", "error")] == 1.0
 
 
 class TestTls:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, Serv
 from tests.server.client import channel, check, connect, watch
 from tests.server.conftest import Shared
 from tests.server.process import Ztag, request, revision, serving, until, write_policy
-from ztag_extauthz.server.supervisor import with_temporary_folder
+from ztag_extauthz.server.supervisor import _ONE_SIGNAL, with_temporary_folder
 
 
 class TestStart:
@@ -162,8 +163,16 @@ class TestDrain:
         with serving(folder, server={"workers": 1, "drain_delay": 60.0}) as ztag:
             ztag.signal(signal.SIGTERM)
             until(lambda: ztag.ready()["draining"] is True)
+            time.sleep(_ONE_SIGNAL)
             ztag.signal(signal.SIGINT)
             assert ztag.wait() == 1
+
+    def test_signals_that_come_together_are_one(self, folder: Path) -> None:
+        with serving(folder, server={"workers": 1, "drain_delay": 0.5}) as ztag:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+                ztag.signal(number)
+            assert ztag.wait() == 0
+            assert "ended, exit code 0" in ztag.log
 
     def test_idle_connections_hold_up_nothing(self, ztag: Ztag) -> None:
         idle = [connect(address) for address in ztag.addresses]

@@ -67,3 +67,18 @@ def test_paths_are_spelt_as_people_write_them() -> None:
 def test_values_that_are_none_of_their_kind_are_told(value: str) -> None:
     with pytest.raises(SettingsError, match=r"f\.yaml:1: a: is no (timestamp|int|float)"):
         parse(f"a: {value}", "f.yaml")
+
+
+@pytest.mark.parametrize("value", ["!!bool foo", "!!timestamp foo", "!!int foo", "!!float foo", "!!binary 'a'"])
+def test_a_value_that_is_not_of_its_tag_is_a_mistake(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"ztag.yaml:1"):
+        parse(f"x: {value}\n", "ztag.yaml")
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("piece", ["[],", "{},", "a,", "[", "{a: "])
+def test_a_file_that_is_slow_to_read_is_refused(piece: str) -> None:
+    with pytest.raises(SettingsError):
+        parse("[" + piece * (1_000_000 // len(piece)) + "]", "f.yaml")
+    with pytest.raises(SettingsError):
+        parse("[" + piece * ((MAX_BYTES - 2) // len(piece)) + "]", "f.yaml")

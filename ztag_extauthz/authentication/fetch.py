@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from socket import SHUT_RDWR, socket
+from socket import SHUT_RDWR, gaierror, socket
 from threading import Thread, Timer
 from time import monotonic
 from urllib.parse import SplitResult, urlsplit
@@ -96,6 +96,8 @@ def fetch(url: str, deadline: float, context: ssl.SSLContext, form: Form | None 
     try:
         connection.connect()
         fetched = _ask(connection, parts, deadline, form)
+    except gaierror as error:
+        raise FetchError(f"the name {parts.hostname} cannot be resolved") from error
     except (OSError, HTTPException, ValueError) as error:
         late = " in time" if monotonic() >= deadline else ""
         raise FetchError(f"{parts.netloc} does not answer{late}: {type(error).__name__}") from error

@@ -9,7 +9,7 @@ from ztag_extauthz.rego import documents
 def loads(document: str) -> Any:
     """Return a document as a value of Rego; raises `ParseError`.
 
-    Nesting is bounded (Go: 10,000 levels), and so are numbers: what the policy makes of a body must not end in an error.
+    Nesting (Go: 10,000 levels) and numbers are bounded: what the policy makes of a body must not end in an error.
     """
     try:
         return documents.loads(document)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from ztag_extauthz.authorization import go_json, go_url
 from ztag_extauthz.authorization.parse_error import ParseError
 
-MAX_PARTS: Final = 10_000
+MAX_PARTS: Final = 1_000
 MAX_HEADER_BYTES: Final = 64 * 1024
 
 _WORD: Final = r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+"

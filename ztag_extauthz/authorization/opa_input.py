@@ -20,6 +20,9 @@ from ztag_extauthz.rego.values import Value
 
 __all__ = ["Identities", "ParseError", "build"]
 
+BODY: Final = frozenset({"parsed_body", "truncated_body"})
+"""The fields that a body has to be parsed for."""
+
 _METADATA: Final = ("metadataContext", "routeMetadataContext")
 _VERSION: Final = {"ext_authz": "v3", "encoding": "protojson"}
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from msgspec.structs import replace
 from pydantic import Field, field_validator
@@ -16,6 +16,9 @@ from ztag_extauthz.errors import EvaluationError, PolicyError
 from ztag_extauthz.model import Allow, Context, Deny, Reason, Verdict
 from ztag_extauthz.rego.values import Value
 from ztag_extauthz.section import Section
+
+if TYPE_CHECKING:
+    from ztag_extauthz.rego.reads import Reads
 
 
 class RegoSettings(Section):
@@ -74,6 +77,11 @@ def _descriptor(path: str | None, folder: Path) -> ProtoDescriptor | None:
     return None if path is None else ProtoDescriptor.load(folder / path, path)
 
 
+def _reads_body(reads: "Reads") -> bool:
+    """Tell whether a decision can depend on the body's meaning; whatever is not followed counts as if it could."""
+    return any(not path or path[0] in opa_input.BODY for path in reads.deep | reads.exists)
+
+
 class Rego(Authorizer):
     """Asks one policy for one decision."""
 
@@ -85,7 +93,7 @@ class Rego(Authorizer):
         self._settings = settings
         self.policy = policy
         self._descriptor = descriptor
-        self._parse_body = not settings.skip_request_body_parse
+        self._parse_body = not settings.skip_request_body_parse and _reads_body(policy.reads())
         self._identities = opa_input.Identities()
         self._readiness = Readiness(f"policy {settings.decision}", ready=True, updated_at=loaded_at)
 

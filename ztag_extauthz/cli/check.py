@@ -36,6 +36,8 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")] = False,
 ) -> None:
     """Decide on one request as the server would. Exit code 0: allow, 1: deny, 2: error."""
+    if file and file.endswith((".yaml", ".yml")):
+        raise typer.BadParameter(f"FILE is a CheckRequest in JSON; for a configuration: --config {file}")
     with telling_mistakes():
         text = read_text(file) if file else json.dumps(_request(method, path, host, header or [], body, principal))
         settings = load_settings(config)

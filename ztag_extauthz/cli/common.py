@@ -24,6 +24,16 @@ FAILED = 2
 """Exit code of what could not be done, as opposed to what was done and came out as no."""
 
 
+def chosen(context: typer.Context, file: Path | None, config: Path) -> Path:
+    """Return the configuration file that the argument or the option names; both at once are refused."""
+    if file is None:
+        return config
+    source = context.get_parameter_source("config")
+    if source is not None and source.name == "COMMANDLINE":
+        raise typer.BadParameter("a file and --config: leave one of them out")
+    return file
+
+
 def load_settings(config: Path) -> "Settings":
     """Return the settings of a file and the environment. Raises `SettingsError`."""
     from os import environ
@@ -60,7 +70,10 @@ def telling_mistakes() -> "Iterator[None]":
             raise
         print(f"{package} is not installed: in ztag's own folder, pip install '.[{EXTRAS[package]}]'", file=sys.stderr)
         raise typer.Exit(FAILED) from None
-    except (ZtagError, OSError) as error:
+    except OSError as error:
+        print(f"{error.filename or 'ztag'}: {error.strerror or error}", file=sys.stderr)
+        raise typer.Exit(FAILED) from None
+    except ZtagError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(FAILED) from None
 

@@ -10,6 +10,7 @@ from ztag_extauthz.cli.common import (
     DEFAULT_CONFIG,
     ConfigOption,
     FileArgument,
+    chosen,
     load_settings,
     resources_for,
     telling_mistakes,
@@ -19,9 +20,9 @@ app = typer.Typer(help="Validate, show and describe the configuration.", no_args
 
 
 @app.command()
-def validate(file: FileArgument = None, config: ConfigOption = DEFAULT_CONFIG) -> None:
+def validate(context: typer.Context, file: FileArgument = None, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Check the configuration, its environment, and all files that it names. Exit code 2 with every mistake."""
-    config = file or config
+    config = chosen(context, file, config)
     with telling_mistakes():
         settings = load_settings(config)
         from ztag_extauthz.server.preflight import build_to_serve  # heavy
@@ -35,6 +36,7 @@ def validate(file: FileArgument = None, config: ConfigOption = DEFAULT_CONFIG) -
 
 @app.command()
 def show(
+    context: typer.Context,
     file: FileArgument = None,
     config: ConfigOption = DEFAULT_CONFIG,
     origins: Annotated[
@@ -42,7 +44,7 @@ def show(
     ] = False,
 ) -> None:
     """Print the settings in force, defaults included, secrets hidden."""
-    config = file or config
+    config = chosen(context, file, config)
     with telling_mistakes():
         settings = load_settings(config)
         from ztag_extauthz.settings.show import as_lines, as_yaml

@@ -23,7 +23,8 @@ from ztag_extauthz.rego.reads import InputPath, Reads
 from ztag_extauthz.rego.runtime import lookup
 from ztag_extauthz.rego.values import UNDEFINED, Value
 from ztag_extauthz.reporting.log import not_owned, warning
-from ztag_extauthz.reporting.record import MASK, full, is_secret, outcome_of, to_json
+from ztag_extauthz.reporting.masking import MASK, is_secret
+from ztag_extauthz.reporting.record import full, outcome_of, to_json
 from ztag_extauthz.server.core import rpc_error
 from ztag_extauthz.settings import Settings
 from ztag_extauthz.wiring import build

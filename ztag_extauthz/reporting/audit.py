@@ -19,7 +19,8 @@ from ztag_extauthz.errors import Mistake, SettingsError
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Decision, Request
 from ztag_extauthz.reporting.interface import Reporter
-from ztag_extauthz.reporting.record import DecisionRecord, brief, is_secret, to_json
+from ztag_extauthz.reporting.masking import is_secret
+from ztag_extauthz.reporting.record import DecisionRecord, brief, to_json
 from ztag_extauthz.reporting.sinks import RotatingFile, Sink, StandardOutput
 from ztag_extauthz.section import Section
 

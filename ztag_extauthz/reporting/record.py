@@ -1,14 +1,14 @@
 """`Request` and `Decision` → the record of `proto/ztag/v1/decision.proto`, in its JSON mapping.
 
 Rules:
-1. no token, no body and no query value, whoever asks for the record; what looks like a token in a path or a header is
-   masked, what stands in a header that is named like a secret is masked whole
+1. no token, no body, no query value, no path parameter (`;jsessionid=…`) and no password in an address, encoded or not,
+   whoever asks for the record; what looks like a token in a path or a header is masked, what stands in a header or a
+   context extension that is named like a secret is masked whole
 2. `brief` adds nothing that a caller could fill with whatever they like but the path, the host and the method; claims,
    facts, headers and the answer are for `full`
 3. texts are bounded
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
@@ -18,21 +18,12 @@ import msgspec
 from msgspec import Struct
 
 from ztag_extauthz.model import Allow, Decision, Deny, Failed, Identity, Outcome, Pairs, Request, Timings
+from ztag_extauthz.reporting.masking import clean, extension, header, split
 
 if TYPE_CHECKING:
     from ztag_extauthz.proto.ztag.v1 import decision_pb2
 
-MASK = "[masked]"
-MAX_TEXT = 2048
-"""Characters of a text that a caller writes."""
-
 _NONE = 0.0  # msgspec leaves out what is this very object
-
-# The beginning of every JSON object in base64, and what follows in the compact serialization.
-_TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)*")
-_SECRET = re.compile(
-    "authoriz|cookie|token|secret|passw|key|credential|session|assertion|signature|jwt|dpop|x-auth|bearer|otp"
-)
 
 
 class RequestRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -108,24 +99,19 @@ class DecisionRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 def brief(request: Request, decision: Decision, headers: Sequence[str] = ()) -> DecisionRecord:
     """Return what a log may hold: of the request's headers only those named, of the identity no claims."""
-    shown = {name: _header(name, request.headers[name]) for name in headers if name in request.headers}
+    shown = {name: header(name, request.headers[name]) for name in headers if name in request.headers}
     return _record(decision, _request(request, shown), _identity(decision.identity))
 
 
 def full(request: Request, decision: Decision) -> DecisionRecord:
     """Return all that is known, for whoever asked about this one request (`ztag check`)."""
-    shown = {name: _header(name, value) for name, value in request.headers.items()}
+    shown = {name: header(name, value) for name, value in request.headers.items()}
     identity = decision.identity
     known = _identity(identity)
     if known is not None and identity is not None:
         known = msgspec.structs.replace(known, claims=dict(identity.claims))
     record = _record(decision, _request(request, shown), known)
     return msgspec.structs.replace(record, facts=dict(decision.facts), answer=_answer(decision.verdict))
-
-
-def is_secret(header: str) -> bool:
-    """Return whether a header (in lower case) is named like one that holds a secret."""
-    return _SECRET.search(header) is not None
 
 
 def to_json(record: DecisionRecord) -> bytes:
@@ -171,9 +157,9 @@ def _record(decision: Decision, request: RequestRecord, identity: IdentityRecord
         _timings(decision.timings),
         identity,
         refusal.reason if refusal else "",
-        _clean(refusal.detail) if refusal else "",
+        clean(refusal.detail) if refusal else "",
         _rule(verdict),
-        RefusalRecord(shadowed.reason, _clean(shadowed.detail)) if shadowed else None,
+        RefusalRecord(shadowed.reason, clean(shadowed.detail)) if shadowed else None,
     )
 
 
@@ -186,24 +172,24 @@ def _rule(verdict: Allow | Deny | Failed) -> str:
     if isinstance(verdict, Failed):
         return ""
     rule = (verdict.shadowed or verdict if isinstance(verdict, Allow) else verdict).metadata.get("rule")
-    return _clean(rule) if isinstance(rule, str) else ""
+    return clean(rule) if isinstance(rule, str) else ""
 
 
 def _request(request: Request, headers: Mapping[str, str]) -> RequestRecord:
-    path = request.path.partition("?")[0].partition("#")[0]
+    extensions = {clean(name): extension(name, value) for name, value in request.context_extensions.items()}
     return RequestRecord(
-        _clean(request.id),
-        _clean(request.method),
-        _clean(request.scheme),
-        _clean(request.host),
-        _clean(path),
-        _clean(request.protocol),
+        clean(request.id),
+        clean(request.method),
+        clean(request.scheme),
+        clean(request.host.rpartition("@")[2]),
+        clean(split(request.path)[0]),
+        clean(request.protocol),
         headers,
         request.source.address,
-        _clean(request.source.principal),
+        clean(request.source.principal),
         request.destination.address,
-        _clean(request.destination.principal),
-        request.context_extensions,
+        clean(request.destination.principal),
+        extensions,
         len(request.body or b""),
         request.partial,
     )
@@ -213,7 +199,7 @@ def _identity(identity: Identity | None) -> IdentityRecord | None:
     if identity is None:
         return None
     expires = None if identity.expires_at is None else datetime.fromtimestamp(identity.expires_at, UTC)
-    return IdentityRecord(_clean(identity.subject), identity.issuer, identity.kind, expires)
+    return IdentityRecord(clean(identity.subject), identity.issuer, identity.kind, expires)
 
 
 def _timings(timings: Timings) -> TimingsRecord:
@@ -245,21 +231,7 @@ def _answer(verdict: Allow | Deny | Failed) -> AnswerRecord | None:
 
 
 def _fields(pairs: Pairs) -> tuple[FieldRecord, ...]:
-    return tuple(FieldRecord(name, _header(name.lower(), value)) for name, value in pairs)
-
-
-def _header(name: str, value: str) -> str:
-    if is_secret(name):
-        return MASK
-    # `:path`, `referer`, `location` and their like hold queries, too.
-    address, mark, _ = value.partition("?")
-    return _clean(address) + (f"?{MASK}" if mark else "")
-
-
-def _clean(text: str) -> str:
-    if "eyJ" in text:
-        text = _TOKEN.sub(MASK, text)
-    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
+    return tuple(FieldRecord(name, header(name.lower(), value)) for name, value in pairs)
 
 
 def _ascii(value: Any) -> bytes:

@@ -18,6 +18,8 @@ _LOG = logging.getLogger("ztag.server")
 
 _POLL = 0.5
 """Seconds between two looks at the files. They have to look the same twice: who writes several is let finish."""
+_NAMED = 5
+"""Changed files that the log names."""
 _BETWEEN = 0.5
 """Seconds between two workers that renew their certificates."""
 _TURN = 5.0
@@ -68,8 +70,9 @@ class Reloader:
             await asyncio.sleep(_POLL)
             now = await self._look()
             if now == before and now != seen:
+                changed = sorted(path for path in now.keys() | seen.keys() if now.get(path) != seen.get(path))
                 seen = now
-                _LOG.info("files have changed")
+                _LOG.info("changed: %s%s", ", ".join(changed[:_NAMED]), " …" if len(changed) > _NAMED else "")
                 self.request()
             before = now
 
@@ -79,7 +82,10 @@ class Reloader:
         return await asyncio.to_thread(fingerprint, paths)
 
     async def _reload(self) -> None:
-        mistakes = await self._change_over()
+        try:
+            mistakes = await self._change_over()
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is a reload that failed, and the next may not
+            mistakes = f"{type(error).__name__}: {error}"
         if mistakes:
             _LOG.error("reload refused, the configuration in force stays:\n%s", mistakes)
         else:

@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -39,6 +40,8 @@ _LOG = logging.getLogger("ztag.server")
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _TRIES = 5
 """Deaths of a worker in a row that end a start."""
+_ONE_SIGNAL = 1.0
+"""Seconds in which signals count as one: `timeout` and terminals signal a process and its group."""
 _AT_ONCE = 0.5
 """Seconds that workers have to end after they were killed."""
 
@@ -126,6 +129,7 @@ class _Supervisor:
         self._admin = Admin(members, cells, settings.server.engine, self._key_set)
         self._reloader = Reloader(config, environment, self._crew, Meter(cells), keeper)
         self._over: asyncio.Event = asyncio.Event()
+        self._ended_at = 0.0
         self._code = 0
         self._announced = False
 
@@ -145,6 +149,7 @@ class _Supervisor:
         await self._drain()
         admin.shutdown()
         await asyncio.wait({serving})
+        _LOG.info("ended, exit code %d", self._code)
         return self._code
 
     def _changed(self) -> None:
@@ -155,6 +160,7 @@ class _Supervisor:
         mistakes = [member.mistakes for member in members if member.mistakes]
         if mistakes:
             sys.stderr.write(f"{mistakes[0]}\n")
+            self._crew.ending = True
             self._code = 2
             self._over.set()
         elif any(member.failures >= _TRIES for member in members):
@@ -178,9 +184,12 @@ class _Supervisor:
         return key_set(read_keys(self._config.resolve().parent, assertion.keys))
 
     def _end(self) -> None:
-        """Drain at the first signal, end at the second."""
+        """Drain at the first signal, end at a second one; those that come with the first are the same."""
         if not self._over.is_set():
+            self._ended_at = time.monotonic()
             self._over.set()
+            return
+        if time.monotonic() - self._ended_at < _ONE_SIGNAL:
             return
         _LOG.warning("a second signal: ending at once")
         self._code = 1

@@ -17,7 +17,8 @@ from ztag_extauthz.errors import Mistake, SettingsError
 Path: TypeAlias = tuple[str | int, ...]
 """Where a value stands: `("authentication", 0, "issuer")`."""
 
-MAX_BYTES = 1024 * 1024
+MAX_BYTES = 128 * 1024
+"""The reader takes about a second for so much, whatever it is."""
 MAX_NODES = 20_000
 MAX_DEPTH = 32
 PLAIN_TAGS = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
@@ -103,7 +104,9 @@ class _Reader:
             return dict(self._pairs(node, path, parents))
         try:
             return self._loader.construct_object(node)
-        except ValueError:  # a date that is none, a number that is none
+        except yaml.YAMLError:
+            raise
+        except Exception:  # noqa: BLE001 - PyYAML's readers of dates and `!!bool` raise whatever they stumble over
             self._mistake(node, path, f"is no {node.tag.rpartition(':')[2]}", "put it in quotes if it is text")
             return None
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ztag_extauthz.errors import Mistake, SettingsError
-from ztag_extauthz.settings.document import Document, parse, spell
+from ztag_extauthz.settings.document import MAX_BYTES, Document, parse, spell
 from ztag_extauthz.settings.environment import override
 from ztag_extauthz.settings.mistakes import Finding, findings_of, mistakes_of
 from ztag_extauthz.settings.models import ListenSettings, Settings
@@ -26,7 +26,8 @@ def load(path: Path, environment: Mapping[str, str]) -> Settings:
 def read(path: Path, environment: Mapping[str, str]) -> Document:
     """Return what file and environment say, unchecked. Raises `SettingsError`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise SettingsError((Mistake(str(path), f"cannot be read: {error.strerror}"),)) from error
     except UnicodeDecodeError as error:

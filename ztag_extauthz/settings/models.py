@@ -28,7 +28,8 @@ class TlsSettings(Section):
     client_ca: str | None = None
     """PEM file with the authorities that client certificates are verified against: mTLS."""
     allowed_clients: tuple[str, ...] = ()
-    """SPIFFE ids (`spiffe://mesh.example/ns/edge/sa/envoy`) or DNS names that may ask; needs `client_ca`."""
+    """SPIFFE ids (`spiffe://mesh.example/ns/edge/sa/envoy`; a certificate with several URIs has none) or DNS names that
+    may ask; needs `client_ca`."""
 
 
 class ListenSettings(Section):

@@ -45,4 +45,5 @@ def usable(read: Callable[[Path], T], path: Path) -> T:
     try:
         return read(path)
     except (OSError, ValueError) as error:
-        raise SettingsError((Mistake(str(path), f"cannot be used: {error}"),)) from error
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise SettingsError((Mistake(str(path), f"cannot be used: {why}"),)) from error

@@ -15,6 +15,10 @@ def score(text):
         raise OperandError("operand 1 must not be empty")
     return len(text)
 
+@builtin("acme.part", signature="(any, any) => any")
+def part(whole, name):
+    return whole[name]
+
 @builtin("acme.dice", signature="() => number", pure=False)
 def dice():
     return 4
@@ -54,6 +58,11 @@ def test_a_function_is_called(site: Path) -> None:
 
 def test_its_error_is_undefined(site: Path) -> None:
     assert ask(site, 'acme.score("")') == "undefined []"
+
+
+@pytest.mark.parametrize("arguments", ['{"a": 1}, "b"', '[1], 2', '1, "a"', '"abc", "b"'])
+def test_an_error_of_python_s_is_undefined_too(site: Path, arguments: str) -> None:
+    assert ask(site, f"acme.part({arguments})") == "undefined []"
 
 
 def test_its_types_are_checked(site: Path) -> None:

@@ -9,7 +9,6 @@ from ztag_extauthz.rego.builtins.globs.pattern import GlobError
 from ztag_extauthz.rego.builtins.interface import (
     NOT_CONSTANT,
     builtin,
-    check_size,
     element_error,
     string,
     type_error,
@@ -30,7 +29,8 @@ def _compiled(pattern: str, separators: tuple[str, ...]) -> Matcher | GlobError:
 
 
 def _matcher(pattern: str, separators: tuple[str, ...]) -> Matcher:
-    check_size(len(pattern), MAX_LENGTH)
+    if len(pattern) > MAX_LENGTH:
+        raise BuiltinError("glob: the pattern is too long")
     compiled = _compiled(pattern, separators)
     if isinstance(compiled, GlobError):
         raise BuiltinError(f"glob: {compiled}")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from ztag_extauthz.rego.builtins.golang.duration import DurationError, parse_duration
 from ztag_extauthz.rego.builtins.golang.layout import DAYS, NAMED, format_time
 from ztag_extauthz.rego.builtins.golang.parse_time import TimeError, parse_time
-from ztag_extauthz.rego.builtins.interface import Context, builtin, check_size, integer, number, string, type_error
+from ztag_extauthz.rego.builtins.interface import Context, builtin, integer, number, string, type_error
 from ztag_extauthz.rego.builtins.numbers import to_float
 from ztag_extauthz.rego.errors import BuiltinError, EvaluationError
 from ztag_extauthz.rego.values import Value, is_number
@@ -55,6 +55,11 @@ def _safe(nanoseconds: int) -> int:
     return nanoseconds
 
 
+def _refuse_long(*texts: str) -> None:
+    if max(map(len, texts)) > _MAX_LAYOUT:
+        raise BuiltinError("the text is too long")
+
+
 @builtin("time.now_ns", context=True)
 def now_ns(context: Context) -> Value:
     return context.now_ns
@@ -72,8 +77,7 @@ def parse_rfc3339_ns(text: Value) -> Value:
 
 
 def _parsed(layout: str, text: str) -> int:
-    check_size(len(layout), _MAX_LAYOUT)
-    check_size(len(text), _MAX_LAYOUT)
+    _refuse_long(layout, text)
     try:
         return _safe(parse_time(text, layout))
     except TimeError as error:
@@ -82,7 +86,7 @@ def _parsed(layout: str, text: str) -> int:
 
 @builtin("time.parse_duration_ns")
 def parse_duration_ns(text: Value) -> Value:
-    check_size(len(string(text, 1)), _MAX_LAYOUT)
+    _refuse_long(string(text, 1))
     try:
         return parse_duration(text)
     except DurationError as error:
@@ -92,7 +96,7 @@ def parse_duration_ns(text: Value) -> Value:
 @builtin("time.format")
 def format_ns(value: Value) -> Value:
     moment, fraction, layout = _moment(value)
-    check_size(len(layout), _MAX_LAYOUT)
+    _refuse_long(layout)
     return format_time(moment, fraction, NAMED.get(layout, layout) or NAMED["RFC3339Nano"])
 
 
