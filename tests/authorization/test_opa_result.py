@@ -124,7 +124,11 @@ def test_a_denial_goes_out_without_the_metadata_that_cannot_be_sent(number: Any)
         interpret({**YES, "dynamic_metadata": {"n": number, "k": 1}})
 
 
-@given(st.text() | st.lists(st.text()), st.text(), st.integers() | st.floats(allow_nan=False).map(from_python))
+@given(
+    st.text() | st.lists(st.text()),
+    st.text(),
+    st.integers() | st.floats(allow_nan=False, allow_infinity=False).map(from_python),
+)
 def test_what_a_caller_writes_into_a_denial_makes_no_error_of_it(value: Any, name: str, number: Any) -> None:
     verdict = interpret({**NO, "headers": {name: value}, "dynamic_metadata": {name: number, "x": value}, "body": name})
     assert isinstance(verdict, Deny)

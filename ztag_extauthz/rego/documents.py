@@ -78,13 +78,13 @@ def is_json(text: str) -> bool:
 
 def _refuse_depth(value: Value) -> None:
     """Go down level by level, not branch by branch, so that the depth costs no stack."""
-    level = [value]
+    level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
         level = [
             member
             for parent in level
             if parent.__class__ in (list, dict)
-            for member in (parent if parent.__class__ is list else parent.values())
+            for member in (parent.values() if isinstance(parent, dict) else parent)
             if member.__class__ in (list, dict)
         ]
         if not level:
