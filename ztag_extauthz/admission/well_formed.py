@@ -5,6 +5,7 @@ the upstream serve the other.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from ztag_extauthz.admission.interface import Gate
@@ -91,14 +92,18 @@ def _malformed(request: Request) -> str:
         for name in sorted(request.repeated):
             if name in _SINGLE or name.startswith("x-ztag-"):
                 return f"the header field {name} is repeated"
-    if "," in headers.get("content-length", ""):
-        return "the header field content-length is repeated"
+    joined = _joined(headers)
+    return f"the header field {joined} is repeated" if joined else ""
+
+
+def _joined(headers: Mapping[str, str]) -> str:
+    """Name the field that a proxy has joined of several ("" if none is)."""
     content_type = headers.get("content-type", "")
+    if "," in headers.get("content-length", ""):
+        return "content-length"
     if "," in content_type and not _ONE_VALUE.fullmatch(content_type):
-        return "the header field content-type is repeated"
-    if _TWO_TOKENS.match(headers.get("authorization", "")):
-        return "the header field authorization is repeated"
-    return ""
+        return "content-type"
+    return "authorization" if _TWO_TOKENS.match(headers.get("authorization", "")) else ""
 
 
 def _without_path(request: Request) -> Deny | None:
