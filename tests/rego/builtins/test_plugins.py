@@ -60,7 +60,7 @@ def test_its_error_is_undefined(site: Path) -> None:
     assert ask(site, 'acme.score("")') == "undefined []"
 
 
-@pytest.mark.parametrize("arguments", ['{"a": 1}, "b"', '[1], 2', '1, "a"', '"abc", "b"'])
+@pytest.mark.parametrize("arguments", ['{"a": 1}, "b"', "[1], 2", '1, "a"', '"abc", "b"'])
 def test_an_error_of_python_s_is_undefined_too(site: Path, arguments: str) -> None:
     assert ask(site, f"acme.part({arguments})") == "undefined []"
 
