@@ -49,7 +49,8 @@ _ESCAPED_OCTETS: Final = re.compile(r"(?:%[89a-fA-F][0-9a-fA-F])+")
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._~:%\[\]-]*")
 _TWO_TOKENS: Final = re.compile(r"(?:bearer|dpop|basic|negotiate)\s[^,]*,", re.IGNORECASE)
-_ONE_VALUE: Final = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+")*+', re.DOTALL)
+# Possessive groups would say it more shortly, but Python before 3.11.5 matches them wrongly (gh-106052).
+_ONE_VALUE: Final = re.compile(r'[^",]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^",]*)*', re.DOTALL)
 _SINGLE: Final = frozenset(
     {":authority", ":method", ":path", ":scheme", "authorization", "content-length", "content-type", "dpop", "host"}
     | {"proxy-authorization", "x-envoy-auth-partial-body"}

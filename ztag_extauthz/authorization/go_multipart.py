@@ -22,8 +22,8 @@ _MEDIA_TYPE: Final = re.compile(rf"\s*({_WORD}(?:/{_WORD})?)\s*(?=;|$)")
 _PARAMETER: Final = re.compile(rf'\s*;\s*({_WORD})\s*=\s*({_WORD}|"(?:[^"\\\r\n]|\\[^\r\n])*")')
 _END: Final = re.compile(r"[\s;]*\Z")
 _ESCAPED: Final = re.compile(r'\\([()<>@,;:\\"/\[\]?=])')
-_FIELD: Final = rb"[^\x00-\x20:\x7f-\xff]++:[^\x00\r\n]*+\r?\n(?:[ \t][^\x00\r\n]*+\r?\n)*+"
-_HEADERS: Final = re.compile(rb"((?:" + _FIELD + rb")*+)\r?\n")
+_FIELD: Final = rb"[^\x00-\x20:\x7f-\xff]+:[^\x00\r\n]*\r?\n(?:[ \t][^\x00\r\n]*\r?\n)*"
+_HEADERS: Final = re.compile(rb"((?:" + _FIELD + rb")*)\r?\n")
 
 
 def parse(body: bytes, content_type: str) -> dict[str, list[Any]] | None:
