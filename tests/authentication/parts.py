@@ -16,9 +16,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
+from tests.requests import make_request
 from ztag_extauthz.component import Resources
 from ztag_extauthz.meter import SERIES, Meter, Name
-from ztag_extauthz.model import Peer, Request
+from ztag_extauthz.model import Request
 
 ISSUER = "https://issuer.example"
 NOW = 1_800_000_000.0
@@ -117,24 +118,7 @@ def request(authorization: str | None = None, path: str = "/", **headers: str) -
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     if authorization is not None:
         named["authorization"] = authorization
-    return Request(
-        id="1",
-        method="GET",
-        scheme="https",
-        host="api.example",
-        path=path,
-        protocol="HTTP/2",
-        headers=named,
-        repeated=frozenset(),
-        body=None,
-        partial=False,
-        source=Peer("10.0.0.1", 1),
-        destination=Peer("10.0.0.2", 2),
-        context_extensions={},
-        is_http=True,
-        defect="",
-        attributes=dict,
-    )
+    return make_request(host="api.example", path=path, protocol="HTTP/2", headers=named)
 
 
 Answer: TypeAlias = "tuple[int, Mapping[str, str], bytes] | Callable[[BaseHTTPRequestHandler], None]"
