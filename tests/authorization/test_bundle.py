@@ -210,7 +210,7 @@ def test_an_archive_that_is_cut_before_it_was_compressed_is_refused(sound: bytes
 
 
 @given(st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 def test_a_bundle_is_read_as_a_whole_or_not_at_all(sound: bytes, tmp_path: Path, data: st.DataObject) -> None:
     octets = bytearray(sound)
     octets[data.draw(st.integers(10, len(sound) - 1))] ^= data.draw(st.integers(1, 255))
