@@ -31,6 +31,7 @@ LAYERS = {
     "stores": 6,
     "traits": 7,
     "fields": 7,
+    "protected_resource": 7,
     "structured": 7,
     "hosts": 7,
     "section": 7,
