@@ -36,6 +36,7 @@ LAYERS = {
     "hosts": 7,
     "section": 7,
     "component": 7,
+    "background": 7,
     "meter": 7,
     "errors": 8,
     "model": 9,
