@@ -94,7 +94,7 @@ def test_never_4_tokens_that_differ_anywhere_are_different_tokens(rig: Rig) -> N
     alice, bob = token(sub="alice"), token(sub="bob")
     assert [rig.identity(text).subject for text in (alice, bob, alice, bob)] == ["alice", "bob", "alice", "bob"]
     head, payload, signature = alice.split(".")
-    rig.refusal(f"{head}.{payload}.{signature[:-2]}AA")
+    rig.refusal(f"{head}.{payload}.{signature[:-4]}AAAA")
     rig.refusal(".".join([*bob.split(".")[:2], signature]))
 
 

@@ -1,19 +1,15 @@
 """One JSON line a decision (`proto/ztag/v1/decision.proto`), written by a thread of its own.
 
-1. report   makes the record and puts it in a queue; a full queue drops it and counts that
+1. report   makes the record; it waits in a bounded queue
 2. write    the thread takes what is there and writes it in one go; a disk that is full costs lines, never a request
 """
 
-import asyncio
-import sys
-from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
-from threading import Event, Lock, Thread
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from pydantic import Field, field_validator
 
+from ztag_extauthz.background import Background
 from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import Mistake, SettingsError
 from ztag_extauthz.meter import Meter
@@ -26,10 +22,6 @@ from ztag_extauthz.section import Section
 
 BATCH = 128
 """Records that are written at once; about 64 KiB."""
-PAUSE = 0.02
-"""Seconds between two batches while records come singly, so that the thread seldom takes the interpreter's lock."""
-LAST_WORDS = 5.0
-"""Seconds that the thread has to write what is left when it is closed."""
 
 
 class AuditSettings(Section):
@@ -68,7 +60,7 @@ class AuditSettings(Section):
 
 
 class Audit(Reporter):
-    """Keeps the queue and the thread that empties it."""
+    """Makes the records that the thread writes."""
 
     kind = "audit"
 
@@ -76,15 +68,14 @@ class Audit(Reporter):
         self.sink = sink
         self._to = settings.to
         self._headers = settings.include_headers
-        self._max_waiting = settings.max_waiting
-        self._meter = meter
-        self._dropped = meter.series("ztag_audit_dropped")
-        self._queue: deque[DecisionRecord] = deque()
-        self._work = Event()
-        self._closing = Event()
-        self._counting = Lock()  # the only series that two threads count in
-        self._failing = False
-        self._thread: Thread | None = None
+        series = meter.series("ztag_audit_dropped")
+        self._writer = Background[DecisionRecord](
+            "audit lines",
+            self._write,
+            lambda lines: meter.add(series, lines),
+            max_waiting=settings.max_waiting,
+            batch=BATCH,
+        )
 
     def prepare(self, step: Callable[[], None]) -> None:
         """Take a step towards the file. Raises `SettingsError` where that is not possible."""
@@ -98,65 +89,21 @@ class Audit(Reporter):
     async def start(self) -> None:
         """Open the file, and write. Raises `SettingsError`."""
         self.prepare(self.sink.open)
-        self._thread = Thread(target=self._run, name="audit", daemon=True)
-        self._thread.start()
+        self._writer.start()
 
     async def close(self) -> None:
-        """Write what waits, within `LAST_WORDS`."""
-        self._closing.set()
-        self._work.set()
-        if self._thread is not None:
-            await asyncio.to_thread(self._thread.join, LAST_WORDS)
-            if self._thread.is_alive():
-                return  # it hangs in a write, and keeps what it writes to
-        self._drain()
-        self.sink.close()
+        """Write what waits; a thread that hangs in a write keeps what it writes to."""
+        if await self._writer.close():
+            self.sink.close()
 
     def report(self, request: Request, decision: Decision) -> None:
         """See `Reporter.report`."""
-        queue = self._queue
-        if len(queue) >= self._max_waiting:
-            self._drop(1)
-            return
         try:
-            queue.append(brief(request, decision, self._headers))
+            record = brief(request, decision, self._headers)
         except Exception:  # noqa: BLE001 - a decision does not depend on its record
-            self._drop(1)
-        if not self._work.is_set():
-            self._work.set()
+            self._writer.drop(1)
+        else:
+            self._writer.put(record)
 
-    def _run(self) -> None:
-        while not self._closing.is_set():
-            self._work.wait()
-            self._closing.wait(PAUSE)
-            self._work.clear()
-            self._drain()
-
-    def _drain(self) -> None:
-        while batch := self._batch():
-            try:
-                self.sink.write([to_json(record) + b"\n" for record in batch])
-            except Exception as error:  # noqa: BLE001 - the thread goes on with the next lines
-                self._fail(error, len(batch))
-            else:
-                self._failing = False
-
-    def _batch(self) -> list[DecisionRecord]:
-        batch: list[DecisionRecord] = []
-        with suppress(IndexError):
-            while len(batch) < BATCH:
-                batch.append(self._queue.popleft())
-        return batch
-
-    def _fail(self, error: Exception, lines: int) -> None:
-        """Count what is lost; say so once, not once a line."""
-        self._drop(lines)
-        if not self._failing:
-            self._failing = True
-            # What is no fault of the disk's may say in its words what stands in the line.
-            why = error.strerror if isinstance(error, OSError) else type(error).__name__
-            print(f"ztag: audit lines are lost: {why}", file=sys.stderr, flush=True)  # noqa: T201
-
-    def _drop(self, lines: int) -> None:
-        with self._counting:
-            self._meter.add(self._dropped, lines)
+    def _write(self, records: Sequence[DecisionRecord]) -> None:
+        self.sink.write([to_json(record) + b"\n" for record in records])

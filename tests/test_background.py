@@ -1,0 +1,53 @@
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from ztag_extauthz.background import Background
+
+
+class Work:
+    def __init__(self, max_waiting: int = 100, batch: int = 3) -> None:
+        self.done: list[int] = []
+        self.lost = 0
+        self.broken: Exception | None = None
+        self.background = Background[int]("numbers", self._take, self._count, max_waiting=max_waiting, batch=batch)
+
+    def _take(self, items: Sequence[int]) -> None:
+        assert len(items) <= 3
+        if self.broken:
+            raise self.broken
+        self.done += items
+
+    def _count(self, items: int) -> None:
+        self.lost += items
+
+
+def test_does_everything_in_order_and_the_last_on_close() -> None:
+    async def main() -> None:
+        work = Work()
+        for number in range(10):
+            work.background.put(number)
+        work.background.start()
+        assert await work.background.close()
+        assert (work.done, work.lost) == (list(range(10)), 0)
+
+    asyncio.run(main())
+
+
+def test_a_full_queue_drops_and_counts() -> None:
+    work = Work(max_waiting=4)
+    for number in range(10):
+        work.background.put(number)
+    assert asyncio.run(work.background.close())
+    assert (work.done, work.lost) == ([0, 1, 2, 3], 6)
+
+
+def test_a_failure_costs_its_batch_and_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    work = Work()
+    work.broken = ValueError("s3cret")
+    for number in range(7):
+        work.background.put(number)
+    asyncio.run(work.background.close())
+    assert (work.done, work.lost) == ([], 7)
+    assert capsys.readouterr().err == "ztag: numbers are lost: ValueError\n"

@@ -1,0 +1,107 @@
+"""Work that nobody waits for: a bounded queue, and a thread that empties it.
+
+1. put   puts an item into the queue; a full queue drops it and counts that. Neither raises nor waits
+2. work  the thread takes what is there, `batch` items at most; what goes wrong costs items, never a request
+"""
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from threading import Event, Lock, Thread
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+PAUSE = 0.02
+"""Seconds between two batches while items come singly, so that the thread seldom takes the interpreter's lock."""
+LAST_WORDS = 5.0
+"""Seconds that the thread has to do what is left when it is closed."""
+
+
+class Background(Generic[T]):
+    """Keeps the queue and the thread."""
+
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[Sequence[T]], None],
+        dropped: Callable[[int], None],
+        *,
+        max_waiting: int,
+        batch: int = 128,
+    ) -> None:
+        """Take what does the work and may block and raise, and what counts lost items; `name` is told with a failure."""
+        self._name = name
+        self._work = work
+        self._dropped = dropped
+        self._max_waiting = max_waiting
+        self._size = batch
+        self._queue: deque[T] = deque()
+        self._waiting = Event()
+        self.closing = Event()
+        """Set when it is time to come to an end: what waits between two tries waits for this."""
+        self._counting = Lock()  # two threads count
+        self._failing = False
+        self._thread: Thread | None = None
+
+    def start(self) -> None:
+        self._thread = Thread(target=self._run, name=self._name, daemon=True)
+        self._thread.start()
+
+    async def close(self) -> bool:
+        """Do what waits, within `LAST_WORDS`; return whether the thread has ended, and holds nothing any more."""
+        self.closing.set()
+        self._waiting.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join, LAST_WORDS)
+            if self._thread.is_alive():
+                return False
+        self._drain()
+        return True
+
+    def put(self, item: T) -> None:
+        if len(self._queue) >= self._max_waiting:
+            self.drop(1)
+            return
+        self._queue.append(item)
+        if not self._waiting.is_set():
+            self._waiting.set()
+
+    def drop(self, items: int) -> None:
+        """Count items that are lost."""
+        with self._counting:
+            self._dropped(items)
+
+    def _run(self) -> None:
+        while not self.closing.is_set():
+            self._waiting.wait()
+            self.closing.wait(PAUSE)
+            self._waiting.clear()
+            self._drain()
+
+    def _drain(self) -> None:
+        while batch := self._batch():
+            try:
+                self._work(batch)
+            except Exception as error:  # noqa: BLE001 - the thread goes on with the next items
+                self._fail(error, len(batch))
+            else:
+                self._failing = False
+
+    def _batch(self) -> list[T]:
+        batch: list[T] = []
+        with suppress(IndexError):
+            while len(batch) < self._size:
+                batch.append(self._queue.popleft())
+        return batch
+
+    def _fail(self, error: Exception, items: int) -> None:
+        """Count what is lost; say so once, not once an item."""
+        self.drop(items)
+        if not self._failing:
+            self._failing = True
+            # What is no fault of the disk's may say in its words what stands in the item.
+            why = error.strerror if isinstance(error, OSError) else type(error).__name__
+            print(f"ztag: {self._name} are lost: {why}", file=sys.stderr, flush=True)  # noqa: T201
