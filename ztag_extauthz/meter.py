@@ -28,6 +28,7 @@ Name = Literal[
     "ztag_limits",
     "ztag_limit_fallbacks",
     "ztag_risk",
+    "ztag_revocation_requests",
 ]
 
 BOUNDS = (25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1.0)
@@ -70,6 +71,11 @@ METRICS: Mapping[Name, Metric] = {
     ),
     "ztag_limit_fallbacks": Metric("counter", "Requests judged by the node's share of a limit while Redis was down."),
     "ztag_risk": Metric("counter", "Requests by risk band.", {"band": ("low", "elevated", "high")}),
+    "ztag_revocation_requests": Metric(
+        "counter",
+        "What operators and transmitters of security events asked to be revoked.",
+        {"source": ("operator", "event"), "result": ("ok", "refused", "error")},
+    ),
 }
 
 
