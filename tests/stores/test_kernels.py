@@ -33,3 +33,15 @@ def test_a_folder_that_others_can_write_is_not_used(tmp_path: Path) -> None:
     code = f"from ztag_extauthz.stores import kernels; raise SystemExit(kernels.config.CACHE_DIR == {str(folder)!r})"
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0  # noqa: S603
+
+
+def test_what_an_image_brought_is_not_compiled_again(tmp_path: Path) -> None:
+    made, home = tmp_path / "made", tmp_path / "home"
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(made)}
+    assert subprocess.run([sys.executable, "-c", WARM], env=environment, check=False).returncode == 0  # noqa: S603
+    code = f"import pathlib, ztag_extauthz.stores.kernels as k; k.PREBUILT = pathlib.Path({str(made)!r}); {WARM}"
+    environment = {**os.environ, "XDG_CACHE_HOME": str(home)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0  # noqa: S603
+    brought, used = ({path.name: path.stat().st_mtime_ns for path in each.rglob("*.nb?")} for each in (made, home))
+    assert brought
+    assert used == brought

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +20,9 @@ from numba.extending import intrinsic
 
 Cells: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 F = TypeVar("F", bound=Callable[..., Any])
+
+PREBUILT = Path(sys.prefix) / "share" / "ztag"
+"""What an image brings compiled; as trustworthy as the code that is installed beside it."""
 
 
 def kernel(*signatures: str) -> Callable[[F], F]:
@@ -43,9 +47,19 @@ def warm(module: str) -> None:
     One process at a time: processes that wrote numba's cache at once have crashed, so two servers or workers that start
     together on a cold cache wait for each other.
     """
-    with (Path(config.CACHE_DIR) / "lock").open("w") as lock:
+    folder = Path(config.CACHE_DIR)
+    with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        _copy_prebuilt(folder)
         import_module(module)
+
+
+def _copy_prebuilt(folder: Path) -> None:
+    """Copy rather than use in place: numba looks into one folder only, and writes there what another CPU needs."""
+    for made in (PREBUILT / folder.name).glob("*/"):
+        if not (folder / made.name).exists():
+            half = Path(shutil.copytree(made, folder / f".{made.name}", dirs_exist_ok=True))
+            half.rename(folder / made.name)
 
 
 def _cache_folder() -> Path:
