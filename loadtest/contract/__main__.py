@@ -62,7 +62,7 @@ def _their_document(ask: plugin.Ask, request: CheckRequest) -> Any:
 def _our_document(request: CheckRequest) -> Any:
     try:
         document = opa_input.build(Context(decode(request.SerializeToString()), NOBODY), DESCRIPTOR)
-    except opa_input.ParseError:
+    except ParseError:
         return "400"
     del document["identity"]
     return json.loads(dumps(document), parse_float=Decimal)

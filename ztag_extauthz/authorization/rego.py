@@ -11,6 +11,7 @@ from ztag_extauthz.authorization import bundle, opa_input, opa_result
 from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer
+from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.component import Readiness, Resources
 from ztag_extauthz.errors import EvaluationError, PolicyError
 from ztag_extauthz.model import Allow, Context, Deny, Reason, Verdict
@@ -94,13 +95,13 @@ class Rego(Authorizer):
         self.policy = policy
         self._descriptor = descriptor
         self._parse_body = not settings.skip_request_body_parse and _reads_body(policy.reads())
-        self._identities = opa_input.Identities()
+        self._identities = opa_input.Identities(opa_input.of_identity)
         self._readiness = Readiness(f"policy {settings.decision}", ready=True, updated_at=loaded_at)
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:
         try:
             document = self.document(context)
-        except opa_input.ParseError as error:
+        except ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
         try:
@@ -117,12 +118,12 @@ class Rego(Authorizer):
         return self.policy.evaluate(document, deadline)
 
     def document(self, context: Context) -> Value:
-        """Return the `input` that the policy is asked with; raises `opa_input.ParseError`."""
+        """Return the `input` that the policy is asked with; raises `ParseError`."""
         return opa_input.build(
             context,
             self._descriptor,
             parse_body=self._parse_body,
-            identity=self._identities.document(context.identity),
+            identity=self._identities(context.identity),
         )
 
     def readiness(self) -> tuple[Readiness, ...]:

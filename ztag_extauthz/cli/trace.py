@@ -10,16 +10,17 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from ztag_extauthz.authorization import opa_input
 from ztag_extauthz.authorization.engine import PolicyEngine
 from ztag_extauthz.authorization.interface import Authorizer
+from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.authorization.rego import Rego
 from ztag_extauthz.component import Resources
 from ztag_extauthz.envoy import decode
 from ztag_extauthz.envoy.protojson import check_request, check_response
 from ztag_extauthz.model import Allow, Context, Decision, Stage, Verdict
 from ztag_extauthz.rego.documents import dumps
-from ztag_extauthz.rego.reads import InputPath, Reads
+from ztag_extauthz.rego.frozen import InputPath
+from ztag_extauthz.rego.reads import Reads
 from ztag_extauthz.rego.runtime import lookup
 from ztag_extauthz.rego.values import UNDEFINED, Value
 from ztag_extauthz.reporting.log import not_owned, warning
@@ -173,7 +174,7 @@ def _asked(witnesses: Sequence[Witness]) -> Iterator[tuple[PolicyEngine, Value]]
     """Yield the policies that were asked, each with the `input` that it saw."""
     for witness in witnesses:
         if isinstance(witness.authorizer, Rego) and witness.context is not None:
-            with suppress(opa_input.ParseError):
+            with suppress(ParseError):
                 yield witness.authorizer.policy, witness.authorizer.document(witness.context)
 
 
