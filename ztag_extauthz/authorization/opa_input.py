@@ -20,7 +20,7 @@ from ztag_extauthz.rego.values import Value
 
 Made = TypeVar("Made")
 
-BODY: Final = ("parsed_body", "truncated_body")
+BODY: Final = frozenset({"parsed_body", "truncated_body"})
 """The fields that a body has to be parsed for."""
 
 
@@ -84,7 +84,8 @@ def attributes(request: Request, *names: str) -> dict[str, Any]:
 
 def body(request: Request, descriptor: ProtoDescriptor | None) -> dict[str, Any]:
     """Return `input.parsed_body` and `input.truncated_body`; raises `ParseError`."""
-    return dict(zip(BODY, opa_body.parse(request, parsed_path(request), descriptor), strict=True))
+    parsed, truncated = opa_body.parse(request, parsed_path(request), descriptor)
+    return {"parsed_body": parsed, "truncated_body": truncated}
 
 
 class Identities(Generic[Made]):

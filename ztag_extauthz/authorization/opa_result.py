@@ -29,15 +29,19 @@ HTTP_STATUSES: Final = frozenset(
 """Statuses that both Go and Envoy have a name for."""
 
 _MAX_DEPTH = 64
+_MAX_PARTS = 100_000
 _log = logging.getLogger(__name__)
 
 
-def interpret(value: Any) -> Verdict:
-    """Return the verdict that a decision stands for; raises `EvaluationError` where it stands for none."""
+def interpret(value: Any, revision: str = "") -> Verdict:
+    """Return the verdict that a decision stands for; raises `EvaluationError` where it stands for none.
+
+    `revision` is that of the policies whose decision it is.
+    """
     if value is True:
-        return Allow()
+        return Allow(policy_revision=revision)
     if value is False:
-        return Deny(Reason.POLICY)
+        return Deny(Reason.POLICY, policy_revision=revision)
     if value is UNDEFINED:
         raise EvaluationError("the decision is undefined")
     if not isinstance(value, dict):
@@ -47,10 +51,10 @@ def interpret(value: Any) -> Verdict:
     allowed = value["allowed"]
     if not isinstance(allowed, bool):
         raise EvaluationError(f"`allowed` is {_type(allowed)}, not a boolean")
-    return _allow(value) if allowed else _deny(value)
+    return _allow(value, revision) if allowed else _deny(value, revision)
 
 
-def _allow(result: Mapping[str, Any]) -> Allow:
+def _allow(result: Mapping[str, Any], revision: str) -> Allow:
     return Allow(
         request_headers=_headers(result, "headers", PSEUDO),
         metadata=_metadata(result),
@@ -58,16 +62,18 @@ def _allow(result: Mapping[str, Any]) -> Allow:
         response_headers=_headers(result, "response_headers_to_add"),
         query_parameters_to_remove=_strings(result, "query_parameters_to_remove"),
         query_parameters=_query_parameters(result),
+        policy_revision=revision,
     )
 
 
-def _deny(result: Mapping[str, Any]) -> Deny:
+def _deny(result: Mapping[str, Any], revision: str) -> Deny:
     headers = _sendable(_read_headers(result, "headers"))
     metadata = _sendable_metadata(result)
     body = result.get("body")
     if "body" in result and not isinstance(body, str):
         raise EvaluationError(f"`body` is {_type(body)}, not a string")
-    return Deny(Reason.POLICY, status=_status(result), headers=headers, body=body, metadata=metadata)
+    status = _status(result)
+    return Deny(Reason.POLICY, status=status, headers=headers, body=body, metadata=metadata, policy_revision=revision)
 
 
 def _status(result: Mapping[str, Any]) -> int | None:
@@ -156,14 +162,15 @@ def _strings(result: Mapping[str, Any], field: str) -> tuple[str, ...]:
 
 
 def _metadata(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {name: _plain(value, 0) for name, value in _read_metadata(result).items()}
+    struct = _Struct()
+    return {name: struct.plain(value) for name, value in _read_metadata(result).items()}
 
 
 def _sendable_metadata(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    kept = {}
+    kept, struct = {}, _Struct()
     for name, value in _read_metadata(result).items():
         try:
-            kept[name] = _plain(value, 0)
+            kept[name] = struct.plain(value)
         except EvaluationError:
             _tell_once("dynamic_metadata")
     return kept
@@ -178,16 +185,27 @@ def _read_metadata(result: Mapping[str, Any]) -> Mapping[str, Any]:
     return by_name(metadata)
 
 
-def _plain(value: Any, depth: int) -> Any:
-    """Return what fits into a protobuf Struct, whose numbers are doubles."""
-    if depth > _MAX_DEPTH:
-        raise EvaluationError("`dynamic_metadata` is nested too deeply")
-    if isinstance(value, dict):
-        return {name: _plain(item, depth + 1) for name, item in by_name(value).items()}
-    if _is_array(value):
-        return [_plain(item, depth + 1) for item in _items(value)]
-    if value is None or isinstance(value, bool | str):
-        return value
+class _Struct:
+    """A protobuf Struct in the making. A value may hold another one many times over: its parts are counted."""
+
+    def __init__(self) -> None:
+        self._parts = 0
+
+    def plain(self, value: Any, depth: int = 0) -> Any:
+        """Return what fits into one, where numbers are doubles."""
+        self._parts += 1
+        if self._parts > _MAX_PARTS:
+            raise EvaluationError("`dynamic_metadata` is too large")
+        if depth > _MAX_DEPTH:
+            raise EvaluationError("`dynamic_metadata` is nested too deeply")
+        if isinstance(value, dict):
+            return {name: self.plain(item, depth + 1) for name, item in by_name(value).items()}
+        if _is_array(value):
+            return [self.plain(item, depth + 1) for item in _items(value)]
+        return value if value is None or isinstance(value, bool | str) else _double(value)
+
+
+def _double(value: Any) -> float:
     number = float(value) if abs(value) <= sys.float_info.max else inf
     if not isfinite(number):
         raise EvaluationError("`dynamic_metadata` has a number beyond a double")

@@ -137,7 +137,8 @@ class Http(Part):
     def __init__(self, paths: Sequence[Path]) -> None:
         self._fields = [str(path.steps[2]) for path in paths if len(path.steps) == 3]
         self._headers = [str(path.steps[3]) for path in paths if len(path.steps) == 4]
-        self._takes = [*map(attrgetter, self._fields), *map(_header, self._headers)]
+        self._takes: list[Callable[[Request], Frozen]] = [attrgetter(name) for name in self._fields]
+        self._takes += [_header(name) for name in self._headers]
         self._otherwise = Followed(paths, lambda context: context.request.attributes("request"))
 
     @staticmethod
