@@ -1,5 +1,6 @@
 """Rego policies, as opa-envoy-plugin asks them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -9,7 +10,7 @@ from pydantic import Field, field_validator
 from ztag_extauthz.authorization import bundle, opa_input, opa_result
 from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
-from ztag_extauthz.authorization.interface import Authorizer
+from ztag_extauthz.authorization.interface import Authorizer, Question
 from ztag_extauthz.component import Readiness, Resources
 from ztag_extauthz.errors import CheckError, PolicyError
 from ztag_extauthz.model import Allow, Context, Deny, Reason, Verdict
@@ -135,6 +136,9 @@ class Rego(Authorizer):
             parse_body=self._parse_body,
             identity=self._identities.document(context.identity),
         )
+
+    def questions(self, context: Context) -> Iterator[Question]:
+        yield Question(self._settings.decision, self.policy, self.document(context))
 
     def readiness(self) -> tuple[Readiness, ...]:
         return (self._readiness,)
