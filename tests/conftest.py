@@ -5,9 +5,19 @@ A first example may generate a key or compile a kernel, which takes as long as i
 """
 
 import os
+from collections.abc import Iterator
 
 import hypothesis
+import pytest
+
+from tests.authentication.parts import KeyServer
 
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("fresh", deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+@pytest.fixture
+def key_server() -> Iterator[KeyServer]:
+    with KeyServer().running() as server:
+        yield server

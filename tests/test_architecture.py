@@ -30,6 +30,7 @@ LAYERS = {
     "rego": 6,
     "stores": 6,
     "traits": 7,
+    "fetch": 7,
     "fields": 7,
     "structured": 7,
     "hosts": 7,

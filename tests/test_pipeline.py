@@ -161,6 +161,11 @@ def test_s06_without_any_credential_it_is_a_refusal_that_says_what_would_do() ->
     assert "authorizer" not in trace.asked
 
 
+def test_the_revisions_of_all_policies_are_told() -> None:
+    decision, _ = decide(verdicts=(Allow(policy_revision="7"), Allow(), Allow(policy_revision="9")))
+    assert decision.verdict == Allow(metadata={}, policy_revision="7,9")
+
+
 def test_one_refusal_is_enough() -> None:
     decision, trace = decide(verdicts=(Allow(), NO, Allow()))
     assert trace.asked.count("authorizer") == 2

@@ -72,6 +72,8 @@ class CheckError(ZtagError):
     """We could not find out."""
 
     reason: ClassVar[Reason] = Reason.INTERNAL
+    policy_revision: str = ""
+    """Which policies were asked."""
 
 
 class EvaluationError(CheckError):

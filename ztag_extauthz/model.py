@@ -130,6 +130,8 @@ class Deny(Struct, frozen=True):
     headers: Pairs = ()
     body: str | None = None
     metadata: Mapping[str, Any] = EMPTY
+    policy_revision: str = ""
+    """Which policies said so; "" where none was asked."""
 
 
 class Allow(Struct, frozen=True):
@@ -144,6 +146,8 @@ class Allow(Struct, frozen=True):
     facts: Mapping[str, Any] = EMPTY
     shadowed: Deny | None = None
     """What would have been said were this not a dry run."""
+    policy_revision: str = ""
+    """Which policies said so, joined by "," where there are several; "" where none was asked."""
 
 
 class Failed(Struct, frozen=True):
@@ -152,6 +156,8 @@ class Failed(Struct, frozen=True):
     reason: Reason
     detail: str = ""
     """For the log; never sent to the caller."""
+    policy_revision: str = ""
+    """Which policies gave no usable answer."""
 
 
 Verdict: TypeAlias = Allow | Deny

@@ -163,7 +163,7 @@ class Pipeline:
 def failed(error: Exception, place: str) -> Failed:
     """Return what an exception means; the words of those that are not ours may hold secrets, and are left out."""
     if isinstance(error, CheckError):
-        return Failed(error.reason, str(error))
+        return Failed(error.reason, str(error), error.policy_revision)
     return Failed(Reason.INTERNAL, f"{type(error).__name__} in {place}")
 
 
@@ -180,6 +180,7 @@ def _merge(allows: Sequence[Allow]) -> Allow:
         query_parameters_to_remove=tuple(name for allow in allows for name in allow.query_parameters_to_remove),
         metadata=metadata,
         shadowed=next((allow.shadowed for allow in allows if allow.shadowed), None),
+        policy_revision=",".join(filter(None, (allow.policy_revision for allow in allows))),
     )
 
 

@@ -7,10 +7,10 @@ from threading import Event
 import pytest
 
 from tests.authentication.parts import FOREVER, NOW, Clock, CountingMeter, jwk, key_set, resources
-from ztag_extauthz.authentication.fetch import Fetched, FetchError
 from ztag_extauthz.authentication.jose.key_set import KeySet
 from ztag_extauthz.authentication.key_source import UNKNOWN_WAITING, RemoteKeys, Schedule
 from ztag_extauthz.errors import DeadlineError, UnavailableError
+from ztag_extauthz.fetch import Fetched, FetchError
 
 DOCUMENT = key_set(jwk("ES256"))
 ROTATED = key_set(jwk("ES256", "-next"))

@@ -43,7 +43,8 @@ def mistakes(folder: Path, *paths: str) -> list[str]:
 
 def test_files_are_read(tmp_path: Path) -> None:
     files(tmp_path, {"a.rego": ALLOW, "roles.yaml": "roles: {alice: [admin]}"})
-    assert load(("a.rego", "roles.yaml"), tmp_path) == Bundle({"a.rego": ALLOW}, {"roles": {"alice": ["admin"]}})
+    found = load(("a.rego", "roles.yaml"), tmp_path)
+    assert found == Bundle({"a.rego": ALLOW}, {"roles": {"alice": ["admin"]}}, found.version)
 
 
 def test_a_folder_is_read_as_a_bundle_is(tmp_path: Path) -> None:
@@ -62,6 +63,24 @@ def test_a_folder_is_read_as_a_bundle_is(tmp_path: Path) -> None:
     assert found.data == {"root": 1, "sub": {"deep": {"x": 1}}}
 
 
+def test_another_content_is_another_version(tmp_path: Path) -> None:
+    files(tmp_path, {"a.rego": ALLOW, "b.json": '{"x": 1}', "c.json": '{"x": 2}'})
+    first, again, other = (load(names, tmp_path).version for names in (("a.rego",), ("a.rego",), ("a.rego", "b.json")))
+    assert first == again != other
+    assert first.revision == first.digest.hex()[:12]
+    tar(tmp_path / "1.tar.gz", {".manifest": '{"revision": "7"}', "a.rego": ALLOW})
+    tar(tmp_path / "2.tar.gz", {".manifest": '{"revision": "7"}', "a.rego": f"{ALLOW}\n"})
+    one, two = (load((name,), tmp_path).version for name in ("1.tar.gz", "2.tar.gz"))
+    assert (one.revision, two.revision) == ("7", "7")
+    assert one.digest != two.digest
+
+
+@pytest.mark.parametrize("revision", ["7", '"' + "x" * 257 + '"', '"a\\nb"', "null"])
+def test_a_revision_is_a_short_line(tmp_path: Path, revision: str) -> None:
+    tar(tmp_path / "b.tar.gz", {".manifest": f'{{"revision": {revision}}}', "a.rego": ALLOW})
+    assert mistakes(tmp_path, "b.tar.gz") == ["b.tar.gz: has a .manifest whose revision is no short line of text"]
+
+
 def test_a_mounted_config_map_is_read_once(tmp_path: Path) -> None:
     files(tmp_path, {"policy/..2026/a.rego": ALLOW})
     (tmp_path / "policy/..data").symlink_to("..2026")
@@ -78,7 +97,8 @@ def test_a_bundle_is_read(tmp_path: Path) -> None:
     }
     tar(tmp_path / "b.tar.gz", contents)
     found = load(("b.tar.gz",), tmp_path)
-    assert found == Bundle({"b.tar.gz:envoy/a.rego": ALLOW}, {"roles": {"alice": 1}})
+    assert found == Bundle({"b.tar.gz:envoy/a.rego": ALLOW}, {"roles": {"alice": 1}}, found.version)
+    assert found.version.revision == "1"
 
 
 def test_every_mistake_is_told(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import DeadlineError, EvaluationError, PolicyError
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Allow, Context, Deny, Reason
+from ztag_extauthz.pipeline import failed
 
 
 def resources(folder: Path) -> Resources:
@@ -26,9 +27,24 @@ def test_it_is_built_from_files(tmp_path: Path) -> None:
     (tmp_path / "policy/a.rego").write_text("package envoy.authz\nresult if input.identity.subject == data.boss")
     (tmp_path / "policy/data.json").write_text('{"boss": "alice"}')
     rego = settings().build(resources(tmp_path))
-    assert run(rego.authorize(Context(request(check()), ALICE), FAR)) == Allow()
+    revision = rego.policy.version.revision
+    assert revision != ""
+    assert run(rego.authorize(Context(request(check()), ALICE), FAR)) == Allow(policy_revision=revision)
     (ready,) = rego.readiness()
     assert (ready.component, ready.ready, ready.updated_at) == ("policy envoy/authz/result", True, 1_700_000_000.0)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("result", ["false", "true", '{"allowed": false}', '{"allowed": true}', "1"])
+def test_every_answer_says_which_policies_gave_it(tmp_path: Path, result: str, dry_run: bool) -> None:  # noqa: FBT001
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy/a.rego").write_text(f"package envoy.authz\nresult := {result}")
+    rego = settings(dry_run=dry_run).build(resources(tmp_path))
+    try:
+        found = run(rego.authorize(Context(request(check()), ALICE), FAR))
+    except EvaluationError as error:
+        found = failed(error, "")
+    assert found.policy_revision == rego.policy.version.revision != ""
 
 
 def test_what_cannot_be_built_names_file_and_line(tmp_path: Path) -> None:
@@ -133,7 +149,7 @@ def test_a_policy_may_only_ask_hosts_that_the_settings_name(tmp_path: Path) -> N
     with pytest.raises(PolicyError, match=r"http\.send is not supported"):
         settings().build(resources(tmp_path))
     rego = settings(http_hosts=("127.0.0.1:1",)).build(resources(tmp_path))
-    assert run(rego.authorize(Context(request(check()), ALICE), FAR)) == Allow()
+    assert isinstance(run(rego.authorize(Context(request(check()), ALICE), FAR)), Allow)
     rego = settings(http_hosts=("127.0.0.1:2",)).build(resources(tmp_path))
     with pytest.raises(EvaluationError):
         run(rego.authorize(Context(request(check()), ALICE), FAR))

@@ -32,4 +32,5 @@ def test_numbers_of_fields_stay() -> None:
         "timings": 12,
         "facts": 13,
         "answer": 14,
+        "policy_revision": 15,
     }

@@ -216,3 +216,8 @@ def test_headers_that_hold_secrets(name: str) -> None:
 )
 def test_headers_that_do_not(name: str) -> None:
     assert not is_secret(name)
+
+
+@pytest.mark.parametrize("verdict", [Allow(policy_revision="7"), Deny(Reason.POLICY, policy_revision="7")])
+def test_the_policies_revision_is_told(verdict: Allow | Deny) -> None:
+    assert line(decision=decided(verdict=verdict))["policyRevision"] == "7"

@@ -69,7 +69,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "realm_of_a_second_issuer.yaml:12: authentication[1].realm: differs from that of authentication[0], which is told for authorization (write the same realm in both, or leave this one out)",
     ),
     "issuer_without_tls": (
-        "issuer_without_tls.yaml:2: authentication[0]: no keys can be discovered: issuer is not https: whoever sits on the way could put keys of their own there (add jwks: {file: …} or {url: https://…})",
+        "issuer_without_tls.yaml:2: authentication[0]: no keys can be discovered: issuer is not https: whoever sits on the way could put something of their own there (add jwks: {file: …} or {url: https://…})",
     ),
     "key_twice": ("key_twice.yaml:7: server: occurs twice, first in line 3 (keep one of them)",),
     "kind_as_text": (

@@ -15,10 +15,10 @@ from msgspec import Struct
 
 from ztag_extauthz.assertion import TYPE
 from ztag_extauthz.authentication.claim_rules import names_in
-from ztag_extauthz.authentication.fetch import fetch, why_not_url
 from ztag_extauthz.authentication.jose.claims import Expected, why_not
 from ztag_extauthz.authentication.jose.compact import TokenError, parse
 from ztag_extauthz.authentication.jose.key_set import KeySet
+from ztag_extauthz.fetch import fetch, why_not_url
 
 ALGORITHMS = ("ES256", "EdDSA")
 MAX_CHARACTERS = 8192

@@ -14,16 +14,15 @@ from urllib.parse import quote_plus, urlencode
 from pydantic import Field, SecretStr, model_validator
 
 from ztag_extauthz.authentication.claim_rules import CLAIM, ClaimRuleSettings, Grants, Rule, names_in
-from ztag_extauthz.authentication.fetch import Fetched, FetchError, Form, fetch, in_daemon, why_not_url
 from ztag_extauthz.authentication.jose.claims import LAST_SECOND, Expected, why_not
 from ztag_extauthz.authentication.jose.text import decode_object
-from ztag_extauthz.authentication.jwks import tls_context
 from ztag_extauthz.authentication.opaque import Opaque
 from ztag_extauthz.authentication.possession import binding_of
 from ztag_extauthz.authentication.token_memory import NoKeys, Remembered, TokenMemory
 from ztag_extauthz.authentication.token_reader import TokenReader, TokenReaderSettings
 from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import DeadlineError, OverloadedError, UnavailableError
+from ztag_extauthz.fetch import Fetched, FetchError, Form, Terms, fetch, in_daemon, tls_context, why_not_url
 from ztag_extauthz.model import Identity
 from ztag_extauthz.section import Seconds
 
@@ -85,13 +84,13 @@ class IntrospectionSettings(TokenReaderSettings):
 
     def build(self, resources: Resources) -> "Introspection":
         """Build a reader for this one issuer. Raises `SettingsError` where the file of authorities cannot be used."""
-        context = tls_context(resources.folder / self.ca if self.ca else None)
+        context = tls_context(resources.folder / self.ca if self.ca else None, "ca")
         pair = f"{quote_plus(self.client_id)}:{quote_plus(self.client_secret.get_secret_value())}"
         authorization = f"Basic {b64encode(pair.encode()).decode()}"
 
         def get(token: str) -> Fetched:
             form = Form(urlencode({"token": token, "token_type_hint": "access_token"}).encode(), authorization)
-            return fetch(self.url, monotonic() + self.timeout, context, form)
+            return fetch(self.url, monotonic() + self.timeout, context, Terms(form=form))
 
         return Introspection(self.place(resources), {}, resources, (Introspector(self, get, resources),))
 

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, model_validator
 
-from ztag_extauthz.authentication.fetch import Fetched, FetchError, fetch, why_not_url
 from ztag_extauthz.authentication.key_source import FileKeys, KeySource, RemoteKeys, Schedule
 from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import Mistake, SettingsError
+from ztag_extauthz.fetch import Fetched, FetchError, fetch, tls_context, why_not_url
 from ztag_extauthz.section import Seconds, Section
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _from_file(path: Path, read: "Callable[[bytes], KeySet]") -> "KeySet":
 
 
 def _getter(settings: JwksSettings, issuer: str, folder: Path) -> Callable[[], Fetched]:
-    context = tls_context(folder / settings.ca if settings.ca else None)
+    context = tls_context(folder / settings.ca if settings.ca else None, "jwks.ca")
     url = settings.url
 
     def get() -> Fetched:
@@ -129,14 +129,3 @@ def _discover(settings: JwksSettings, issuer: str, deadline: float, context: "ss
     if why or not isinstance(url, str):
         raise FetchError(f"{address}: its jwks_uri {why}")
     return url
-
-
-def tls_context(ca: Path | None) -> "ssl.SSLContext":
-    """Return what verifies servers. Raises `SettingsError` where the file of authorities cannot be used."""
-    import ssl  # noqa: PLC0415
-
-    try:
-        return ssl.create_default_context(cafile=ca)
-    except OSError as error:
-        mistake = Mistake(str(ca), f"cannot be used: {error.strerror or error}", "name a PEM file", "jwks.ca")
-        raise SettingsError((mistake,)) from error

@@ -5,12 +5,12 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from ztag_extauthz.authentication.claim_rules import CLAIM, ClaimRuleSettings, Grants
-from ztag_extauthz.authentication.fetch import why_not_url
 from ztag_extauthz.authentication.issuer import Issuer
 from ztag_extauthz.authentication.jose.claims import LAST_SECOND, Expected
 from ztag_extauthz.authentication.jwks import JwksSettings, key_source
 from ztag_extauthz.authentication.token_reader import TokenReader, TokenReaderSettings
 from ztag_extauthz.component import Resources
+from ztag_extauthz.fetch import why_not_url
 
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "Ed448"

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ztag_extauthz.authentication.fetch import Fetched, in_daemon
 from ztag_extauthz.component import Readiness, Resources
 from ztag_extauthz.errors import DeadlineError, UnavailableError
+from ztag_extauthz.fetch import Fetched, in_daemon
 
 if TYPE_CHECKING:
     from ztag_extauthz.authentication.jose.key_set import KeySet

@@ -19,6 +19,8 @@ from ztag_extauthz.authorization import documents
 from ztag_extauthz.authorization.documents import PACKAGE, DocumentError
 
 MAX_ENTRIES: Final = 10_000
+MAX_REVISION: Final = 256
+"""Characters: it stands in every line of the audit log."""
 MAX_BYTES: Final = 256 * 1024 * 1024
 _DAMAGED: Final = "is cut off or damaged"
 
@@ -33,14 +35,23 @@ class Source(NamedTuple):
     content: bytes
 
 
-def read(path: Path, where: str) -> Iterator[Source]:
-    """Yield a bundle's files; raises `DocumentError`, `tarfile.TarError` or `OSError`."""
+class Archive(NamedTuple):
+    """A bundle's files."""
+
+    sources: list[Source]
+    revision: str
+    """What its manifest says; "" where it says nothing."""
+
+
+def read(path: Path, where: str) -> Archive:
+    """Return a bundle's files; raises `DocumentError`, `tarfile.TarError` or `OSError`."""
     files = list(_files(path, where))
-    manifest = next((content for _, name, content in files if name == PurePosixPath(".manifest")), b"{}")
+    content = next((content for _, name, content in files if name == PurePosixPath(".manifest")), b"{}")
+    manifest = _manifest(content)
     roots = _roots(manifest)
     for file in files:
         _keep_roots(file, roots)
-        yield file
+    return Archive(files, _revision(manifest))
 
 
 def _files(path: Path, where: str) -> Iterator[Source]:
@@ -85,16 +96,27 @@ def _name(name: str) -> PurePosixPath:
     return path
 
 
-def _roots(manifest: bytes) -> tuple[tuple[str, ...], ...]:
+def _manifest(content: bytes) -> dict[str, Any]:
     try:
-        document: Any = json.loads(manifest)
-    except ValueError:
+        document: Any = json.loads(content)
+    except (ValueError, RecursionError):
         raise DocumentError("has a .manifest that is no JSON") from None
     if not isinstance(document, dict):
         raise DocumentError("has a .manifest that is no object")
     if document.get("rego_version", 1) != 1:
         raise DocumentError("holds Rego v0; write it anew with `opa fmt --v0-v1`")
-    roots = document.get("roots", [""])
+    return document
+
+
+def _revision(manifest: dict[str, Any]) -> str:
+    revision = manifest.get("revision", "")
+    if not isinstance(revision, str) or len(revision) > MAX_REVISION or not revision.isprintable():
+        raise DocumentError("has a .manifest whose revision is no short line of text")
+    return revision
+
+
+def _roots(manifest: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
+    roots = manifest.get("roots", [""])
     if not isinstance(roots, list) or not all(isinstance(root, str) for root in roots):
         raise DocumentError("has a .manifest whose roots are no array of strings")
     return tuple(tuple(part for part in root.split("/") if part) for root in roots)

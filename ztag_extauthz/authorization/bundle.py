@@ -7,6 +7,7 @@ root. Nothing is ever unpacked to disk.
 
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from msgspec import Struct
 from ztag_extauthz.authorization import archive, documents
 from ztag_extauthz.authorization.archive import Source
 from ztag_extauthz.authorization.documents import DocumentError
+from ztag_extauthz.authorization.engine import Version
 from ztag_extauthz.errors import Mistake, PolicyError
 
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
@@ -29,6 +31,7 @@ class Bundle(Struct, frozen=True):
     modules: Mapping[str, str]
     """Rego text by file name, as mistakes name it."""
     data: Mapping[str, Any]
+    version: Version = Version()
 
 
 class _Collector:
@@ -39,11 +42,19 @@ class _Collector:
         self.modules: dict[str, str] = {}
         self.data: dict[str, Any] = {}
         self.mistakes: list[Mistake] = []
+        self.revisions: list[str] = []
+        self._digest = blake2b(digest_size=16)
 
     def blame(self, where: str, what: str, remedy: str = "") -> None:
         self.mistakes.append(Mistake(where, what, remedy))
 
+    def version(self) -> Version:
+        digest = self._digest.digest()
+        return Version(",".join(self.revisions) or digest.hex()[:12], digest)
+
     def add(self, source: Source, *, at: tuple[str, ...]) -> None:
+        name = f"{source.where}\0{len(source.content)}\0".encode(errors="surrogateescape")
+        self._digest.update(name + source.content)
         try:
             if source.path.suffix == ".rego":
                 self.modules[source.where] = documents.rego(source.content)
@@ -65,7 +76,7 @@ def load(paths: Sequence[str], folder: Path, *, tests: bool = False) -> Bundle:
         collector.blame(", ".join(paths), "no .rego file", _REMEDY)
     if collector.mistakes:
         raise PolicyError(tuple(collector.mistakes))
-    return Bundle(collector.modules, collector.data)
+    return Bundle(collector.modules, collector.data, collector.version())
 
 
 def _read(path: Path, where: str, collector: _Collector) -> None:
@@ -74,7 +85,9 @@ def _read(path: Path, where: str, collector: _Collector) -> None:
             for source in _walk(path, where):
                 _place(source, collector)
         elif where.endswith((".tar.gz", ".tgz")):
-            for source in archive.read(path, where):
+            sources, revision = archive.read(path, where)
+            collector.revisions += [revision] if revision else []
+            for source in sources:
                 _place(source, collector)
         elif path.suffix == ".rego" or path.suffix in _DATA_SUFFIXES:
             collector.add(Source(where, PurePosixPath(path.name), _bounded(path)), at=())

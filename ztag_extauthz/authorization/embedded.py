@@ -1,10 +1,11 @@
 """The embedded engine: policies compiled to Python by `ztag_extauthz.rego`, in OPA's meaning."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
 
-from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
+from ztag_extauthz.authorization.engine import PolicyEngine, Version, decision_path
 from ztag_extauthz.errors import DeadlineError, EvaluationError, Mistake, PolicyError
 from ztag_extauthz.rego import errors as rego
 from ztag_extauthz.rego.documents import from_python
@@ -23,8 +24,11 @@ class Embedded(PolicyEngine):
         data: Mapping[str, Any],
         decision: str,
         http_hosts: frozenset[str] = frozenset(),
+        version: Version = Version(),  # noqa: B008 - frozen
     ) -> None:
         """Compile `modules` (Rego text by file name) over `data`; raises `PolicyError` with every mistake found."""
+        self.version = version
+        self._waits = bool(http_hosts)
         point = "/".join(decision_path(decision))
         try:
             policy = compile_policy(modules, _base(data), entry_points=(point,), http_hosts=http_hosts)
@@ -33,7 +37,17 @@ class Embedded(PolicyEngine):
         self._policy, self._point = policy, point
         self._ask = policy.decision(point).evaluate
 
+    def immediate(self) -> Callable[[Value, float], Value] | None:
+        return None if self._waits else self.evaluate
+
+    async def ask(self, document: Value, deadline: float) -> Value:
+        """Evaluate; in a thread where `http.send` may wait for a host."""
+        if self._waits:
+            return await asyncio.to_thread(self.evaluate, document, deadline)
+        return self.evaluate(document, deadline)
+
     def evaluate(self, document: Value, deadline: float) -> Value:
+        """See `ask`; blocks."""
         if monotonic() > deadline:
             raise DeadlineError("the deadline was over before the policy was asked")
         try:

@@ -1,7 +1,10 @@
 """What a Rego engine has to be able to do."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from ztag_extauthz.rego.values import Value
 
@@ -10,16 +13,31 @@ if TYPE_CHECKING:
     from ztag_extauthz.rego.reads import Reads
 
 
+class Version(Struct, frozen=True):
+    """Which policies and data decide."""
+
+    revision: str = ""
+    """For people: what a bundle's manifest says, else a digest; "" where it is not known."""
+    digest: bytes = b""
+    """16 bytes that stand for every file: with another digest answers may differ; b"" where it is not known."""
+
+
 class PolicyEngine(ABC):
-    """Compiled policies with their data, and the one decision that they are asked for."""
+    """Policies with their data, and the one decision that they are asked for."""
+
+    version: Version = Version()
 
     @abstractmethod
-    def evaluate(self, document: Value, deadline: float) -> Value:
+    async def ask(self, document: Value, deadline: float) -> Value:
         """Return the decision for an `input` document, `rego.UNDEFINED` where no rule gives it a value.
 
         Both are values of `rego/values.py`; `deadline` is in seconds of `time.monotonic`. Raises `EvaluationError`
-        where the policy fails, `DeadlineError` where it is too late.
+        where the policy fails, `DeadlineError` where it is too late, `UnavailableError` where nobody answers.
         """
+
+    def immediate(self) -> Callable[[Value, float], Value] | None:
+        """Return what does as `ask` without waiting for anything; None where an answer has to be waited for."""
+        return None
 
     @abstractmethod
     def reads(self) -> "Reads":

@@ -32,12 +32,15 @@ _MAX_DEPTH = 64
 _log = logging.getLogger(__name__)
 
 
-def interpret(value: Any) -> Verdict:
-    """Return the verdict that a decision stands for; raises `EvaluationError` where it stands for none."""
+def interpret(value: Any, revision: str = "") -> Verdict:
+    """Return the verdict that a decision stands for; raises `EvaluationError` where it stands for none.
+
+    `revision` is that of the policies whose decision it is.
+    """
     if value is True:
-        return Allow()
+        return Allow(policy_revision=revision)
     if value is False:
-        return Deny(Reason.POLICY)
+        return Deny(Reason.POLICY, policy_revision=revision)
     if value is UNDEFINED:
         raise EvaluationError("the decision is undefined")
     if not isinstance(value, dict):
@@ -47,10 +50,10 @@ def interpret(value: Any) -> Verdict:
     allowed = value["allowed"]
     if not isinstance(allowed, bool):
         raise EvaluationError(f"`allowed` is {_type(allowed)}, not a boolean")
-    return _allow(value) if allowed else _deny(value)
+    return _allow(value, revision) if allowed else _deny(value, revision)
 
 
-def _allow(result: Mapping[str, Any]) -> Allow:
+def _allow(result: Mapping[str, Any], revision: str) -> Allow:
     return Allow(
         request_headers=_headers(result, "headers", PSEUDO),
         metadata=_metadata(result),
@@ -58,16 +61,18 @@ def _allow(result: Mapping[str, Any]) -> Allow:
         response_headers=_headers(result, "response_headers_to_add"),
         query_parameters_to_remove=_strings(result, "query_parameters_to_remove"),
         query_parameters=_query_parameters(result),
+        policy_revision=revision,
     )
 
 
-def _deny(result: Mapping[str, Any]) -> Deny:
+def _deny(result: Mapping[str, Any], revision: str) -> Deny:
     headers = _sendable(_read_headers(result, "headers"))
     metadata = _sendable_metadata(result)
     body = result.get("body")
     if "body" in result and not isinstance(body, str):
         raise EvaluationError(f"`body` is {_type(body)}, not a string")
-    return Deny(Reason.POLICY, status=_status(result), headers=headers, body=body, metadata=metadata)
+    status = _status(result)
+    return Deny(Reason.POLICY, status=status, headers=headers, body=body, metadata=metadata, policy_revision=revision)
 
 
 def _status(result: Mapping[str, Any]) -> int | None:

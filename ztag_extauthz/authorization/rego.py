@@ -1,6 +1,5 @@
 """Rego policies, as opa-envoy-plugin asks them."""
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -12,7 +11,7 @@ from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.component import Readiness, Resources
-from ztag_extauthz.errors import EvaluationError, PolicyError
+from ztag_extauthz.errors import CheckError, PolicyError
 from ztag_extauthz.model import Allow, Context, Deny, Reason, Verdict
 from ztag_extauthz.rego.values import Value
 from ztag_extauthz.section import Section
@@ -65,7 +64,7 @@ class RegoSettings(Section):
 
         try:
             loaded = bundle.load(self.policies, resources.folder)
-            policy = Embedded(loaded.modules, loaded.data, self.decision, frozenset(self.http_hosts))
+            policy = Embedded(loaded.modules, loaded.data, self.decision, frozenset(self.http_hosts), loaded.version)
         except PolicyError as error:
             placed = (replace(mistake, setting=mistake.setting or "policies") for mistake in error.mistakes)
             raise PolicyError(tuple(placed)) from error
@@ -75,6 +74,12 @@ class RegoSettings(Section):
 
 def _descriptor(path: str | None, folder: Path) -> ProtoDescriptor | None:
     return None if path is None else ProtoDescriptor.load(folder / path, path)
+
+
+def _placed(error: CheckError, place: str, revision: str) -> CheckError:
+    placed = type(error)(f"{place}: {error}")
+    placed.policy_revision = revision
+    return placed
 
 
 def _reads_body(reads: "Reads") -> bool:
@@ -91,11 +96,16 @@ class Rego(Authorizer):
         self, settings: RegoSettings, policy: PolicyEngine, descriptor: ProtoDescriptor | None, loaded_at: float
     ) -> None:
         self._settings = settings
-        self.policy = policy
         self._descriptor = descriptor
-        self._parse_body = not settings.skip_request_body_parse and _reads_body(policy.reads())
         self._identities = opa_input.Identities()
         self._readiness = Readiness(f"policy {settings.decision}", ready=True, updated_at=loaded_at)
+        self.put_in_force(policy)
+
+    def put_in_force(self, policy: PolicyEngine) -> None:
+        """Ask another engine from the next request on."""
+        self.policy = policy
+        self._immediate = policy.immediate()
+        self._parse_body = not self._settings.skip_request_body_parse and _reads_body(policy.reads())
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:
         try:
@@ -103,18 +113,19 @@ class Rego(Authorizer):
         except opa_input.ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
+        revision = self.policy.version.revision
         try:
-            verdict = opa_result.interpret(await self._evaluate(document, deadline))
-        except EvaluationError as error:
-            raise EvaluationError(f"policy {self._settings.decision}: {error}") from None
+            verdict = opa_result.interpret(await self._evaluate(document, deadline), revision)
+        except CheckError as error:
+            raise _placed(error, f"policy {self._settings.decision}", revision) from None
         if self._settings.dry_run and isinstance(verdict, Deny):
-            return Allow(metadata=verdict.metadata, shadowed=verdict)
+            return Allow(metadata=verdict.metadata, shadowed=verdict, policy_revision=revision)
         return verdict
 
     async def _evaluate(self, document: Value, deadline: float) -> Value:
-        if self._settings.http_hosts:
-            return await asyncio.to_thread(self.policy.evaluate, document, deadline)
-        return self.policy.evaluate(document, deadline)
+        if self._immediate is not None:
+            return self._immediate(document, deadline)
+        return await self.policy.ask(document, deadline)
 
     def document(self, context: Context) -> Value:
         """Return the `input` that the policy is asked with; raises `opa_input.ParseError`."""

@@ -93,6 +93,7 @@ class DecisionRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
     detail: str = ""
     rule: str = ""
     shadowed: RefusalRecord | None = None
+    policy_revision: str = ""
     facts: Mapping[str, Any] = {}
     answer: AnswerRecord | None = None
 
@@ -160,6 +161,7 @@ def _record(decision: Decision, request: RequestRecord, identity: IdentityRecord
         clean(refusal.detail) if refusal else "",
         _rule(verdict),
         RefusalRecord(shadowed.reason, clean(shadowed.detail)) if shadowed else None,
+        clean(verdict.policy_revision),
     )
 
 

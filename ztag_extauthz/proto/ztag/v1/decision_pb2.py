@@ -16,7 +16,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16ztag/v1/decision.proto\x12\x07ztag.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfa\x02\n\x08\x44\x65\x63ision\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x07request\x18\x03 \x01(\x0b\x32\x10.ztag.v1.Request\x12#\n\x08identity\x18\x04 \x01(\x0b\x32\x11.ztag.v1.Identity\x12\x0f\n\x07outcome\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\r\n\x05stage\x18\x08 \x01(\t\x12\x12\n\ndecided_by\x18\t \x01(\t\x12\x0c\n\x04rule\x18\n \x01(\t\x12\"\n\x08shadowed\x18\x0b \x01(\x0b\x32\x10.ztag.v1.Refusal\x12!\n\x07timings\x18\x0c \x01(\x0b\x32\x10.ztag.v1.Timings\x12&\n\x05\x66\x61\x63ts\x18\r \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1f\n\x06\x61nswer\x18\x0e \x01(\x0b\x32\x0f.ztag.v1.Answer\"\xd9\x03\n\x07Request\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0e\n\x06scheme\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\x10\n\x08protocol\x18\x06 \x01(\t\x12.\n\x07headers\x18\x07 \x03(\x0b\x32\x1d.ztag.v1.Request.HeadersEntry\x12\x16\n\x0esource_address\x18\x08 \x01(\t\x12\x18\n\x10source_principal\x18\t \x01(\t\x12\x1b\n\x13\x64\x65stination_address\x18\n \x01(\t\x12\x1d\n\x15\x64\x65stination_principal\x18\x0b \x01(\t\x12\x43\n\x12\x63ontext_extensions\x18\x0c \x03(\x0b\x32\'.ztag.v1.Request.ContextExtensionsEntry\x12\x11\n\tbody_size\x18\r \x01(\r\x12\x14\n\x0c\x62ody_partial\x18\x0e \x01(\x08\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x38\n\x16\x43ontextExtensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x92\x01\n\x08Identity\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0e\n\x06issuer\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x06\x63laims\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\")\n\x07Refusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"T\n\x07Timings\x12\x14\n\x0c\x61\x64mission_us\x18\x01 \x01(\x01\x12\x19\n\x11\x61uthentication_us\x18\x02 \x01(\x01\x12\x18\n\x10\x61uthorization_us\x18\x03 \x01(\x01\"\x9a\x02\n\x06\x41nswer\x12\x0e\n\x06status\x18\x01 \x01(\r\x12\'\n\x0frequest_headers\x18\x02 \x03(\x0b\x32\x0e.ztag.v1.Field\x12!\n\x19request_headers_to_remove\x18\x03 \x03(\t\x12(\n\x10response_headers\x18\x04 \x03(\x0b\x32\x0e.ztag.v1.Field\x12(\n\x10query_parameters\x18\x05 \x03(\x0b\x32\x0e.ztag.v1.Field\x12\"\n\x1aquery_parameters_to_remove\x18\x06 \x03(\t\x12\x11\n\tbody_size\x18\x07 \x01(\r\x12)\n\x08metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\"$\n\x05\x46ield\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16ztag/v1/decision.proto\x12\x07ztag.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x03\n\x08\x44\x65\x63ision\x12\n\n\x02id\x18\x01 \x01(\t\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x07request\x18\x03 \x01(\x0b\x32\x10.ztag.v1.Request\x12#\n\x08identity\x18\x04 \x01(\x0b\x32\x11.ztag.v1.Identity\x12\x0f\n\x07outcome\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12\r\n\x05stage\x18\x08 \x01(\t\x12\x12\n\ndecided_by\x18\t \x01(\t\x12\x0c\n\x04rule\x18\n \x01(\t\x12\"\n\x08shadowed\x18\x0b \x01(\x0b\x32\x10.ztag.v1.Refusal\x12!\n\x07timings\x18\x0c \x01(\x0b\x32\x10.ztag.v1.Timings\x12\x17\n\x0fpolicy_revision\x18\x0f \x01(\t\x12&\n\x05\x66\x61\x63ts\x18\r \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1f\n\x06\x61nswer\x18\x0e \x01(\x0b\x32\x0f.ztag.v1.Answer\"\xd9\x03\n\x07Request\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0e\n\x06scheme\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12\x0c\n\x04path\x18\x05 \x01(\t\x12\x10\n\x08protocol\x18\x06 \x01(\t\x12.\n\x07headers\x18\x07 \x03(\x0b\x32\x1d.ztag.v1.Request.HeadersEntry\x12\x16\n\x0esource_address\x18\x08 \x01(\t\x12\x18\n\x10source_principal\x18\t \x01(\t\x12\x1b\n\x13\x64\x65stination_address\x18\n \x01(\t\x12\x1d\n\x15\x64\x65stination_principal\x18\x0b \x01(\t\x12\x43\n\x12\x63ontext_extensions\x18\x0c \x03(\x0b\x32\'.ztag.v1.Request.ContextExtensionsEntry\x12\x11\n\tbody_size\x18\r \x01(\r\x12\x14\n\x0c\x62ody_partial\x18\x0e \x01(\x08\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x38\n\x16\x43ontextExtensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x92\x01\n\x08Identity\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x0e\n\x06issuer\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x06\x63laims\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\")\n\x07Refusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\"T\n\x07Timings\x12\x14\n\x0c\x61\x64mission_us\x18\x01 \x01(\x01\x12\x19\n\x11\x61uthentication_us\x18\x02 \x01(\x01\x12\x18\n\x10\x61uthorization_us\x18\x03 \x01(\x01\"\x9a\x02\n\x06\x41nswer\x12\x0e\n\x06status\x18\x01 \x01(\r\x12\'\n\x0frequest_headers\x18\x02 \x03(\x0b\x32\x0e.ztag.v1.Field\x12!\n\x19request_headers_to_remove\x18\x03 \x03(\t\x12(\n\x10response_headers\x18\x04 \x03(\x0b\x32\x0e.ztag.v1.Field\x12(\n\x10query_parameters\x18\x05 \x03(\x0b\x32\x0e.ztag.v1.Field\x12\"\n\x1aquery_parameters_to_remove\x18\x06 \x03(\t\x12\x11\n\tbody_size\x18\x07 \x01(\r\x12)\n\x08metadata\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\"$\n\x05\x46ield\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -28,21 +28,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REQUEST_CONTEXTEXTENSIONSENTRY']._loaded_options = None
   _globals['_REQUEST_CONTEXTEXTENSIONSENTRY']._serialized_options = b'8\001'
   _globals['_DECISION']._serialized_start=99
-  _globals['_DECISION']._serialized_end=477
-  _globals['_REQUEST']._serialized_start=480
-  _globals['_REQUEST']._serialized_end=953
-  _globals['_REQUEST_HEADERSENTRY']._serialized_start=849
-  _globals['_REQUEST_HEADERSENTRY']._serialized_end=895
-  _globals['_REQUEST_CONTEXTEXTENSIONSENTRY']._serialized_start=897
-  _globals['_REQUEST_CONTEXTEXTENSIONSENTRY']._serialized_end=953
-  _globals['_IDENTITY']._serialized_start=956
-  _globals['_IDENTITY']._serialized_end=1102
-  _globals['_REFUSAL']._serialized_start=1104
-  _globals['_REFUSAL']._serialized_end=1145
-  _globals['_TIMINGS']._serialized_start=1147
-  _globals['_TIMINGS']._serialized_end=1231
-  _globals['_ANSWER']._serialized_start=1234
-  _globals['_ANSWER']._serialized_end=1516
-  _globals['_FIELD']._serialized_start=1518
-  _globals['_FIELD']._serialized_end=1554
+  _globals['_DECISION']._serialized_end=502
+  _globals['_REQUEST']._serialized_start=505
+  _globals['_REQUEST']._serialized_end=978
+  _globals['_REQUEST_HEADERSENTRY']._serialized_start=874
+  _globals['_REQUEST_HEADERSENTRY']._serialized_end=920
+  _globals['_REQUEST_CONTEXTEXTENSIONSENTRY']._serialized_start=922
+  _globals['_REQUEST_CONTEXTEXTENSIONSENTRY']._serialized_end=978
+  _globals['_IDENTITY']._serialized_start=981
+  _globals['_IDENTITY']._serialized_end=1127
+  _globals['_REFUSAL']._serialized_start=1129
+  _globals['_REFUSAL']._serialized_end=1170
+  _globals['_TIMINGS']._serialized_start=1172
+  _globals['_TIMINGS']._serialized_end=1256
+  _globals['_ANSWER']._serialized_start=1259
+  _globals['_ANSWER']._serialized_end=1541
+  _globals['_FIELD']._serialized_start=1543
+  _globals['_FIELD']._serialized_end=1579
 # @@protoc_insertion_point(module_scope)

@@ -11,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Decision(_message.Message):
-    __slots__ = ("id", "time", "request", "identity", "outcome", "reason", "detail", "stage", "decided_by", "rule", "shadowed", "timings", "facts", "answer")
+    __slots__ = ("id", "time", "request", "identity", "outcome", "reason", "detail", "stage", "decided_by", "rule", "shadowed", "timings", "policy_revision", "facts", "answer")
     ID_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
@@ -24,6 +24,7 @@ class Decision(_message.Message):
     RULE_FIELD_NUMBER: _ClassVar[int]
     SHADOWED_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_REVISION_FIELD_NUMBER: _ClassVar[int]
     FACTS_FIELD_NUMBER: _ClassVar[int]
     ANSWER_FIELD_NUMBER: _ClassVar[int]
     id: str
@@ -38,9 +39,10 @@ class Decision(_message.Message):
     rule: str
     shadowed: Refusal
     timings: Timings
+    policy_revision: str
     facts: _struct_pb2.Struct
     answer: Answer
-    def __init__(self, id: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request: _Optional[_Union[Request, _Mapping]] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ..., detail: _Optional[str] = ..., stage: _Optional[str] = ..., decided_by: _Optional[str] = ..., rule: _Optional[str] = ..., shadowed: _Optional[_Union[Refusal, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., facts: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request: _Optional[_Union[Request, _Mapping]] = ..., identity: _Optional[_Union[Identity, _Mapping]] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ..., detail: _Optional[str] = ..., stage: _Optional[str] = ..., decided_by: _Optional[str] = ..., rule: _Optional[str] = ..., shadowed: _Optional[_Union[Refusal, _Mapping]] = ..., timings: _Optional[_Union[Timings, _Mapping]] = ..., policy_revision: _Optional[str] = ..., facts: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ...) -> None: ...
 
 class Request(_message.Message):
     __slots__ = ("id", "method", "scheme", "host", "path", "protocol", "headers", "source_address", "source_principal", "destination_address", "destination_principal", "context_extensions", "body_size", "body_partial")

@@ -1,25 +1,28 @@
-"""One request for one small document, from an address that the settings or an issuer's own document name.
+"""One request for one document, from an address that the settings or an issuer's own document name.
 
-Bounded in every way: https (or loopback), no redirect, no proxy, at most `MAX_BYTES`, and no longer than its deadline,
-however slowly the other side drips.
+Bounded in every way: https (or loopback), no redirect, no proxy, at most `MAX_BYTES` or what the caller says, and no
+longer than its deadline, however slowly the other side drips.
 """
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from pathlib import Path
 from socket import SHUT_RDWR, gaierror, socket
 from threading import Thread, Timer
 from time import monotonic
+from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
+from ztag_extauthz.errors import Mistake, SettingsError
 from ztag_extauthz.hosts import is_loopback
 
 MAX_BYTES = 512 * 1024
-_CHUNK = 16 * 1024
+_CHUNK = 64 * 1024
 
 
 class FetchError(Exception):
@@ -32,6 +35,9 @@ class Fetched(Struct, frozen=True):
     document: bytes
     max_age: float | None
     """Seconds, from `cache-control`; None if it does not say."""
+    etag: str = ""
+    unchanged: bool = False
+    """The document is still the one that `if-none-match` named (304); `document` is empty then."""
 
 
 async def in_daemon(work: Callable[[], Fetched]) -> Fetched:
@@ -73,8 +79,17 @@ def why_not_url(url: str, *, insecure_http: bool) -> str:
     if parts.username is not None or parts.password is not None or parts.fragment:
         return "has a user, a password or a fragment"
     if parts.scheme == "http" and not insecure_http and not is_loopback(host):
-        return "is not https: whoever sits on the way could put keys of their own there"
+        return "is not https: whoever sits on the way could put something of their own there"
     return ""
+
+
+def tls_context(ca: Path | None, setting: str) -> ssl.SSLContext:
+    """Return what verifies servers. Raises `SettingsError` where the file of authorities cannot be used."""
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        mistake = Mistake(str(ca), f"cannot be used: {error.strerror or error}", "name a PEM file", setting)
+        raise SettingsError((mistake,)) from error
 
 
 class Form(Struct, frozen=True):
@@ -86,7 +101,18 @@ class Form(Struct, frozen=True):
     """Value of the header; "" for none."""
 
 
-def fetch(url: str, deadline: float, context: ssl.SSLContext, form: Form | None = None) -> Fetched:
+class Terms(Struct, frozen=True):
+    """What goes with a request, and how large its answer may be."""
+
+    headers: Mapping[str, str] = MappingProxyType({"accept": "application/json"})
+    form: Form | None = None
+    max_bytes: int = MAX_BYTES
+
+
+PLAIN = Terms()
+
+
+def fetch(url: str, deadline: float, context: ssl.SSLContext, terms: Terms = PLAIN) -> Fetched:
     """Return what stands at an address. Blocks, until `deadline` (seconds of `time.monotonic`) at most.
 
     Raises `FetchError`.
@@ -95,7 +121,7 @@ def fetch(url: str, deadline: float, context: ssl.SSLContext, form: Form | None 
     connection = _connection(parts, max(0.001, deadline - monotonic()), context)
     try:
         connection.connect()
-        fetched = _ask(connection, parts, deadline, form)
+        fetched = _ask(connection, parts, deadline, terms)
     except gaierror as error:
         raise FetchError(f"the name {parts.hostname} cannot be resolved") from error
     except (OSError, HTTPException, ValueError) as error:
@@ -115,20 +141,21 @@ def _connection(parts: SplitResult, timeout: float, context: ssl.SSLContext) -> 
     return HTTPConnection(host, parts.port, timeout=timeout)
 
 
-def _ask(connection: HTTPConnection, parts: SplitResult, deadline: float, form: Form | None) -> Fetched:
+def _ask(connection: HTTPConnection, parts: SplitResult, deadline: float, terms: Terms) -> Fetched:
     # The socket's own timeout begins anew with every byte that drips in; this one does not.
     guard = Timer(max(0.0, deadline - monotonic()), _hang_up, [connection.sock])
     guard.daemon = True
     guard.start()
     try:
-        return _exchange(connection, parts, form)
+        return _exchange(connection, parts, terms)
     finally:
         guard.cancel()
 
 
-def _exchange(connection: HTTPConnection, parts: SplitResult, form: Form | None) -> Fetched:
+def _exchange(connection: HTTPConnection, parts: SplitResult, terms: Terms) -> Fetched:
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    headers = {"accept": "application/json", "accept-encoding": "identity"}
+    headers = {**terms.headers, "accept-encoding": "identity"}
+    form = terms.form
     if form is None:
         connection.request("GET", target, headers=headers)
     else:
@@ -136,21 +163,24 @@ def _exchange(connection: HTTPConnection, parts: SplitResult, form: Form | None)
         headers |= {"authorization": form.authorization} if form.authorization else {}
         connection.request("POST", target, form.body, headers)
     with connection.getresponse() as response:
+        max_age, etag = _max_age(response.headers.get("cache-control", "")), response.headers.get("etag", "")
+        if response.status == 304 and "if-none-match" in terms.headers:
+            return Fetched(b"", max_age, etag, unchanged=True)
         if response.status != 200:
             remedy = "; redirects are not followed" if 300 <= response.status < 400 else ""
             raise FetchError(f"{parts.netloc} answers {response.status}{remedy}")
-        return Fetched(_read(response, parts.netloc), _max_age(response.headers.get("cache-control", "")))
+        return Fetched(_read(response, parts.netloc, terms.max_bytes), max_age, etag)
 
 
-def _read(response: HTTPResponse, server: str) -> bytes:
-    document = b""
+def _read(response: HTTPResponse, server: str, max_bytes: int) -> bytes:
+    document = bytearray()
     while chunk := response.read1(_CHUNK):
         document += chunk
-        if len(document) > MAX_BYTES:
-            raise FetchError(f"{server} sends more than {MAX_BYTES} bytes")
+        if len(document) > max_bytes:
+            raise FetchError(f"{server} sends more than {max_bytes} bytes")
     if response.length:
         raise FetchError(f"{server} breaks off")
-    return document
+    return bytes(document)
 
 
 def _hang_up(connection: socket) -> None:

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from tests.authentication.parts import KeyServer
-from ztag_extauthz.authentication.fetch import MAX_BYTES, Fetched, FetchError, fetch, in_daemon, why_not_url
+from ztag_extauthz.fetch import MAX_BYTES, Fetched, FetchError, fetch, in_daemon, why_not_url
 
 CONTEXT = ssl.create_default_context()
 

@@ -1,0 +1,80 @@
+"""What the cache asks of those who keep its answers elsewhere, and what the policy asks of the cache."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from ztag_extauthz.component import Component
+from ztag_extauthz.model import Context, Verdict
+
+Key: TypeAlias = tuple[object, ...]
+"""What an answer depends on: frozen values, each kind and each spelling of a value a different one."""
+
+Ask: TypeAlias = Callable[[], Awaitable[Verdict]]
+"""Asks the engine. Raises `CheckError`; then there is nothing to remember."""
+
+
+class FarAnswers(Component, ABC):
+    """Answers that other nodes can read. Neither method raises, and neither costs time while the store is down."""
+
+    @property
+    @abstractmethod
+    def secret(self) -> bytes:
+        """What keys the digests: the same on all replicas, at most 64 bytes, nobody else's."""
+
+    @abstractmethod
+    async def get(self, digest: bytes, deadline: float) -> bytes | None:
+        """Return what was put under a digest (32 bytes), None where nothing is known, or nobody can say in time.
+
+        `deadline` is in seconds of `time.monotonic`.
+        """
+
+    @abstractmethod
+    def put(self, digest: bytes, value: bytes, lifetime: float) -> None:
+        """Keep a value for so many seconds, in the background."""
+
+
+class Forgotten(Component, ABC):
+    """What answers were said to be forgotten, and when. Never raises."""
+
+    latest: float = 0.0
+    """Unix seconds of the latest of all; 0 while there was none. An answer that is younger needs no further look."""
+
+    @abstractmethod
+    def since(self, tags: tuple[str, ...]) -> float:
+        """Return the latest time, in Unix seconds, among a request's tags (see `tags`); 0 if there is none.
+
+        An answer whose making began at that time or before is no longer one.
+        """
+
+
+class NothingForgotten(Forgotten):
+    """Where nobody can say so."""
+
+    def since(self, tags: tuple[str, ...]) -> float:  # noqa: ARG002
+        return 0.0
+
+
+class Answers(Component, ABC):
+    """Remembers the answers to one decision."""
+
+    @abstractmethod
+    def recall(self, key: Key, context: Context) -> Verdict | None:
+        """Return the answer if this node has it."""
+
+    @abstractmethod
+    async def find(self, key: Key, context: Context, ask: Ask, deadline: float) -> Verdict:
+        """Return the answer from farther away, or ask for it and remember it.
+
+        Raises what `ask` raises; `deadline` is in seconds of `time.monotonic`.
+        """
+
+
+class NoAnswers(Answers):
+    """Remembers nothing."""
+
+    def recall(self, key: Key, context: Context) -> Verdict | None:  # noqa: ARG002
+        return None
+
+    async def find(self, key: Key, context: Context, ask: Ask, deadline: float) -> Verdict:  # noqa: ARG002
+        return await ask()

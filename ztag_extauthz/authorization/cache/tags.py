@@ -1,0 +1,33 @@
+"""By what an answer can be forgotten: those who asked, and what they asked for.
+
+subject:<issuer>|<subject>     tenant:<value of the claim that the settings name>
+resource:<host><path>          all
+"""
+
+from typing import Final
+
+from ztag_extauthz.model import Context
+
+ALL: Final = "all"
+
+
+def subject(issuer: str, name: str) -> str:
+    return f"subject:{issuer}|{name}"
+
+
+def tenant(name: str) -> str:
+    return f"tenant:{name}"
+
+
+def resource(host: str, path: str) -> str:
+    """`path` without its query, as Envoy sent it."""
+    return f"resource:{host}{path}"
+
+
+def tags_of(context: Context, tenant_claim: str | None) -> tuple[str, ...]:
+    """Return every tag of a request."""
+    request, identity = context.request, context.identity
+    tags = [ALL, subject(identity.issuer, identity.subject), resource(request.host, request.path.partition("?")[0])]
+    if tenant_claim is not None and tenant_claim in identity.claims:
+        tags.append(tenant(str(identity.claims[tenant_claim])))
+    return tuple(tags)
