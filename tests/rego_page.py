@@ -21,7 +21,7 @@ from ztag_extauthz.rego.engine import compile_policy
 from ztag_extauthz.rego.errors import Mistake, PolicyError
 from ztag_extauthz.rego.explain import MAX_EVENTS
 from ztag_extauthz.rego.names import split_arguments
-from ztag_extauthz.rego.runtime import CHECK_EVERY
+from ztag_extauthz.rego.pace import CHECK_EVERY
 
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs/rego.md"

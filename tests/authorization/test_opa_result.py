@@ -169,6 +169,16 @@ def test_metadata_that_is_too_deep_is_an_error() -> None:
         interpret({**YES, "dynamic_metadata": {"k": deep}})
 
 
+def test_metadata_that_holds_its_parts_many_times_over_is_an_error() -> None:
+    doubled: Any = [1]
+    for _ in range(40):
+        doubled = [doubled, doubled]
+    with pytest.raises(EvaluationError, match="large"):
+        interpret({**YES, "dynamic_metadata": {"k": doubled}})
+    verdict = interpret({**NO, "dynamic_metadata": {"n": 1, "k": doubled}})
+    assert verdict == Deny(Reason.POLICY, metadata={"n": 1.0})
+
+
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 _VALUES = st.recursive(
     _LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)

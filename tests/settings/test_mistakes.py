@@ -94,7 +94,9 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "no_types": (
         "no_types.yaml:6: authentication[0].types: is empty, so no token could be accepted (list typ values, or absent for tokens without)",
     ),
-    "nobody_decides": ("nobody_decides.yaml:3: authorization: is empty (list at least one kind: quota, rego, risk)",),
+    "nobody_decides": (
+        "nobody_decides.yaml:3: authorization: is empty (list at least one kind: quota, rego, risk, step_up)",
+    ),
     "nobody_may_ask": (
         "nobody_may_ask.yaml:1: authentication: is empty (list at least one kind: anonymous, api_key, assertion, introspection, jwt, jwt_svid, kubernetes, mesh)",
     ),

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,13 @@ def _free_port() -> int:
 def _answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def ask_redis(port: int, *command: object) -> Any:
+    from redis.asyncio import Redis
+
+    async with Redis(port=port) as client:
+        return await client.execute_command(*command)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_redis_killed_in_the_middle(redis: Server) -> None:
     assert counted > 0
 
 
-def test_a_redis_that_is_down_costs_nothing(redis: Server) -> None:
+def test_a_redis_that_is_down_costs_nothing(redis: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> float:
         redis[1].kill()
         redis[1].wait()
@@ -116,7 +116,7 @@ def test_a_redis_that_is_down_costs_nothing(redis: Server) -> None:
         await replica.refuse(make_request())
         store = replica._leases._store  # type: ignore[attr-defined]
         connected: list[int] = []
-        store._connect = lambda: connected.append(1)
+        monkeypatch.setattr("ztag_extauthz.stores.redis.connect", connected.append)
         store._client = None
         for _ in range(100):
             assert await replica.refuse(make_request()) is None

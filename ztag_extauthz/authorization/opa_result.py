@@ -29,6 +29,7 @@ HTTP_STATUSES: Final = frozenset(
 """Statuses that both Go and Envoy have a name for."""
 
 _MAX_DEPTH = 64
+_MAX_PARTS = 100_000
 _log = logging.getLogger(__name__)
 
 
@@ -161,14 +162,15 @@ def _strings(result: Mapping[str, Any], field: str) -> tuple[str, ...]:
 
 
 def _metadata(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {name: _plain(value, 0) for name, value in _read_metadata(result).items()}
+    struct = _Struct()
+    return {name: struct.plain(value) for name, value in _read_metadata(result).items()}
 
 
 def _sendable_metadata(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    kept = {}
+    kept, struct = {}, _Struct()
     for name, value in _read_metadata(result).items():
         try:
-            kept[name] = _plain(value, 0)
+            kept[name] = struct.plain(value)
         except EvaluationError:
             _tell_once("dynamic_metadata")
     return kept
@@ -183,16 +185,27 @@ def _read_metadata(result: Mapping[str, Any]) -> Mapping[str, Any]:
     return by_name(metadata)
 
 
-def _plain(value: Any, depth: int) -> Any:
-    """Return what fits into a protobuf Struct, whose numbers are doubles."""
-    if depth > _MAX_DEPTH:
-        raise EvaluationError("`dynamic_metadata` is nested too deeply")
-    if isinstance(value, dict):
-        return {name: _plain(item, depth + 1) for name, item in by_name(value).items()}
-    if _is_array(value):
-        return [_plain(item, depth + 1) for item in _items(value)]
-    if value is None or isinstance(value, bool | str):
-        return value
+class _Struct:
+    """A protobuf Struct in the making. A value may hold another one many times over: its parts are counted."""
+
+    def __init__(self) -> None:
+        self._parts = 0
+
+    def plain(self, value: Any, depth: int = 0) -> Any:
+        """Return what fits into one, where numbers are doubles."""
+        self._parts += 1
+        if self._parts > _MAX_PARTS:
+            raise EvaluationError("`dynamic_metadata` is too large")
+        if depth > _MAX_DEPTH:
+            raise EvaluationError("`dynamic_metadata` is nested too deeply")
+        if isinstance(value, dict):
+            return {name: self.plain(item, depth + 1) for name, item in by_name(value).items()}
+        if _is_array(value):
+            return [self.plain(item, depth + 1) for item in _items(value)]
+        return value if value is None or isinstance(value, bool | str) else _double(value)
+
+
+def _double(value: Any) -> float:
     number = float(value) if abs(value) <= sys.float_info.max else inf
     if not isfinite(number):
         raise EvaluationError("`dynamic_metadata` has a number beyond a double")

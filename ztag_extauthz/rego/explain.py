@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from ztag_extauthz.rego.documents import dumps
+from ztag_extauthz.rego.documents import excerpt
 from ztag_extauthz.rego.errors import EvaluationError
 from ztag_extauthz.rego.nodes import Module, Position
 from ztag_extauthz.rego.values import UNDEFINED, Value
@@ -99,7 +99,4 @@ def _without_values(event: Event) -> Event:
 
 
 def _shown(value: Value) -> str:
-    if value is UNDEFINED:
-        return "undefined"
-    text = dumps(value, escape_html=False)
-    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
+    return "undefined" if value is UNDEFINED else excerpt(value, _MAX_SHOWN)

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from ztag_extauthz.rego.builtins.interface import Context
 from ztag_extauthz.rego.errors import BuiltinError, EvaluationError
+from ztag_extauthz.rego.pace import CHECK_EVERY
 from ztag_extauthz.rego.values import (
     UNDEFINED,
     Key,
@@ -21,9 +22,6 @@ from ztag_extauthz.rego.values import (
 )
 
 T = TypeVar("T")
-
-CHECK_EVERY: Final = 2_000
-"""So many elements are visited between two looks at the clock."""
 
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,17}")
 

@@ -87,7 +87,7 @@ def unifies(left: Type, right: Type) -> bool:
     if left.kind == "set":
         return left.dynamic is None or right.dynamic is None or unifies(left.dynamic, right.dynamic)
     if left.kind in ("array", "object"):
-        return _fits(left, right) and _fits(right, left) and _dynamics(left, right)
+        return _fits(left, right) and _fits(right, left, further=True) and _dynamics(left, right)
     return True
 
 
@@ -100,13 +100,13 @@ def accepts(parameter: Type, given: Type) -> bool:
     return unifies(parameter, given)
 
 
-def _fits(left: Type, right: Type) -> bool:
-    for index, item in enumerate(left.items):
-        other = select(right, index)
-        if other is None or not unifies(item, other):
-            return False
-    for form, item in left.pairs:
-        other = select(right, unkey(form))
+def _fits(left: Type, right: Type, *, further: bool = False) -> bool:
+    """Compare the fixed members of one type, or `further` alone: what the other has not. All twice would double."""
+    fixed: dict[KeyForm, Type] = {**dict(enumerate(right.items)), **dict(right.pairs)}
+    for place, item in (*enumerate(left.items), *left.pairs):
+        if further and place in fixed:
+            continue
+        other = fixed.get(place, right.dynamic)
         if other is None or not unifies(item, other):
             return False
     return True

@@ -22,6 +22,8 @@ from decimal import Decimal
 from functools import cmp_to_key
 from typing import Any, Final, Self, TypeAlias
 
+from ztag_extauthz.rego.pace import spend
+
 Value: TypeAlias = Any
 KeyForm: TypeAlias = Any
 
@@ -83,8 +85,10 @@ def _hash(value: Value) -> int:
     if kind is bool:
         return 7 if value else 3
     if kind is list:
+        spend(len(value))
         return hash((11, *map(key, value)))
     if kind is dict:
+        spend(len(value))
         return hash(frozenset((form, key(member)) for form, member in value.items()))
     return hash((13, value))
 
@@ -152,8 +156,10 @@ def equal(left: Value, right: Value) -> bool:
     if kind is not right.__class__:
         return (kind is int or kind is Number) and is_number(right) and bool(left == right)
     if kind is list:
+        spend(len(left))
         return len(left) == len(right) and all(map(equal, left, right))
     if kind is dict:
+        spend(len(left))
         return len(left) == len(right) and all(
             form in right and equal(member, right[form]) for form, member in left.items()
         )
@@ -178,6 +184,7 @@ def compare(left: Value, right: Value) -> int:
 
 
 def _compare_lists(left: list[Value], right: list[Value]) -> int:
+    spend(len(left))
     for ours, theirs in zip(left, right, strict=False):
         order = compare(ours, theirs)
         if order:
@@ -186,6 +193,7 @@ def _compare_lists(left: list[Value], right: list[Value]) -> int:
 
 
 def _compare_objects(left: dict[KeyForm, Value], right: dict[KeyForm, Value]) -> int:
+    spend(len(left))
     for ours, theirs in zip(ordered_forms(left), ordered_forms(right), strict=False):
         order = compare(unkey(ours), unkey(theirs)) or compare(left[ours], right[theirs])
         if order:

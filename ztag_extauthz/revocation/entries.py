@@ -7,22 +7,13 @@ issuer     everything that an issuer issued until then
 """
 
 from collections.abc import Iterator
-from hashlib import blake2b
-from hmac import compare_digest
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
-from ztag_extauthz.errors import ZtagError
 from ztag_extauthz.model import Identity
 
 Kind = Literal["token", "session", "subject", "issuer"]
-_TAG = 32
-
-
-class RevocationError(ZtagError):
-    """An entry cannot be read, or was not written with this secret."""
 
 
 class Revocation(Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,27 +43,3 @@ def keys_of(identity: Identity) -> Iterator[tuple[Kind, str, str]]:
         yield "token", issuer, token
     if type(session) is str:
         yield "session", issuer, session
-
-
-class Seal:
-    """Writes and reads entries that only those with the secret can write."""
-
-    def __init__(self, secret: bytes) -> None:
-        self._key = blake2b(secret, digest_size=32, person=b"ztag revocation").digest()
-
-    def write(self, entry: Revocation) -> bytes:
-        content = msgspec.json.encode(entry)
-        return self._tag(content) + content
-
-    def read(self, text: bytes) -> Revocation:
-        """Return the entry. Raises `RevocationError`."""
-        tag, content = text[:_TAG], text[_TAG:]
-        if not compare_digest(tag, self._tag(content)):
-            raise RevocationError("an entry was not written with this secret")
-        try:
-            return msgspec.json.decode(content, type=Revocation)
-        except msgspec.DecodeError as error:
-            raise RevocationError(f"an entry cannot be read: {error}") from error
-
-    def _tag(self, content: bytes) -> bytes:
-        return blake2b(content, digest_size=_TAG // 2, key=self._key).hexdigest().encode()

@@ -1,20 +1,15 @@
 """What one worker knows of revocations; asked about every request, however its credential was recognised."""
 
-import asyncio
-import logging
 from collections.abc import Callable
-from contextlib import suppress
 
 from ztag_extauthz.component import Component, Readiness
 from ztag_extauthz.errors import UnavailableError
 from ztag_extauthz.model import Deny, Identity, Reason
-from ztag_extauthz.revocation.entries import Revocation, RevocationError, keys_of
-from ztag_extauthz.revocation.feed import Feed
+from ztag_extauthz.revocation.entries import Revocation, keys_of
+from ztag_extauthz.revocation.journal import Revocations
 from ztag_extauthz.revocation.settings import RevocationSettings
+from ztag_extauthz.stores.follower import Follower
 
-LOG = logging.getLogger("ztag.revocation")
-SWEEP = 60.0
-"""Seconds between two looks for what is over."""
 _REFUSED = Deny(
     Reason.INVALID_CREDENTIALS,
     "the credential was revoked",
@@ -27,21 +22,16 @@ class Register(Component):
 
     kind = "revocation"
 
-    def __init__(self, settings: RevocationSettings, feed: Feed, clock: Callable[[], float]) -> None:
+    def __init__(self, settings: RevocationSettings, journal: Revocations, clock: Callable[[], float]) -> None:
         """`clock` in Unix seconds."""
-        self._settings = settings
-        self._feed = feed
+        self._max_stale = settings.max_stale
         self._clock = clock
-        self._entries: dict[tuple[str, str, str], Revocation] = {}
-        self._heard_at = 0.0
-        self._swept_at = clock()
-        self._why = "not asked yet"
-        self._loop: asyncio.Task[None] | None = None
+        self.follower = Follower("revocations", journal, settings.interval, clock)
 
     def refuse(self, identity: Identity) -> Deny | None:
         """Return a refusal of somebody who was revoked. Raises `UnavailableError` where that is not known."""
         self._check_heard()
-        entries = self._entries
+        entries = self.follower.entries
         if not entries:
             return None
         for key in keys_of(identity):
@@ -51,62 +41,19 @@ class Register(Component):
         return None
 
     def _check_heard(self) -> None:
-        limit = self._settings.max_stale
-        if not self._heard_at or (limit is not None and self._clock() - self._heard_at > limit):
-            raise UnavailableError(f"what was revoked is not known: {self._why}")
+        heard_at, limit = self.follower.heard_at, self._max_stale
+        if not heard_at or (limit is not None and self._clock() - heard_at > limit):
+            raise UnavailableError(f"what was revoked is not known: {self.follower.why}")
 
     async def start(self) -> None:
-        self._loop = asyncio.create_task(self._keep_up(), name="revocations")
+        await self.follower.start()
 
     async def close(self) -> None:
-        if self._loop is not None:
-            self._loop.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._loop
-        await self._feed.close()
+        await self.follower.close()
 
     def readiness(self) -> tuple[Readiness, ...]:
-        return (Readiness("revocations", bool(self._heard_at), self._why, self._heard_at),)
-
-    async def _keep_up(self) -> None:
-        while True:
-            try:
-                await self.catch_up()
-            except UnavailableError as error:
-                if not self._why:
-                    LOG.warning("revocations: %s", error)
-                self._why = str(error)
-            await asyncio.sleep(self._settings.interval)
-
-    async def catch_up(self) -> None:
-        """Learn what is new, and give back what Redis lost. Raises `UnavailableError`."""
-        news = await self._feed.news()
-        before = tuple(self._entries.values())
-        for text in news.entries:
-            self._learn(text)
-        if news.lost:
-            LOG.warning("revocations: Redis lost what it had; %d are given back", len(before))
-            await self._feed.add(before)
-        self._heard_at, self._why = self._clock(), ""
-        if self._clock() - self._swept_at > SWEEP:
-            await self._sweep()
-
-    def _learn(self, text: bytes) -> None:
-        try:
-            entry = self._feed.seal.read(text)
-        except RevocationError as error:
-            LOG.warning("revocations: %s", error)
-            return
-        known = self._entries.get(entry.key)
-        if known is None or known.before < entry.before:
-            self._entries[entry.key] = entry
-
-    async def _sweep(self) -> None:
-        now = self._swept_at = self._clock()
-        over = [entry for entry in self._entries.values() if entry.until < now]
-        for entry in over:
-            del self._entries[entry.key]
-        await self._feed.drop(over)
+        heard_at = self.follower.heard_at
+        return (Readiness("revocations", bool(heard_at), self.follower.why, heard_at),)
 
 
 def _is_meant(entry: Revocation, identity: Identity) -> bool:

@@ -1,13 +1,13 @@
 """The settings of revocations."""
 
-from time import monotonic
 from typing import TYPE_CHECKING
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field
 
 from ztag_extauthz.component import Resources
 from ztag_extauthz.section import Seconds, Section
 from ztag_extauthz.stores.redis import RedisSettings
+from ztag_extauthz.stores.seal import Secret
 
 if TYPE_CHECKING:
     from ztag_extauthz.revocation.register import Register
@@ -18,7 +18,7 @@ class RevocationSettings(Section):
 
     redis: RedisSettings
     """Where revocations are kept. A Redis that comes back without them gets them again from every worker."""
-    secret: SecretStr
+    secret: Secret
     """At least 32 characters, the same on all replicas: what was not written with it does not count."""
     interval: Seconds = Field(default=0.2, le=1)
     """Seconds between two looks at what is new."""
@@ -28,16 +28,9 @@ class RevocationSettings(Section):
     remember: Seconds = 86400.0
     """Seconds that a revocation is kept: as long as the longest credential is valid."""
 
-    @field_validator("secret")
-    @classmethod
-    def _is_long(cls, secret: SecretStr) -> SecretStr:
-        if len(secret.get_secret_value()) < 32:
-            raise ValueError("is shorter than 32 characters\nmake one with: openssl rand -base64 32")
-        return secret
-
     def build(self, resources: Resources) -> "Register":
         """Build what a worker knows of revocations."""
-        from ztag_extauthz.revocation.feed import Feed  # noqa: PLC0415
+        from ztag_extauthz.revocation.journal import journal  # noqa: PLC0415
         from ztag_extauthz.revocation.register import Register  # noqa: PLC0415
 
-        return Register(self, Feed(self, monotonic), resources.clock)
+        return Register(self, journal(self), resources.clock)

@@ -7,7 +7,7 @@ at once, at the price of comparing two numbers.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,10 +17,10 @@ from ztag_extauthz.errors import UnavailableError
 from ztag_extauthz.section import Seconds, Section
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
 
-class RedisSettings(Section):
+class RedisServer(Section):
     """A Redis (6.2 or later) or a Redis Cluster that all replicas share."""
 
     url: SecretStr | None = None
@@ -34,12 +34,6 @@ class RedisSettings(Section):
     """Seconds for an answer; later means down."""
     retry_after: Seconds = 1.0
     """Seconds until a Redis that was down is tried again."""
-    replicas: int = Field(default=2, ge=1)
-    """How many replicas of ztag share each limit: while Redis is down each one enforces this part of it."""
-    lease: float = Field(default=0.25, ge=0, le=1)
-    """The part of a burst that a replica may fetch at once, so that most requests need no round trip; 0: none."""
-    lease_time: Seconds = 5.0
-    """Seconds after which fetched permits are void."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -59,6 +53,17 @@ class RedisSettings(Section):
         return _text(folder / "url"), {**known, **({"ssl_ca_certs": str(authority)} if authority.exists() else {})}
 
 
+class RedisSettings(RedisServer):
+    """A Redis (6.2 or later) or a Redis Cluster that all replicas share."""
+
+    replicas: int = Field(default=2, ge=1)
+    """How many replicas of ztag share each limit: while Redis is down each one enforces this part of it."""
+    lease: float = Field(default=0.25, ge=0, le=1)
+    """The part of a burst that a replica may fetch at once, so that most requests need no round trip; 0: none."""
+    lease_time: Seconds = 5.0
+    """Seconds after which fetched permits are void."""
+
+
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8").strip()
 
@@ -66,7 +71,7 @@ def _text(path: Path) -> str:
 class RedisStore:
     """Runs scripts; each is sent once and then named by its digest."""
 
-    def __init__(self, settings: RedisSettings, monotonic: Callable[[], float]) -> None:
+    def __init__(self, settings: RedisServer, monotonic: Callable[[], float]) -> None:
         self._settings = settings
         self._monotonic = monotonic
         self._down_until = float("-inf")
@@ -82,31 +87,41 @@ class RedisStore:
 
         In a cluster the keys have to share a hash tag.
         """
-        from redis.exceptions import NoScriptError, RedisError  # noqa: PLC0415 - an extra
+        from redis.exceptions import NoScriptError  # noqa: PLC0415 - an extra
+
+        async with self._asking() as client:
+            try:
+                return await client.evalsha(digest, len(keys), *keys, *arguments)
+            except NoScriptError:
+                return await client.eval(script, len(keys), *keys, *arguments)
+
+    async def secure(self, key: bytes) -> None:
+        """Wait until the replicas of the key's node have what this process wrote last, or `timeout` seconds.
+
+        Only where nobody else uses this object: Redis waits for what was written on the same connection.
+        Raises `UnavailableError`.
+        """
+        async with self._asking() as client:
+            node = {"target_nodes": client.get_node_from_key(key)} if self._settings.cluster else {}
+            role = await client.execute_command("ROLE", **node)
+            if role[0] == b"master" and role[2]:
+                await client.execute_command("WAIT", len(role[2]), int(self._settings.timeout * 500), **node)
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[Any]:
+        """Give the client for `timeout` seconds; what goes wrong opens the circuit, and is an `UnavailableError`."""
+        from redis.exceptions import RedisError  # noqa: PLC0415 - an extra
 
         if self.down:
             raise UnavailableError("redis: down a moment ago")
         try:
             async with asyncio.timeout(self._settings.timeout):
-                client = self._client or self._connect()
-                try:
-                    return await client.evalsha(digest, len(keys), *keys, *arguments)
-                except NoScriptError:
-                    return await client.eval(script, len(keys), *keys, *arguments)
+                if self._client is None:
+                    self._client = connect(self._settings)
+                yield self._client
         except (RedisError, OSError, TimeoutError) as error:
             self._down_until = self._monotonic() + self._settings.retry_after
             raise UnavailableError(f"redis: {type(error).__name__}") from error
-
-    def _connect(self) -> Any:
-        from redis.asyncio import Redis, RedisCluster  # noqa: PLC0415 - an extra
-        from redis.asyncio.retry import Retry  # noqa: PLC0415
-        from redis.backoff import NoBackoff  # noqa: PLC0415
-
-        kind = RedisCluster if self._settings.cluster else Redis
-        # Our circuit is the only one that tries again: a retry inside the timeout would hide how long Redis is down.
-        url, options = self._settings.place()
-        self._client = kind.from_url(url, retry=Retry(NoBackoff(), 0), **options)
-        return self._client
 
     async def close(self) -> None:
         """Close the connections."""
@@ -115,3 +130,15 @@ class RedisStore:
 
             with suppress(RedisError, OSError):
                 await self._client.aclose()
+
+
+def connect(settings: RedisServer) -> Any:
+    """Return redis-py's client; it connects when it is asked first."""
+    from redis.asyncio import Redis, RedisCluster  # noqa: PLC0415 - an extra
+    from redis.asyncio.retry import Retry  # noqa: PLC0415
+    from redis.backoff import NoBackoff  # noqa: PLC0415
+
+    kind = RedisCluster if settings.cluster else Redis
+    # Our circuit is the only one that tries again: a retry inside the timeout would hide how long Redis is down.
+    url, options = settings.place()
+    return kind.from_url(url, retry=Retry(NoBackoff(), 0), **options)

@@ -49,20 +49,25 @@ def evaluate(
 
 
 def _answer(policy: "Policy", point: str, text: str, place: str, *, strict: bool) -> int:
+    from ztag_extauthz.rego.builtins.interface import Context
     from ztag_extauthz.rego.documents import dumps
     from ztag_extauthz.rego.errors import EvaluationError
+    from ztag_extauthz.rego.pace import bounded
     from ztag_extauthz.rego.values import UNDEFINED as NO_VALUE
 
     try:
         document = parse_input(text)
-        value = policy.decision(point).evaluate(document, deadline=monotonic() + SECONDS, strict=strict)
+        deadline = monotonic() + SECONDS
+        value = policy.decision(point).evaluate(document, deadline=deadline, strict=strict)
+        with bounded(Context(deadline=deadline)):
+            shown = "" if value is NO_VALUE else dumps(value, escape_html=False)
     except (ValueError, EvaluationError) as error:
         print(printable(f"{place}: {error}"), file=sys.stderr)
         return FAILED
     if value is NO_VALUE:
         print(f"{place}: undefined", file=sys.stderr)
         return UNDEFINED
-    print(dumps(value, escape_html=False))
+    print(shown)
     return 0
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ztag_extauthz.cli.policy.common import SECONDS
 from ztag_extauthz.rego.coverage import Coverage, FileCoverage
-from ztag_extauthz.rego.documents import dumps
+from ztag_extauthz.rego.documents import excerpt
 from ztag_extauthz.rego.engine import Policy, compile_policy
 from ztag_extauthz.rego.errors import EvaluationError
 from ztag_extauthz.rego.explain import Explanation
@@ -19,6 +19,7 @@ from ztag_extauthz.rego.parse import parse_module
 from ztag_extauthz.rego.values import UNDEFINED, Value
 
 _TEST = re.compile(r"(todo_)?test_")
+_MAX_SHOWN = 2_000
 
 
 class Outcome(StrEnum):
@@ -116,4 +117,4 @@ def _outcome(evaluate: Callable[[], Any]) -> tuple[Outcome, str]:
         return Outcome.PASS, ""
     if value is UNDEFINED:
         return Outcome.FAIL, "undefined"
-    return Outcome.FAIL, f"is {dumps(value, escape_html=False)}, not true"
+    return Outcome.FAIL, f"is {excerpt(value, _MAX_SHOWN)}, not true"

@@ -4,6 +4,7 @@ from typing import Any
 
 from ztag_extauthz.rego.builtins.interface import array, builtin, check_size, element_error, obj, type_error
 from ztag_extauthz.rego.errors import OperandError
+from ztag_extauthz.rego.pace import spend
 from ztag_extauthz.rego.values import UNDEFINED, Value, equal, int64, key
 
 
@@ -62,6 +63,7 @@ def union(left: Value, right: Value) -> Value:
 
 def _merged(left: dict[Any, Value], right: dict[Any, Value]) -> dict[Any, Value]:
     """Merge objects within objects; for anything else the right one wins."""
+    spend(len(right))
     result = dict(left)
     for form, member in right.items():
         old = result.get(form, UNDEFINED)
@@ -96,6 +98,7 @@ def _holds(whole: Value, part: Value) -> bool:
     if kind is not part.__class__:
         return equal(whole, part)
     if kind is dict:
+        spend(len(part))
         return all(form in whole and _holds(whole[form], member) for form, member in part.items())
     if kind is frozenset:
         return part <= whole  # type: ignore[no-any-return]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from ztag_extauthz.rego.builtins.golang.quote import quoted
 from ztag_extauthz.rego.builtins.interface import check_size
+from ztag_extauthz.rego.pace import spend
 from ztag_extauthz.rego.values import Number, Value, ordered_forms, unkey
 
 
@@ -12,6 +13,8 @@ def term_text(value: Value) -> str:  # noqa: PLR0911 (a return for each type)
     kind = value.__class__
     if kind is str:
         return quoted(value)
+    if kind in (list, dict, frozenset):
+        spend(len(value))
     if kind is list:
         return _joined("[", map(term_text, value), "]")
     if kind is frozenset:

@@ -1,0 +1,102 @@
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from msgspec import Struct
+
+from tests.authentication.parts import Clock
+from ztag_extauthz.errors import UnavailableError
+from ztag_extauthz.stores.follower import SWEEP, Follower
+from ztag_extauthz.stores.journal import News
+
+
+class Note(Struct, frozen=True):
+    key: str
+    before: float
+    until: float = 1e12
+
+
+class Paper:
+    """A journal that says what it is told to."""
+
+    def __init__(self) -> None:
+        self.next: list[News[Note] | UnavailableError] = []
+        self.added: list[Note] = []
+        self.dropped: list[Note] = []
+        self.refuses = False
+
+    async def news(self) -> News[Note]:
+        news = self.next.pop(0) if self.next else News[Note](())
+        if isinstance(news, UnavailableError):
+            raise news
+        return news
+
+    async def add(self, entries: Sequence[Note]) -> None:
+        if entries and self.refuses:
+            raise UnavailableError("down again")
+        self.added += entries
+
+    async def drop(self, entries: Sequence[Note]) -> None:
+        self.dropped += entries
+
+    async def close(self) -> None:
+        self.refuses = True
+
+
+@pytest.fixture
+def paper() -> Paper:
+    return Paper()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def follower(paper: Paper, clock: Clock) -> Follower[Note]:
+    return Follower("notes", paper, 0.01, clock)
+
+
+def test_the_latest_of_a_key_counts(paper: Paper, follower: Follower[Note]) -> None:
+    paper.next = [News((Note("a", 2), Note("b", 1))), News((Note("a", 1), Note("b", 2)))]
+    for _ in range(2):
+        asyncio.run(follower.catch_up())
+    assert follower.entries == {"a": Note("a", 2), "b": Note("b", 2)}
+
+
+def test_what_was_lost_is_owed_until_it_is_given_back(paper: Paper, follower: Follower[Note], clock: Clock) -> None:
+    paper.next = [News((Note("a", 1), Note("over", 1, until=clock.now - 1))), News((Note("b", 1),), lost=True)]
+    asyncio.run(follower.catch_up())
+    paper.refuses = True
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            asyncio.run(follower.catch_up())
+    assert "b" in follower.entries
+    paper.refuses = False
+    asyncio.run(follower.catch_up())
+    asyncio.run(follower.catch_up())
+    assert paper.added == [Note("a", 1)]
+
+
+def test_what_is_over_is_dropped(paper: Paper, follower: Follower[Note], clock: Clock) -> None:
+    paper.next = [News((Note("a", 1, until=clock.now + 1), Note("b", 1)))]
+    asyncio.run(follower.catch_up())
+    clock.now += SWEEP + 1
+    asyncio.run(follower.catch_up())
+    assert list(follower.entries) == ["b"]
+    assert [note.key for note in paper.dropped] == ["a"]
+
+
+def test_the_background_goes_on_after_silence(paper: Paper, follower: Follower[Note]) -> None:
+    paper.next = [UnavailableError("redis: down"), News((Note("a", 1),))]
+
+    async def main() -> None:
+        await follower.start()
+        while not follower.entries:  # noqa: ASYNC110 - what is waited for happens in the background
+            await asyncio.sleep(0.01)
+        assert follower.heard_at
+        assert follower.why == ""
+        await follower.close()
+
+    asyncio.run(asyncio.wait_for(main(), 10))

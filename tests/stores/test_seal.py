@@ -1,0 +1,45 @@
+import pytest
+from msgspec import Struct
+from pydantic import SecretStr, TypeAdapter, ValidationError
+
+from ztag_extauthz.stores.seal import Seal, SealError, Secret, derived_key
+
+
+class Note(Struct, frozen=True, forbid_unknown_fields=True):
+    text: str
+
+
+SECRET = b"s" * 32
+SEAL = Seal(SECRET, b"notes", Note)
+
+
+def test_what_was_written_is_read() -> None:
+    assert SEAL.read(SEAL.write(Note("a"))) == Note("a")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"x" * 100,
+        Seal(b"t" * 32, b"notes", Note).write(Note("a")),
+        Seal(SECRET, b"others", Note).write(Note("a")),
+        SEAL.write(Note("a"))[:-1],
+        SEAL.write(Note("a")).replace(b"a", b"b"),
+        Seal(SECRET, b"notes", dict).write({"text": 1}),
+    ],
+)
+def test_what_was_not_written_with_the_secret_is_refused(text: bytes) -> None:
+    with pytest.raises(SealError):
+        SEAL.read(text)
+
+
+def test_a_key_serves_one_purpose() -> None:
+    assert derived_key(SECRET, b"one") != derived_key(SECRET, b"two")
+
+
+def test_a_short_secret_is_refused() -> None:
+    adapter: TypeAdapter[SecretStr] = TypeAdapter(Secret)
+    assert adapter.validate_python("s" * 32).get_secret_value() == "s" * 32
+    with pytest.raises(ValidationError):
+        adapter.validate_python("s" * 31)
