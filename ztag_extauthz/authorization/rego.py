@@ -1,5 +1,6 @@
 """Rego policies, as opa-envoy-plugin asks them."""
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -10,7 +11,7 @@ from pydantic import field_validator, model_validator
 from ztag_extauthz.authorization import bundle, opa_input, opa_result
 from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
-from ztag_extauthz.authorization.interface import Authorizer
+from ztag_extauthz.authorization.interface import Authorizer, Question
 from ztag_extauthz.authorization.opa_settings import OpaSettings
 from ztag_extauthz.component import Readiness, Resources
 from ztag_extauthz.errors import CheckError, Mistake, PolicyError, SettingsError
@@ -165,6 +166,9 @@ class Rego(Authorizer):
             parse_body=self._parse_body,
             identity=self._identities.document(context.identity),
         )
+
+    def questions(self, context: Context) -> Iterator[Question]:
+        yield Question(self._settings.decision, self.policy, self.document(context))
 
     async def start(self) -> None:
         await self.policy.start()
