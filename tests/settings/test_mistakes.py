@@ -88,7 +88,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     ),
     "no_kind": ("no_kind.yaml:2: authentication[0]: has no kind (did you mean kind: jwt?)",),
     "no_policies": (
-        "no_policies.yaml:5: authorization[0].policies: is empty (`.rego` files, `data.json` or `data.yaml`, folders of them, bundles (`.tar.gz`))",
+        "no_policies.yaml:4: authorization[0]: no policies (name .rego files, folders of them, or bundles in `policies`)",
     ),
     "no_ports_left": ("no_ports_left.yaml:2: listen.grpc: 2 workers need 2 ports from 65535 on (take a lower port)",),
     "no_types": (
