@@ -63,3 +63,13 @@ def test_a_mistake_of_the_environment_names_its_variable(tmp_path: Path) -> None
     value = '[{"kind": "rego", "policies": ["none.rego"]}]'
     (mistake,) = mistakes(tmp_path, text, ZTAG_AUTHORIZATION=value)
     assert mistake.startswith("ZTAG_AUTHORIZATION: authorization[0].policies: none.rego: cannot be read: No such file")
+
+
+def test_a_document_that_would_be_cut_off_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "a.rego").write_text("package envoy.authz\n\nresult := true\n")
+    text = (
+        "authentication: [{kind: anonymous}]\nauthorization: [{kind: rego, policies: [a.rego]}]\n"
+        "protected_resources: [{resource: 'https://api.example'}]\nresponse: {max_body_bytes: 20}\n"
+    )
+    (mistake,) = mistakes(tmp_path, text)
+    assert mistake.startswith("ztag.yaml:3: protected_resources: a document has ")

@@ -24,6 +24,7 @@ Name = Literal[
     "ztag_token_cache",
     "ztag_key_fetches",
     "ztag_audit_dropped",
+    "ztag_record_dropped",
     "ztag_reloads",
     "ztag_limits",
     "ztag_limit_fallbacks",
@@ -62,6 +63,7 @@ METRICS: Mapping[Name, Metric] = {
     "ztag_token_cache": Metric("counter", "Verified tokens remembered or not.", {"result": ("hit", "miss")}),
     "ztag_key_fetches": Metric("counter", "Fetches of signing keys.", {"result": ("ok", "error")}),
     "ztag_audit_dropped": Metric("counter", "Audit lines dropped because the writer could not keep up."),
+    "ztag_record_dropped": Metric("counter", "Requests not recorded because the writer could not keep up."),
     "ztag_reloads": Metric("counter", "Reloads of settings, policies or keys.", {"result": ("ok", "error")}),
     "ztag_limits": Metric(
         "counter",

@@ -47,6 +47,8 @@ class Reason(StrEnum):
     RISK = "risk"
     STEP_UP = "step_up"
     POLICY = "policy"
+    ANSWERED = "answered"
+    """Not refused: ztag itself has what was asked for."""
     # From here on: we could not find out.
     EVALUATION = "evaluation"
     UNAVAILABLE = "unavailable"

@@ -7,12 +7,14 @@ from typing import Protocol, TypeVar
 from msgspec.structs import replace
 
 from ztag_extauthz.admission.interface import Gate
+from ztag_extauthz.admission.resource_metadata import ResourceMetadata
 from ztag_extauthz.assertion.signer import Signer
 from ztag_extauthz.authentication.interface import join
 from ztag_extauthz.component import Component, Readiness, Resources
 from ztag_extauthz.envoy import Encoder
 from ztag_extauthz.errors import Mistake, MistakesError, SettingsError
 from ztag_extauthz.pipeline import Pipeline
+from ztag_extauthz.protected_resource import ProtectedResources
 from ztag_extauthz.reporting.log import Log
 from ztag_extauthz.reporting.metrics import Metrics
 from ztag_extauthz.server.core import Core
@@ -65,13 +67,16 @@ def build(settings: Settings, resources: Resources) -> Gateway:
     told = list(_each("reporting", settings.reporting, resources, mistakes))
     register = None if settings.revocation is None else settings.revocation.build(resources)
     signer = _signer(settings, resources, mistakes)
+    protected = _protected(settings, mistakes)
     if mistakes:
         raise SettingsError(tuple(replace(mistake, setting=settings.place(mistake.setting)) for mistake in mistakes))
     authenticators = join(credentials)
     reporters = [Metrics(resources.meter), Log(settings.response.owned_headers), *told]
     revoked = {} if register is None else {"revoked": register.refuse}
+    if len(protected):
+        gates.append(ResourceMetadata(protected))
     pipeline = Pipeline(gates, authenticators, authorizers, reporters, resources.clock, **revoked)
-    core = Core(pipeline, Encoder(settings.response, signer), settings.server, resources.meter)
+    core = Core(pipeline, Encoder(settings.response, signer, protected), settings.server, resources.meter)
     registers = () if register is None else (register,)
     return Gateway(core, pipeline, (*gates, *authenticators, *registers, *authorizers, *reporters))
 
@@ -83,6 +88,25 @@ def _signer(settings: Settings, resources: Resources, mistakes: list[Mistake]) -
     except MistakesError as error:
         mistakes += error.of("response.assertion")
         return None
+
+
+def _protected(settings: Settings, mistakes: list[Mistake]) -> ProtectedResources:
+    """Return the protected resources; what every document says is taken from the kinds of credentials."""
+    kinds = [kind for kind in settings.authentication if kind.kind in {"jwt", "introspection"}]
+    proofs = dict.fromkeys(name for kind in kinds if kind.dpop is not None for name in kind.dpop.algorithms)
+    members = {
+        "authorization_servers": [kind.issuer for kind in kinds],
+        "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": list(proofs),
+    }
+    protected = ProtectedResources(
+        settings.protected_resources, {name: value for name, value in members.items() if value}
+    )
+    limit = settings.response.max_body_bytes
+    if protected.largest > limit:
+        what = f"a document has {protected.largest} bytes, and response.max_body_bytes is {limit}"
+        mistakes.append(Mistake("", what, "raise response.max_body_bytes", "protected_resources"))
+    return protected
 
 
 def _admission(settings: Settings, resources: Resources, mistakes: list[Mistake]) -> list[Gate]:

@@ -1,5 +1,6 @@
 """What a policy's answer changes in a real Envoy: the contract is about what Envoy does with it, not about bytes."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,9 @@ package envoy.authz
 
 result := {"allowed": false, "http_status": 401, "body": "no",
     "headers": {"set-cookie": ["a=1", "b=2"], "x-why": "no"}} if input.parsed_path == ["cookies"]
+
+result := {"allowed": false, "http_status": 401,
+    "headers": {"www-authenticate": `Bearer realm="shop"`}} if input.parsed_path == ["challenge"]
 
 result := {"allowed": false, "http_status": 302, "headers": {"location": "/login"}} if input.parsed_path == ["moved"]
 
@@ -36,7 +40,12 @@ def stack() -> Iterator[Stack]:
     with folder_for("policy") as folder:
         (folder / "answers.rego").write_text(POLICY)
         rego = {"kind": "rego", "policies": [str(folder)]}
-        settings = {"authentication": [{"kind": "anonymous"}], "authorization": [rego]}
+        resource = {"resource": "https://shop.example", "authorization_servers": ["https://issuer.example"]}
+        settings = {
+            "authentication": [{"kind": "anonymous"}],
+            "authorization": [rego],
+            "protected_resources": [resource],
+        }
         with running(Plan(settings=settings, change_envoy=_trusting)) as running_stack:
             yield running_stack
 
@@ -66,6 +75,22 @@ def test_a_denial_keeps_every_cookie(stack: Stack) -> None:
 def test_a_denial_can_send_the_caller_elsewhere(stack: Stack) -> None:
     reply = ask(stack, "/moved")
     assert (reply.status, reply.body, reply.header("location")) == (302, b"", "/login")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_metadata_of_a_resource_is_answered_in_the_upstreams_place(stack: Stack, method: str) -> None:
+    reply = send(stack.edge, Ask(method=method, path="/.well-known/oauth-protected-resource"))
+    assert reply.status == 200
+    assert values(reply, "content-type") == ["application/json"]
+    assert values(reply, "access-control-allow-origin") == ["*"]
+    document = json.loads(reply.body or "{}")
+    assert document.get("authorization_servers", []) == (["https://issuer.example"] if method == "GET" else [])
+
+
+def test_a_challenge_names_the_metadata(stack: Stack) -> None:
+    address = "https://shop.example/.well-known/oauth-protected-resource"
+    challenge = f'Bearer resource_metadata="{address}", realm="shop"'
+    assert values(ask(stack, "/challenge"), "www-authenticate") == [challenge]
 
 
 def test_an_allow_changes_the_request(stack: Stack) -> None:

@@ -7,5 +7,8 @@ from pydantic import Field
 from ztag_extauthz.authorization.quota import QuotaSettings
 from ztag_extauthz.authorization.rego import RegoSettings
 from ztag_extauthz.authorization.risk import RiskSettings
+from ztag_extauthz.authorization.step_up import StepUpSettings
 
-AuthorizerSettings = Annotated[QuotaSettings | RiskSettings | RegoSettings, Field(discriminator="kind")]
+AuthorizerSettings = Annotated[
+    QuotaSettings | RiskSettings | StepUpSettings | RegoSettings, Field(discriminator="kind")
+]

@@ -36,6 +36,7 @@ def cases(issuer: Issuer, folder: Path) -> list[Case]:
         *_refused_tokens(issuer),
         *_attacks(issuer),
         *_assertions(issuer, folder),
+        *_sign_ins(issuer),
         *_policies(issuer),
         *_failures(issuer),
     ]
@@ -74,6 +75,36 @@ def _identities(issuer: Issuer) -> list[Case]:
             401,
             "the policy asks for credentials",
             lambda reply: reply.header("www-authenticate").startswith("Bearer"),
+        ),
+    ]
+
+
+def _sign_ins(issuer: Issuer) -> list[Case]:
+    weak = bearer(issuer.token("ann"))
+    strong = bearer(issuer.token("ann", acr="mfa", auth_time=int(time.time())))
+    metadata = "https://shop.example/.well-known/oauth-protected-resource"
+    return [
+        Case(
+            "sign-in too weak for the route",
+            _get("/orders/refunds", weak),
+            401,
+            "a challenge says what is asked for (RFC 9470)",
+            lambda reply: 'acr_values="mfa", max_age="300"' in reply.header("www-authenticate"),
+        ),
+        Case("strong and fresh sign-in", _get("/orders/refunds", strong), 200, "acr and auth_time are good enough"),
+        Case(
+            "where to get a token",
+            _get("/.well-known/oauth-protected-resource"),
+            200,
+            "ztag answers (RFC 9728)",
+            lambda reply: reply.seen["authorization_servers"] == [issuer.url],
+        ),
+        Case(
+            "challenge that names it",
+            _get("/orders"),
+            401,
+            "a client finds the issuer by itself",
+            lambda reply: metadata in reply.header("www-authenticate"),
         ),
     ]
 

@@ -62,7 +62,11 @@ def demo_settings(issuer_url: str) -> dict[str, Any]:
             },
             {"kind": "anonymous"},
         ],
-        "authorization": [{"kind": "rego", "policies": [str(policy_folder())], "decision": "envoy/authz/result"}],
+        "authorization": [
+            {"kind": "step_up", "rules": [{"paths": ["/orders/refunds"], "acr_values": ["mfa"], "max_age": 300}]},
+            {"kind": "rego", "policies": [str(policy_folder())], "decision": "envoy/authz/result"},
+        ],
+        "protected_resources": [{"resource": "https://shop.example", "name": "Shop"}],
         "response": {"owned_headers": ["x-user"], "assertion": assertions.settings()},
         "reporting": [{"kind": "audit"}],
     }

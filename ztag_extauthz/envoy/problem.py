@@ -37,6 +37,7 @@ ANSWERS: Mapping[Reason, Answer] = MappingProxyType(
         Reason.RISK: Answer(403, _PERMISSION_DENIED, "The request looks too risky"),
         Reason.STEP_UP: Answer(401, _PERMISSION_DENIED, "A stronger or fresher sign-in is required"),
         Reason.POLICY: Answer(403, _PERMISSION_DENIED, "The policy does not allow this request"),
+        Reason.ANSWERED: Answer(403, _PERMISSION_DENIED, "Answered here"),
         Reason.EVALUATION: Answer(500, _UNKNOWN, "The request could not be decided"),
         Reason.UNAVAILABLE: Answer(503, _UNKNOWN, "The request cannot be decided now"),
         Reason.DEADLINE: Answer(504, _UNKNOWN, "The request could not be decided in time"),

@@ -4,20 +4,19 @@
 2. write    the thread takes what is there and writes it in one go; a disk that is full costs lines, never a request
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from ztag_extauthz.background import Background
 from ztag_extauthz.component import Resources
-from ztag_extauthz.errors import Mistake, SettingsError
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Decision, Request
 from ztag_extauthz.reporting.interface import Reporter
 from ztag_extauthz.reporting.masking import is_secret
 from ztag_extauthz.reporting.record import DecisionRecord, brief, to_json
-from ztag_extauthz.reporting.sinks import RotatingFile, Sink, StandardOutput
+from ztag_extauthz.reporting.sinks import RotatingFile, Sink, StandardOutput, opened
 from ztag_extauthz.section import Section
 
 BATCH = 128
@@ -50,7 +49,7 @@ class AuditSettings(Section):
     def build(self, resources: Resources) -> "Audit":
         """Look whether the file can be written, and leave it as it is. Raises `SettingsError` where it cannot."""
         audit = Audit(self._sink(resources), self, resources.meter)
-        audit.prepare(audit.sink.check)
+        opened(audit.sink.check, self.to)
         return audit
 
     def _sink(self, resources: Resources) -> Sink:
@@ -77,18 +76,9 @@ class Audit(Reporter):
             batch=BATCH,
         )
 
-    def prepare(self, step: Callable[[], None]) -> None:
-        """Take a step towards the file. Raises `SettingsError` where that is not possible."""
-        try:
-            step()
-        except OSError as error:
-            what = f"cannot be written: {error.strerror}"
-            mistake = Mistake(self._to, what, "name a file in a folder that exists", "to")
-            raise SettingsError((mistake,)) from error
-
     async def start(self) -> None:
         """Open the file, and write. Raises `SettingsError`."""
-        self.prepare(self.sink.open)
+        opened(self.sink.open, self._to)
         self._writer.start()
 
     async def close(self) -> None:

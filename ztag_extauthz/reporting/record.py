@@ -118,15 +118,15 @@ def full(request: Request, decision: Decision) -> DecisionRecord:
 def to_json(record: DecisionRecord) -> bytes:
     """Return one line of ASCII, whatever the texts hold: nothing in it speaks to a terminal or to a log's reader."""
     try:
-        line = msgspec.json.encode(record, enc_hook=_plain)
+        line = msgspec.json.encode(record, enc_hook=plain)
     except UnicodeEncodeError:  # half a surrogate pair
-        return _ascii(msgspec.to_builtins(record, enc_hook=_plain))
+        return _ascii(msgspec.to_builtins(record, enc_hook=plain))
     if not line.isascii():
         line = _ascii(msgspec.json.decode(line))
     return line.replace(b"\x7f", b"\\u007f")
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """Return a frozen mapping (`model.EMPTY`) or a policy's set as JSON has it."""
     if isinstance(value, Mapping):
         return dict(value)
@@ -159,7 +159,7 @@ def _record(decision: Decision, request: RequestRecord, identity: IdentityRecord
         identity,
         refusal.reason if refusal else "",
         clean(refusal.detail) if refusal else "",
-        _rule(verdict),
+        rule_of(verdict),
         RefusalRecord(shadowed.reason, clean(shadowed.detail)) if shadowed else None,
         clean(verdict.policy_revision),
     )
@@ -169,7 +169,7 @@ def outcome_of(decision: Decision) -> Outcome:
     return _OUTCOMES[type(decision.verdict)]
 
 
-def _rule(verdict: Allow | Deny | Failed) -> str:
+def rule_of(verdict: Allow | Deny | Failed) -> str:
     """Return the rule that a policy names in its `dynamic_metadata`."""
     if isinstance(verdict, Failed):
         return ""

@@ -11,6 +11,7 @@ from ztag_extauthz.assertion.settings import AssertionSettings
 from ztag_extauthz.authentication import AuthenticatorSettings
 from ztag_extauthz.authorization import AuthorizerSettings
 from ztag_extauthz.fields import is_name
+from ztag_extauthz.protected_resource import ProtectedResourceSettings
 from ztag_extauthz.reporting import ReporterSettings
 from ztag_extauthz.revocation.settings import RevocationSettings
 from ztag_extauthz.section import Seconds, Section
@@ -130,6 +131,8 @@ class Settings(Section):
     """Who is refused though the credential is still valid."""
     authorization: tuple[AuthorizerSettings, ...] = Field(min_length=1)
     """Every one has to allow, in this order."""
+    protected_resources: tuple[ProtectedResourceSettings, ...] = ()
+    """What OAuth clients can find out about: each document is served through Envoy, and challenges name it."""
     response: ResponseSettings = ResponseSettings()
     reporting: tuple[ReporterSettings, ...] = ()
     """Who is told of decisions; metrics always are."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from ztag_extauthz.authorization.step_up import AcrValue, Requirement
 from ztag_extauthz.section import Seconds, Section
 from ztag_extauthz.stores.limits import LimitsSettings
 from ztag_extauthz.traits import TrustedProxies
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
 Action = Literal["allow", "step_up", "limit", "deny"]
 
 
-class StepUpSettings(Section):
+class RiskStepUpSettings(Section):
     """What a client is asked for before it may go on (RFC 9470)."""
 
-    acr_values: tuple[str, ...] = Field(min_length=1)
+    acr_values: tuple[AcrValue, ...] = Field(min_length=1)
     """Authentication context classes, the preferred one first; a token whose `acr` is among them passes."""
     max_age: int = Field(default=300, ge=1)
     """Seconds since the user signed in (`auth_time`)."""
+
+    def requirement(self) -> Requirement:
+        return Requirement(self.acr_values, self.max_age)
 
 
 class RiskSettings(Section):
@@ -37,7 +41,7 @@ class RiskSettings(Section):
     """What is done in the band `elevated`: `allow`, `step_up`, `limit` (by `limits`) or `deny`."""
     high: Action = "allow"
     """What is done in the band `high`. Calibrate on your own traffic before you let it refuse."""
-    step_up: StepUpSettings | None = None
+    step_up: RiskStepUpSettings | None = None
     """What `step_up` asks for."""
     limits: LimitsSettings | None = None
     """The harder limits of `limit`."""

@@ -46,6 +46,7 @@ class Risk(Authorizer):
         places = Places(resources.folder, settings.databases)
         threats = AddressLists(resources.folder, settings.threat_lists)
         model = usable(read_model, resources.folder / settings.model) if settings.model else Model()
+        self._step_up = settings.step_up.requirement() if settings.step_up else None
         self._limits = limits(settings.limits, resources, "authorization") if settings.limits else None
         features = Features(
             hasher(self._state.seed), places, threats, settings.fingerprint_header, settings.trusted_proxies
@@ -73,34 +74,12 @@ class Risk(Authorizer):
             return Deny(Reason.RISK, why, metadata={"risk": _facts(found)})
         if action == "limit" and self._limits is not None:
             return await self._limits.refuse(context.request, context.identity) or _allow(found)
-        if action == "step_up" and self._settings.step_up is not None:
-            if not self._stepped_up(context, now):
-                return Deny(Reason.STEP_UP, why, headers=self._challenge(), metadata={"risk": _facts(found)})
+        if action == "step_up" and self._step_up is not None:
+            if not self._step_up.is_met(context.identity.claims, now):
+                challenge = self._step_up.challenge(context.request)
+                return Deny(Reason.STEP_UP, why, headers=challenge, metadata={"risk": _facts(found)})
             self._await(context.request, found)
         return _allow(found)
-
-    def _stepped_up(self, context: Context, now: float) -> bool:
-        wanted, claims = self._settings.step_up, context.identity.claims
-        since = claims.get("auth_time")
-        return (
-            wanted is not None
-            and claims.get("acr") in wanted.acr_values
-            and isinstance(since, int | float)
-            and now - since <= wanted.max_age
-        )
-
-    def _challenge(self) -> tuple[tuple[str, str], ...]:
-        """RFC 9470, section 3."""
-        wanted = self._settings.step_up
-        if wanted is None:
-            return ()
-        values = " ".join(wanted.acr_values)
-        challenge = (
-            'Bearer error="insufficient_user_authentication", '
-            'error_description="A stronger or fresher sign-in is required", '
-            f'acr_values="{values}", max_age="{wanted.max_age}"'
-        )
-        return (("www-authenticate", challenge),)
 
     def _await(self, request: Request, found: Assessment) -> None:
         if len(self._pending) >= _IN_FLIGHT:

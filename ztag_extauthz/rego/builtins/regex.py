@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from ztag_extauthz.rego.builtins.globs.intersection import intersects
 from ztag_extauthz.rego.builtins.golang.linear import linear_matcher
 from ztag_extauthz.rego.builtins.golang.regexps import (
     RegexError,
@@ -68,6 +69,11 @@ def _specialise(arguments: Sequence[Value]) -> Callable[..., Any] | None:
 @builtin("regex.match", specialise=_specialise)
 def match(pattern: Value, text: Value) -> Value:
     return _matcher(string(pattern, 1))(string(text, 2))
+
+
+@builtin("regex.globs_match")
+def globs_match(left: Value, right: Value) -> Value:
+    return intersects(readable(string(left, 1)), readable(string(right, 2)))
 
 
 @builtin("regex.is_valid")
