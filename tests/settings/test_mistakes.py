@@ -12,6 +12,13 @@ from ztag_extauthz.settings import load
 FILES = Path(__file__).parent / "mistakes"
 
 EXPECTED: dict[str, tuple[str, ...]] = {
+    "profile_for_nothing": (
+        "profile_for_nothing.yaml:6: authorization[0].profiles[0].whem: unknown key (did you mean when?)",
+        "profile_for_nothing.yaml:9: authorization[0].profiles[1].when: names nothing (name hosts, paths or context_extensions; for all others: default)",
+    ),
+    "profiles_by_ambiguous_paths": (
+        "profiles_by_ambiguous_paths.yaml:7: authorization[0].profiles[0].when.paths: admission.insecure_ambiguous_paths lets paths through that mean another (choose by hosts)",
+    ),
     "address_as_number": (
         'address_as_number.yaml:2: listen.grpc: expected text, got a number (put it in quotes: "…")',
     ),

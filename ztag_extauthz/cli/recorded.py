@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.authorization.opa_input import BODY
+from ztag_extauthz.authorization.profiles import ProfilesSettings
 from ztag_extauthz.authorization.rego import RegoSettings
 from ztag_extauthz.cli.common import load_settings, read_text, resources_for
 from ztag_extauthz.envoy import decode
@@ -65,7 +66,7 @@ def policies(config: Path, paths: Sequence[str], decision: str) -> list[Authoriz
     resources = resources_for(config.parent)
     found: list[Authorizer] = []
     for index, section in enumerate(settings.authorization):
-        if isinstance(section, RegoSettings):
+        if isinstance(section, RegoSettings | ProfilesSettings):
             try:
                 found.append(section.build(resources))
             except MistakesError as error:
