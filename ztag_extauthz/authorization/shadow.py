@@ -67,8 +67,9 @@ class ShadowSettings(Section):
         """Load the candidate; raises `PolicyError`."""
         from ztag_extauthz.authorization.shadow_process import Elsewhere  # noqa: PLC0415 - heavy
 
+        plain = {"engine": "embedded", "opa": None, "dry_run": False, "shadow": None}
         changes = {"policies": self.policies, "decision": self.decision or settings.decision}
-        alone = settings.model_copy(update=changes | {"shadow": None, "dry_run": False, "engine": "embedded"})
+        alone = settings.model_copy(update=plain | changes)
         try:
             candidate = alone.build(resources)
         except PolicyError as error:
@@ -119,7 +120,7 @@ class Shadow:
     async def close(self) -> None:
         """End the thread, and the candidate's process; what waits is not compared."""
         self._waiting.clear()
-        self._engine.close()
+        self._engine.end()
         if await self._waiting.close():
             self._engine.reap()
 

@@ -92,14 +92,15 @@ class Elsewhere(PolicyEngine):
                     pipe.close()
         process.wait()
 
-    def close(self) -> None:
+    def end(self) -> None:
+        """End the process; nobody is asked any more."""
         with self._starting:
             self._closed, process = True, self._process
         if process is not None:
             process.kill()  # who waits for its answer reads the end of the pipe
 
     def reap(self) -> None:
-        """Wait for the process that `close` has ended."""
+        """Wait for the process that `end` has ended."""
         if self._process is not None:
             self._end(self._process)
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -103,7 +104,11 @@ def replay(recording: Sequence[Recorded], authorizers: Sequence[Authorizer]) -> 
 
 
 async def _replay(recording: Sequence[Recorded], authorizers: Sequence[Authorizer]) -> list[Change]:
-    return [await _change(each, authorizers) for each in recording]
+    async with AsyncExitStack() as started:
+        for authorizer in authorizers:
+            started.push_async_callback(authorizer.close)
+            await authorizer.start()
+        return [await _change(each, authorizers) for each in recording]
 
 
 async def _change(recorded: Recorded, authorizers: Sequence[Authorizer]) -> Change:
