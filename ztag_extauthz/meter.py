@@ -30,6 +30,10 @@ Name = Literal[
     "ztag_limits",
     "ztag_limit_fallbacks",
     "ztag_risk",
+    "ztag_cache_redis",
+    "ztag_cache_redis_seconds",
+    "ztag_cache_redis_writes",
+    "ztag_cache_invalidations",
 ]
 
 BOUNDS = (25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1.0)
@@ -78,6 +82,22 @@ METRICS: Mapping[Name, Metric] = {
     ),
     "ztag_limit_fallbacks": Metric("counter", "Requests judged by the node's share of a limit while Redis was down."),
     "ztag_risk": Metric("counter", "Requests by risk band.", {"band": ("low", "elevated", "high")}),
+    "ztag_cache_redis": Metric(
+        "counter",
+        "Answers looked for in Redis: found, not there, not asked for, or there and not believed.",
+        {"result": ("hit", "miss", "down", "unheard", "late", "truncated", "forged", "swapped", "expired")},
+    ),
+    "ztag_cache_redis_seconds": Metric("histogram", "Time of a round trip for answers in Redis."),
+    "ztag_cache_redis_writes": Metric(
+        "counter",
+        "Answers for Redis: kept, refused by it, or dropped.",
+        {"result": ("kept", "refused", "dropped")},
+    ),
+    "ztag_cache_invalidations": Metric(
+        "counter",
+        "Invalidations that a worker heard of, by what is forgotten.",
+        {"kind": ("all", "subject", "tenant", "resource")},
+    ),
 }
 
 
