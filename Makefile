@@ -94,7 +94,7 @@ lock: $(VENV)/bin/uv ## Make the lock anew from pyproject.toml (UPGRADE=1: with 
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra dev $(if $(UPGRADE),--upgrade) pyproject.toml --output-file $(LOCK)
 	printf 'hatchling\npyjwt\n' | $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --no-annotate --constraints $(LOCK) --extra geo --extra grpcio --extra redis --extra reflection \
+		--no-emit-index-url --no-header --no-annotate --constraints $(LOCK) --extra geo --extra grpcio --extra opa --extra redis --extra reflection \
 		pyproject.toml - --output-file envoy/requirements.lock
 
 .PHONY: clean
