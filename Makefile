@@ -80,9 +80,10 @@ proto: $(READY) ## Generate the protobuf classes
 	$(RUN) proto/generate.py
 
 .PHONY: docs
-docs: $(READY) ## Write what is made of the code: docs/configuration.md, parts of docs/rego.md, envoy/, k8s/
+docs: $(READY) ## Write what is made of the code: docs/configuration.md, parts of other pages, envoy/, k8s/
 	$(RUN) -m ztag_extauthz config reference > docs/configuration.md
 	$(RUN) -m tests.rego_page
+	$(RUN) -m tests.living_page
 	$(RUN) -m ztag_extauthz wire envoy --config envoy/ztag.yaml --full --body-bytes 8192 --host ztag \
 		--upstream upstream:8080 > envoy/envoy.yaml
 	$(RUN) -m k8s.verify.schema
@@ -93,7 +94,7 @@ lock: $(VENV)/bin/uv ## Make the lock anew from pyproject.toml (UPGRADE=1: with 
 	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --extra dev $(if $(UPGRADE),--upgrade) pyproject.toml --output-file $(LOCK)
 	printf 'hatchling\npyjwt\n' | $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --no-annotate --constraints $(LOCK) --extra geo --extra grpcio --extra redis --extra reflection \
+		--no-emit-index-url --no-header --no-annotate --constraints $(LOCK) --extra geo --extra grpcio --extra opa --extra redis --extra reflection \
 		pyproject.toml - --output-file envoy/requirements.lock
 
 .PHONY: clean

@@ -32,7 +32,7 @@ class Background(Generic[T]):
         max_waiting: int,
         batch: int = 128,
     ) -> None:
-        """Take what does the work and may block and raise, and what counts lost items; `name` is told with a failure."""
+        """Take what does the work (it may block and raise) and what counts lost items; a failure tells the `name`."""
         self._name = name
         self._work = work
         self._dropped = dropped
@@ -68,6 +68,10 @@ class Background(Generic[T]):
         self._queue.append(item)
         if not self._waiting.is_set():
             self._waiting.set()
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        self._queue.clear()
 
     def drop(self, items: int) -> None:
         """Count items that are lost."""

@@ -4,6 +4,7 @@
     ├── MistakesError          all mistakes of one load at once
     │   ├── SettingsError      the configuration cannot be used
     │   └── PolicyError        a policy, its data or a bundle cannot be used
+    │       └── UnsupportedError   by the embedded engine, that is: OPA may
     ├── MessageError           the bytes are no CheckRequest
     └── CheckError             we could not find out: each has the `Reason` it is reported with
         ├── EvaluationError    the policy gave no usable answer
@@ -62,6 +63,10 @@ class SettingsError(MistakesError):
 
 class PolicyError(MistakesError):
     """A policy, its data or a bundle cannot be used."""
+
+
+class UnsupportedError(PolicyError):
+    """The embedded engine lacks what a policy needs; nothing else is wrong with it."""
 
 
 class MessageError(ZtagError):

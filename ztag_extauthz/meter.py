@@ -24,11 +24,17 @@ Name = Literal[
     "ztag_token_cache",
     "ztag_key_fetches",
     "ztag_audit_dropped",
+    "ztag_record_dropped",
+    "ztag_shadow",
     "ztag_reloads",
     "ztag_limits",
     "ztag_limit_fallbacks",
     "ztag_risk",
     "ztag_revocation_requests",
+    "ztag_cache_redis",
+    "ztag_cache_redis_seconds",
+    "ztag_cache_redis_writes",
+    "ztag_cache_invalidations",
 ]
 
 BOUNDS = (25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1.0)
@@ -63,6 +69,12 @@ METRICS: Mapping[Name, Metric] = {
     "ztag_token_cache": Metric("counter", "Verified tokens remembered or not.", {"result": ("hit", "miss")}),
     "ztag_key_fetches": Metric("counter", "Fetches of signing keys.", {"result": ("ok", "error")}),
     "ztag_audit_dropped": Metric("counter", "Audit lines dropped because the writer could not keep up."),
+    "ztag_record_dropped": Metric("counter", "Requests not recorded because the writer could not keep up."),
+    "ztag_shadow": Metric(
+        "counter",
+        "Requests that a candidate policy was asked about beside the one in force, by how its answer differs.",
+        {"result": ("same", "would_deny", "would_allow", "other_answer", "failed", "skipped")},
+    ),
     "ztag_reloads": Metric("counter", "Reloads of settings, policies or keys.", {"result": ("ok", "error")}),
     "ztag_limits": Metric(
         "counter",
@@ -75,6 +87,22 @@ METRICS: Mapping[Name, Metric] = {
         "counter",
         "What operators and transmitters of security events asked to be revoked.",
         {"source": ("operator", "event"), "result": ("ok", "refused", "error")},
+    ),
+    "ztag_cache_redis": Metric(
+        "counter",
+        "Answers looked for in Redis: found, not there, not asked for, or there and not believed.",
+        {"result": ("hit", "miss", "down", "unheard", "late", "truncated", "forged", "swapped", "expired")},
+    ),
+    "ztag_cache_redis_seconds": Metric("histogram", "Time of a round trip for answers in Redis."),
+    "ztag_cache_redis_writes": Metric(
+        "counter",
+        "Answers for Redis: kept, refused by it, or dropped.",
+        {"result": ("kept", "refused", "dropped")},
+    ),
+    "ztag_cache_invalidations": Metric(
+        "counter",
+        "Invalidations that a worker heard of, by what is forgotten.",
+        {"kind": ("all", "subject", "tenant", "resource")},
     ),
 }
 

@@ -29,7 +29,7 @@ def test_a_file_beside_the_settings(tmp_path: Path) -> None:
     keys = source(tmp_path, file="jwks.json")
     assert first(keys).knows("RS256")
     ready = keys.readiness()
-    assert (ready.component, ready.ready) == (f"keys of {ISSUER}", True)
+    assert (ready.component, ready.ready) == (f"key file of {ISSUER}", True)
     asyncio.run(keys.renewed(FOREVER))
 
 

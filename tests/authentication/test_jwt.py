@@ -91,7 +91,10 @@ def test_several_issuers_share_one_reader(rig: Rig) -> None:
     other = token("ES256", "-other", iss="https://other.example", sub="bob")
     assert (rig.identity(other).issuer, rig.identity(other).subject) == ("https://other.example", "bob")
     assert "issuer" in rig.refusal(token(iss="https://third.example")).detail
-    assert [entry.component for entry in both.readiness()] == [f"keys of {ISSUER}", "keys of https://other.example"]
+    assert [entry.component for entry in both.readiness()] == [
+        f"key file of {ISSUER}",
+        "key file of https://other.example",
+    ]
 
 
 def test_s14_no_issuers_keys_verify_anothers_tokens(rig: Rig) -> None:

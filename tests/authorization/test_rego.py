@@ -63,11 +63,6 @@ def test_a_decision_has_to_be_a_path(decision: str) -> None:
         settings(decision=decision)
 
 
-def test_asking_an_opa_is_refused_with_a_remedy() -> None:
-    with pytest.raises(ValidationError, match="embedded"):
-        settings(engine="opa")
-
-
 def test_no_policies_are_a_mistake() -> None:
     with pytest.raises(ValidationError):
         RegoSettings(kind="rego", policies=())

@@ -1,7 +1,7 @@
 import tracemalloc
 from itertools import count
 
-from ztag_extauthz.envoy.remembered import MAX_TEXT, Remembered
+from ztag_extauthz.envoy.remembered import MAX_PARTS, MAX_TEXT, Remembered, RememberedOf
 
 
 def encode(*key: object) -> bytes:
@@ -52,3 +52,37 @@ def test_a_part_that_is_larger_than_all_is_not_kept() -> None:
     remembered = Remembered(lambda _: b"x" * 2_000, max_bytes=1_000)
     assert len(remembered("a")) == 2_000
     assert remembered.held_bytes == 0
+
+
+def test_parts_of_these_very_values_are_made_once() -> None:
+    made: list[object] = []
+
+    def make(one: object, other: object) -> list[bytes]:
+        made.append((one, other))
+        return [repr((one, other)).encode()]
+
+    remembered = RememberedOf(make)
+    alice, bob = ["alice"], ["bob"]
+    for one, other in ((alice, bob), (bob, alice), (alice, None), (alice, bob)):
+        assert remembered(one, other) == [repr((one, other)).encode()]
+    assert len(made) == 3
+    remembered(["alice"], bob)  # alike, but another one
+    assert len(made) == 4
+
+
+def test_another_value_in_the_same_place_of_memory_gets_parts_of_its_own() -> None:
+    remembered = RememberedOf(lambda one, _: [one[0].encode()])
+    for number in range(10_000):  # each list would be where the one before it was, if nobody held that
+        assert remembered([str(number)], None) == [str(number).encode()]
+
+
+def test_parts_are_bounded_and_what_is_in_use_stays() -> None:
+    remembered = RememberedOf(lambda one, _: [one[0]], max_bytes=100_000)
+    hot = [b"hot"]
+    first = remembered(hot, None)
+    for _ in range(2_000):
+        remembered([b"x" * 400], None)
+        assert remembered(hot, None) is first
+        assert len(remembered) <= 100
+    assert len(remembered([b"x" * (MAX_PARTS + 1)], None)[0]) > MAX_PARTS
+    assert len(remembered) <= 100

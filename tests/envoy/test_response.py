@@ -7,6 +7,7 @@ from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.envoy.checks import ALICE, ID, a92, answer, check, connection, decided, headers_of, listed, request
 from ztag_extauthz.envoy import Encoder
@@ -294,3 +295,24 @@ def test_a_long_value_is_sent_and_not_kept() -> None:
         ok = CheckResponse.FromString(encoder.encode(request(check()), decided(allow))).ok_response
         assert ("x-echo", f"{number:0>10000}") in headers_of(ok.headers)
     assert held(encoder) - before < 2_000  # the names that are not removed
+
+
+def test_one_allow_for_two_identities_tells_each_its_own_and_each_decision_its_id() -> None:
+    encoder, allow = Encoder(ResponseSettings()), Allow(metadata={"team": "a"})
+    for turn in range(3):
+        for identity in (ALICE, Identity("bob", ALICE.issuer, "jwt"), None):
+            decision = replace(decided(allow, identity), id=f"{turn:0>36}")
+            response = CheckResponse.FromString(encoder.encode(request(check()), decision))
+            told = dict(headers_of(response.ok_response.headers))
+            assert told.get("x-ztag-subject") == (identity.subject if identity else None)
+            assert told["x-ztag-decision-id"] == response.dynamic_metadata["decision_id"] == decision.id
+
+
+@pytest.mark.parametrize("text", ["0" * 36, ID])
+def test_what_a_policy_or_a_caller_says_never_becomes_the_decisions_id(text: str) -> None:
+    allow = Allow(request_headers=(("x-echo", text),), metadata={"echo": text})
+    decision = replace(decided(allow, Identity(text, text, "jwt")), id="f" * 36)
+    response = CheckResponse.FromString(Encoder(ResponseSettings()).encode(request(check()), decision))
+    told = dict(headers_of(response.ok_response.headers))
+    assert [told[name] for name in ("x-echo", "x-ztag-subject", "x-ztag-issuer")] == [text] * 3
+    assert response.dynamic_metadata["echo"] == text

@@ -16,6 +16,7 @@ import yaml
 
 from k8s.verify import cases, rendering, schema, schemas
 from ztag_extauthz.meter import METRICS
+from ztag_extauthz.server import exposition
 
 needs_schemas = pytest.mark.skipif(
     schemas.custom_resources() is None, reason="no schemas of custom resources: set CRD_SCHEMAS to their folder"
@@ -187,6 +188,7 @@ def test_rules_and_dashboard_ask_for_metrics_that_exist() -> None:
         for name, metric in METRICS.items()
         for suffix in {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}[metric.kind]
     }
+    exposed |= metric_names(Path(exposition.__file__).read_text(encoding="utf-8"))
     objects = rendering.render(cases.RIGHT["everything"])
     rules = yaml.safe_dump(rendering.named(objects, "PrometheusRule", "ztag"))
     dashboard = rendering.named(objects, "ConfigMap", "ztag-dashboard")["data"]["ztag.json"]

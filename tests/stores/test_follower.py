@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Sequence
+from typing import Generic
 
 import pytest
 from msgspec import Struct
@@ -7,7 +8,7 @@ from msgspec import Struct
 from tests.authentication.parts import Clock
 from ztag_extauthz.errors import UnavailableError
 from ztag_extauthz.stores.follower import SWEEP, Follower
-from ztag_extauthz.stores.journal import News
+from ztag_extauthz.stores.journal import E, News
 
 
 class Note(Struct, frozen=True):
@@ -16,27 +17,27 @@ class Note(Struct, frozen=True):
     until: float = 1e12
 
 
-class Paper:
+class Paper(Generic[E]):
     """A journal that says what it is told to."""
 
     def __init__(self) -> None:
-        self.next: list[News[Note] | UnavailableError] = []
-        self.added: list[Note] = []
-        self.dropped: list[Note] = []
+        self.next: list[News[E] | UnavailableError] = []
+        self.added: list[E] = []
+        self.dropped: list[E] = []
         self.refuses = False
 
-    async def news(self) -> News[Note]:
-        news = self.next.pop(0) if self.next else News[Note](())
+    async def news(self) -> News[E]:
+        news = self.next.pop(0) if self.next else News[E](())
         if isinstance(news, UnavailableError):
             raise news
         return news
 
-    async def add(self, entries: Sequence[Note]) -> None:
+    async def add(self, entries: Sequence[E]) -> None:
         if entries and self.refuses:
             raise UnavailableError("down again")
         self.added += entries
 
-    async def drop(self, entries: Sequence[Note]) -> None:
+    async def drop(self, entries: Sequence[E]) -> None:
         self.dropped += entries
 
     async def close(self) -> None:
@@ -44,7 +45,7 @@ class Paper:
 
 
 @pytest.fixture
-def paper() -> Paper:
+def paper() -> Paper[Note]:
     return Paper()
 
 
@@ -54,18 +55,20 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def follower(paper: Paper, clock: Clock) -> Follower[Note]:
+def follower(paper: Paper[Note], clock: Clock) -> Follower[Note]:
     return Follower("notes", paper, 0.01, clock)
 
 
-def test_the_latest_of_a_key_counts(paper: Paper, follower: Follower[Note]) -> None:
+def test_the_latest_of_a_key_counts(paper: Paper[Note], follower: Follower[Note]) -> None:
     paper.next = [News((Note("a", 2), Note("b", 1))), News((Note("a", 1), Note("b", 2)))]
     for _ in range(2):
         asyncio.run(follower.catch_up())
     assert follower.entries == {"a": Note("a", 2), "b": Note("b", 2)}
 
 
-def test_what_was_lost_is_owed_until_it_is_given_back(paper: Paper, follower: Follower[Note], clock: Clock) -> None:
+def test_what_was_lost_is_owed_until_it_is_given_back(
+    paper: Paper[Note], follower: Follower[Note], clock: Clock
+) -> None:
     paper.next = [News((Note("a", 1), Note("over", 1, until=clock.now - 1))), News((Note("b", 1),), lost=True)]
     asyncio.run(follower.catch_up())
     paper.refuses = True
@@ -79,7 +82,7 @@ def test_what_was_lost_is_owed_until_it_is_given_back(paper: Paper, follower: Fo
     assert paper.added == [Note("a", 1)]
 
 
-def test_what_is_over_is_dropped(paper: Paper, follower: Follower[Note], clock: Clock) -> None:
+def test_what_is_over_is_dropped(paper: Paper[Note], follower: Follower[Note], clock: Clock) -> None:
     paper.next = [News((Note("a", 1, until=clock.now + 1), Note("b", 1)))]
     asyncio.run(follower.catch_up())
     clock.now += SWEEP + 1
@@ -88,7 +91,7 @@ def test_what_is_over_is_dropped(paper: Paper, follower: Follower[Note], clock: 
     assert [note.key for note in paper.dropped] == ["a"]
 
 
-def test_the_background_goes_on_after_silence(paper: Paper, follower: Follower[Note]) -> None:
+def test_the_background_goes_on_after_silence(paper: Paper[Note], follower: Follower[Note]) -> None:
     paper.next = [UnavailableError("redis: down"), News((Note("a", 1),))]
 
     async def main() -> None:

@@ -7,7 +7,9 @@ import pickle
 from multiprocessing.queues import SimpleQueue  # noqa: TC003 - as plain as in any other test
 from pathlib import Path
 
-from ztag_extauthz.stores.shared import SharedMemory, shared_memory
+import pytest
+
+from ztag_extauthz.stores.shared import SharedMemory, of_servers, shared_memory
 
 
 def read(memory: SharedMemory, answer: "SimpleQueue[bytes]") -> None:
@@ -54,3 +56,25 @@ def test_what_a_killed_supervisor_left_is_removed_and_what_is_alive_stays(tmp_pa
             assert not dead.exists()
             assert alive.exists()
             assert strange.exists()
+
+
+def test_a_command_finds_the_servers_that_run_under_its_configuration(tmp_path: Path) -> None:
+    mine, other = tmp_path / "ztag.yaml", tmp_path / "other.yaml"
+    with shared_memory(tmp_path, mine) as first, shared_memory(tmp_path, mine) as second:
+        with shared_memory(tmp_path, other), shared_memory(tmp_path):
+            assert {memory.folder for memory in of_servers(mine, tmp_path)} == {first.folder, second.folder}
+        # One that was killed holds no lock; one of somebody else is none of ours.
+        (second.folder / "owner").rename(second.folder / "was")
+        (second.folder / "owner").touch()
+        assert of_servers(mine, tmp_path) == [first]
+    assert of_servers(mine, tmp_path) == []
+
+
+def test_who_locks_keeps_others_out(tmp_path: Path) -> None:
+    with shared_memory(tmp_path) as memory:
+        with memory.lock():
+            other = (memory.folder / "lock").open()
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        other.close()

@@ -76,11 +76,10 @@ def key_source(
     def read(document: bytes) -> KeySet:
         return KeySet(document, algorithms, use)
 
-    name = f"keys of {issuer}"
     if settings.file is not None:
-        return FileKeys(name, _from_file(resources.folder / settings.file, read), resources.clock())
+        return FileKeys(f"key file of {issuer}", _from_file(resources.folder / settings.file, read), resources.clock())
     schedule = Schedule(settings.refresh, settings.cool_down, settings.max_stale)
-    return RemoteKeys(name, _getter(settings, issuer, resources.folder), read, schedule, resources)
+    return RemoteKeys(f"keys of {issuer}", _getter(settings, issuer, resources.folder), read, schedule, resources)
 
 
 def _from_file(path: Path, read: "Callable[[bytes], KeySet]") -> "KeySet":

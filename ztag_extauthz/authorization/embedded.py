@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Any
 
 from ztag_extauthz.authorization.engine import PolicyEngine, Version, decision_path
-from ztag_extauthz.errors import DeadlineError, EvaluationError, Mistake, PolicyError
+from ztag_extauthz.errors import DeadlineError, EvaluationError, Mistake, PolicyError, UnsupportedError
 from ztag_extauthz.rego import errors as rego
 from ztag_extauthz.rego.documents import from_python
 from ztag_extauthz.rego.engine import compile_policy
@@ -26,14 +26,18 @@ class Embedded(PolicyEngine):
         http_hosts: frozenset[str] = frozenset(),
         version: Version = Version(),  # noqa: B008 - frozen
     ) -> None:
-        """Compile `modules` (Rego text by file name) over `data`; raises `PolicyError` with every mistake found."""
+        """Compile `modules` (Rego text by file name) over `data`; raises `PolicyError` with every mistake found.
+
+        It is an `UnsupportedError` where an OPA could answer.
+        """
         self.version = version
         self._waits = bool(http_hosts)
         point = "/".join(decision_path(decision))
         try:
-            policy = compile_policy(modules, _base(data), entry_points=(point,), http_hosts=http_hosts)
+            policy = compile_policy(modules, base(data), entry_points=(point,), http_hosts=http_hosts)
         except rego.PolicyError as error:
-            raise PolicyError(tuple(map(_mistake, error.mistakes))) from None
+            unsupported = all(mistake.code == "rego_unsupported_error" for mistake in error.mistakes)
+            raise (UnsupportedError if unsupported else PolicyError)(tuple(map(_mistake, error.mistakes))) from None
         self._policy, self._point = policy, point
         self._ask = policy.decision(point).evaluate
 
@@ -69,7 +73,8 @@ class Embedded(PolicyEngine):
         return self._policy.explain(self._point, document, deadline=deadline)
 
 
-def _base(data: Mapping[str, Any]) -> Value:
+def base(data: Mapping[str, Any]) -> Value:
+    """Return data as a value of Rego; raises `PolicyError`."""
     try:
         return from_python(data)
     except RecursionError:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from ztag_extauthz.component import Readiness
 from ztag_extauthz.rego.values import Value
 
 if TYPE_CHECKING:
@@ -26,6 +27,16 @@ class PolicyEngine(ABC):
     """Policies with their data, and the one decision that they are asked for."""
 
     version: Version = Version()
+
+    async def start(self) -> None:  # noqa: B027 - most have nothing to begin
+        """Begin what runs in the background; see `Component.start`."""
+
+    async def close(self) -> None:  # noqa: B027
+        """End what `start` began."""
+
+    def readiness(self) -> tuple[Readiness, ...]:
+        """Return what has to be there before it can be asked."""
+        return ()
 
     @abstractmethod
     async def ask(self, document: Value, deadline: float) -> Value:

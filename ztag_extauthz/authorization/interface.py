@@ -1,9 +1,27 @@
 """May they?"""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from ztag_extauthz.component import Component
 from ztag_extauthz.model import Context, Decision, Request, Verdict
+
+if TYPE_CHECKING:
+    from ztag_extauthz.authorization.engine import PolicyEngine
+    from ztag_extauthz.rego.values import Value
+
+
+class Question(Struct, frozen=True):
+    """What one policy is asked about a request."""
+
+    name: str
+    """The decision: `envoy/authz/result`."""
+    policy: "PolicyEngine"
+    document: "Value"
+    """Its `input`."""
 
 
 class Authorizer(Component, ABC):
@@ -18,3 +36,7 @@ class Authorizer(Component, ABC):
 
     def learn(self, request: Request, decision: Decision) -> None:
         """Take note of what was decided on any request, by whatever stage. Neither raises nor waits."""
+
+    def questions(self, context: Context) -> Iterator[Question]:  # noqa: ARG002 - most ask no policy
+        """Yield what policies are asked about a request, for commands that explain. Raises `ParseError`."""
+        yield from ()

@@ -1,18 +1,23 @@
 """Rego policies, as opa-envoy-plugin asks them."""
 
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from msgspec.structs import replace
-from pydantic import Field, field_validator
+from pydantic import field_validator, model_validator
 
 from ztag_extauthz.authorization import bundle, opa_input, opa_result
 from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
-from ztag_extauthz.authorization.interface import Authorizer
+from ztag_extauthz.authorization.interface import Authorizer, Question
+from ztag_extauthz.authorization.opa_settings import OpaSettings
+from ztag_extauthz.authorization.parse_error import ParseError
+from ztag_extauthz.authorization.shadow import Shadow, ShadowSettings
 from ztag_extauthz.component import Readiness, Resources
-from ztag_extauthz.errors import CheckError, PolicyError
-from ztag_extauthz.model import Allow, Context, Deny, Reason, Verdict
+from ztag_extauthz.errors import CheckError, Mistake, PolicyError, SettingsError
+from ztag_extauthz.model import Allow, Context, Decision, Deny, Failed, Reason, Request, Verdict
 from ztag_extauthz.rego.values import Value
 from ztag_extauthz.section import Section
 
@@ -27,10 +32,13 @@ class RegoSettings(Section):
 
     kind: Literal["rego"]
     engine: Literal["embedded", "opa"] = "embedded"
-    """Who evaluates: the engine inside ztag, or (not yet) an OPA beside it."""
-    policies: tuple[str, ...] = Field(min_length=1)
+    """Who evaluates: the engine inside ztag, or an OPA beside it (`opa`)."""
+    opa: OpaSettings | None = None
+    """Which OPA `engine: opa` asks."""
+    policies: tuple[str, ...] = ()
     """`.rego` files, `data.json` or `data.yaml`, folders of them, bundles (`.tar.gz`). Tests (`*_test.rego`) are left
-    out; in a folder, data is placed by the folders on its way."""
+    out; in a folder, data is placed by the folders on its way. With `engine: opa`, ztag keeps them on that OPA; without
+    any, that OPA's own policies decide."""
     decision: str = "envoy/authz/result"
     """The rule that decides: a boolean, or opa-envoy-plugin's result object."""
     dry_run: bool = False
@@ -43,13 +51,8 @@ class RegoSettings(Section):
     http_hosts: tuple[str, ...] = ()
     """The hosts (`pdp.example` or `pdp.example:8443`) that `http.send` may ask, by https (by http on loopback alone).
     Without any, policies that call it are refused. A policy that waits for a host makes the request wait too."""
-
-    @field_validator("engine")
-    @classmethod
-    def _built(cls, name: str) -> str:
-        if name == "opa":
-            raise ValueError("asking an OPA is not built yet; use `embedded`")
-        return name
+    shadow: ShadowSettings | None = None
+    """A candidate that is asked beside, and never heard."""
 
     @field_validator("decision")
     @classmethod
@@ -58,18 +61,51 @@ class RegoSettings(Section):
             raise ValueError("not a path to a rule; write it like `envoy/authz/result`")
         return decision
 
-    def build(self, resources: Resources) -> "Rego":
-        """Load the policies; raises `PolicyError` with every mistake."""
-        from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
+    @model_validator(mode="after")
+    def _one_engine(self) -> "RegoSettings":
+        if self.engine == "opa":
+            self._check_opa()
+        elif self.opa is not None:
+            raise ValueError("opa is there, but engine is `embedded`\nwrite engine: opa, or leave opa out")
+        elif not self.policies:
+            raise ValueError("no policies\nname .rego files, folders of them, or bundles in `policies`")
+        return self
 
+    def _check_opa(self) -> None:
+        if self.opa is None:
+            raise ValueError("engine is `opa`, but which is not said\nadd opa: {url: http://127.0.0.1:8181}")
+        if self.http_hosts:
+            raise ValueError("http_hosts is for the embedded engine\nleave it out: OPA has its own allow_net")
+        if self.opa.when_unavailable == "embedded" and not self.policies:
+            raise ValueError("when_unavailable is `embedded`, but it has no policies\nname the same ones in `policies`")
+        if self.opa.cacheable and self.policies:
+            raise ValueError("opa.cacheable is for OPA's own policies\nleave it out: ztag sees what these read")
+
+    def build(self, resources: Resources) -> "Rego":
+        """Load the policies; raises `PolicyError` or `SettingsError` with every mistake."""
         try:
-            loaded = bundle.load(self.policies, resources.folder)
-            policy = Embedded(loaded.modules, loaded.data, self.decision, frozenset(self.http_hosts), loaded.version)
+            policy = self._engine(resources.folder)
         except PolicyError as error:
             placed = (replace(mistake, setting=mistake.setting or "policies") for mistake in error.mistakes)
             raise PolicyError(tuple(placed)) from error
         descriptor = _descriptor(self.proto_descriptor, resources.folder)
+        if self.shadow is not None:
+            return Shadowed(self, policy, descriptor, resources.clock(), self.shadow.build(self, resources))
         return Rego(self, policy, descriptor, resources.clock())
+
+    def _engine(self, folder: Path) -> PolicyEngine:
+        loaded = bundle.load(self.policies, folder) if self.policies else None
+        if self.opa is not None:
+            if find_spec("aiohttp") is None:
+                remedy = "in ztag's own folder: pip install '.[opa]'"
+                raise SettingsError((Mistake("", "needs the package aiohttp", remedy, "engine"),))
+            from ztag_extauthz.authorization import opa  # noqa: PLC0415 - an extra
+
+            return opa.build(self.opa, loaded, self.decision, folder)
+        from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
+
+        assert loaded is not None  # noqa: S101 - `_one_engine`
+        return Embedded(loaded.modules, loaded.data, self.decision, frozenset(self.http_hosts), loaded.version)
 
 
 def _descriptor(path: str | None, folder: Path) -> ProtoDescriptor | None:
@@ -97,7 +133,7 @@ class Rego(Authorizer):
     ) -> None:
         self._settings = settings
         self._descriptor = descriptor
-        self._identities = opa_input.Identities()
+        self._identities = opa_input.Identities(opa_input.of_identity)
         self._readiness = Readiness(f"policy {settings.decision}", ready=True, updated_at=loaded_at)
         self.put_in_force(policy)
 
@@ -110,16 +146,17 @@ class Rego(Authorizer):
     async def authorize(self, context: Context, deadline: float) -> Verdict:
         try:
             document = self.document(context)
-        except opa_input.ParseError as error:
+        except ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
-        revision = self.policy.version.revision
+        policy = self.policy
         try:
-            verdict = opa_result.interpret(await self._evaluate(document, deadline), revision)
+            value = await self._evaluate(document, deadline)
+            verdict = opa_result.interpret(value, policy.version.revision)
         except CheckError as error:
-            raise _placed(error, f"policy {self._settings.decision}", revision) from None
+            raise _placed(error, f"policy {self._settings.decision}", policy.version.revision) from None
         if self._settings.dry_run and isinstance(verdict, Deny):
-            return Allow(metadata=verdict.metadata, shadowed=verdict, policy_revision=revision)
+            return Allow(metadata=verdict.metadata, shadowed=verdict, policy_revision=verdict.policy_revision)
         return verdict
 
     async def _evaluate(self, document: Value, deadline: float) -> Value:
@@ -128,13 +165,57 @@ class Rego(Authorizer):
         return await self.policy.ask(document, deadline)
 
     def document(self, context: Context) -> Value:
-        """Return the `input` that the policy is asked with; raises `opa_input.ParseError`."""
+        """Return the `input` that the policy is asked with; raises `ParseError`."""
         return opa_input.build(
             context,
             self._descriptor,
             parse_body=self._parse_body,
-            identity=self._identities.document(context.identity),
+            identity=self._identities(context.identity),
         )
 
+    def questions(self, context: Context) -> Iterator[Question]:
+        yield Question(self._settings.decision, self.policy, self.document(context))
+
+    async def start(self) -> None:
+        await self.policy.start()
+
+    async def close(self) -> None:
+        await self.policy.close()
+
     def readiness(self) -> tuple[Readiness, ...]:
-        return (self._readiness,)
+        return (self._readiness, *self.policy.readiness())
+
+
+class Shadowed(Rego):
+    """Lets a candidate be asked the same."""
+
+    def __init__(
+        self,
+        settings: RegoSettings,
+        policy: PolicyEngine,
+        descriptor: ProtoDescriptor | None,
+        loaded_at: float,
+        shadow: Shadow,
+    ) -> None:
+        super().__init__(settings, policy, descriptor, loaded_at)
+        self._shadow = shadow
+
+    async def authorize(self, context: Context, deadline: float) -> Verdict:
+        try:
+            verdict = await super().authorize(context, deadline)
+        except CheckError as error:
+            self._shadow.note(context, Failed(error.reason))
+            raise
+        self._shadow.note(context, verdict)
+        return verdict
+
+    def learn(self, request: Request, decision: Decision) -> None:
+        self._shadow.decided(request, decision)
+
+    async def start(self) -> None:
+        await super().start()
+        self._shadow.start()
+
+    async def close(self) -> None:
+        await self._shadow.close()
+        await super().close()

@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from ztag_extauthz import __version__
-from ztag_extauthz.cli import check, config, demo, key, policy, revoke, risk, serve, wire
+from ztag_extauthz.cli import check, config, demo, key, policy, replay, revoke, risk, serve, wire
 from ztag_extauthz.cli.common import FAILED
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command()(serve.serve)
 app.command()(check.check)
 app.command()(demo.demo)
+app.command()(replay.replay)
 app.command()(revoke.revoke)
 app.add_typer(config.app, name="config")
 app.add_typer(key.app, name="key")

@@ -36,10 +36,8 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")] = False,
 ) -> None:
     """Decide on one request as the server would. Exit code 0: allow, 1: deny, 2: error."""
-    if file and file.endswith((".yaml", ".yml")):
-        raise typer.BadParameter(f"FILE is a CheckRequest in JSON; for a configuration: --config {file}")
     with telling_mistakes():
-        text = read_text(file) if file else json.dumps(_request(method, path, host, header or [], body, principal))
+        text = check_request_of(file, method, path, host, header or [], body, principal)
         settings = load_settings(config)
         from ztag_extauthz.cli.trace import trace  # heavy
 
@@ -49,6 +47,15 @@ def check(
     else:
         _print(found, show_input=show_input)
     raise typer.Exit(EXIT_CODES[found.outcome])
+
+
+def check_request_of(
+    file: str | None, method: str, path: str, host: str, header: list[str], body: str, principal: str
+) -> str:
+    """Return a file's CheckRequest in JSON, or one made of the options. Raises `OSError`."""
+    if file and file.endswith((".yaml", ".yml")):
+        raise typer.BadParameter(f"FILE is a CheckRequest in JSON; for a configuration: --config {file}")
+    return read_text(file) if file else json.dumps(_request(method, path, host, header, body, principal))
 
 
 def _request(method: str, path: str, host: str, header: list[str], body: str, principal: str) -> dict[str, Any]:

@@ -2,24 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from ztag_extauthz.authorization import opa_input
-from ztag_extauthz.authorization.engine import PolicyEngine
-from ztag_extauthz.authorization.interface import Authorizer
-from ztag_extauthz.authorization.rego import Rego
+from ztag_extauthz.authorization.interface import Authorizer, Question
+from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.component import Resources
 from ztag_extauthz.envoy import decode
 from ztag_extauthz.envoy.protojson import check_request, check_response
 from ztag_extauthz.model import Allow, Context, Decision, Stage, Verdict
 from ztag_extauthz.rego.documents import dumps
-from ztag_extauthz.rego.reads import InputPath, Reads
+from ztag_extauthz.rego.frozen import InputPath
+from ztag_extauthz.rego.reads import Reads
 from ztag_extauthz.rego.runtime import lookup
 from ztag_extauthz.rego.values import UNDEFINED, Value
 from ztag_extauthz.reporting.log import not_owned, warning
@@ -52,10 +50,20 @@ class Witness(Authorizer):
         self.context = context
         return await self.authorizer.authorize(context, deadline)
 
+    def asked(self) -> Sequence[Question]:
+        """Return what the authorizer's policies were asked."""
+        if self.context is None:
+            return ()
+        try:
+            return tuple(self.authorizer.questions(self.context))
+        except ParseError:
+            return ()
+
 
 class PolicyView(Struct, frozen=True):
     """What one policy looked at, and which rules it tried."""
 
+    decision: str
     reads: dict[str, Any]
     """The parts of the input that the decision can depend on, and their values in this request; secrets are masked."""
     explanation: tuple[str, ...]
@@ -84,7 +92,7 @@ class Trace(Struct, frozen=True):
         return document | ({"input": policy_input} if with_input else {})
 
 
-class Question(Struct, frozen=True):
+class _Inquiry(Struct, frozen=True):
     """What is asked about a CheckRequest."""
 
     message: bytes
@@ -98,22 +106,22 @@ def trace(settings: Settings, resources: Resources, text: str, timeout: float, *
 
     Reporters are left out: this is a question, not a request that happened.
     """
-    question = Question(check_request(text), timeout, with_values)
-    return asyncio.run(_trace(settings.model_copy(update={"reporting": ()}), resources, question))
+    inquiry = _Inquiry(check_request(text), timeout, with_values)
+    return asyncio.run(_trace(settings.model_copy(update={"reporting": ()}), resources, inquiry))
 
 
-async def _trace(settings: Settings, resources: Resources, question: Question) -> Trace:
+async def _trace(settings: Settings, resources: Resources, inquiry: _Inquiry) -> Trace:
     gateway = build(settings, resources)
     witnesses = [Witness(authorizer) for authorizer in gateway.pipeline.authorizers]
     gateway.pipeline.authorizers = witnesses
     await gateway.start()
     try:
-        request = decode(question.message)
-        deadline = monotonic() + question.timeout
+        request = decode(inquiry.message)
+        deadline = monotonic() + inquiry.timeout
         decided = await gateway.pipeline.decide(request, deadline)
         decision, answer = gateway.core.settle(request, decided, deadline)
-        asked = list(_asked(witnesses))
-        views = tuple(_view(policy, document, question) for policy, document in asked)
+        asked = [each for witness in witnesses for each in witness.asked()]
+        views = tuple(view(each, inquiry.timeout, with_values=inquiry.with_values) for each in asked)
     finally:
         await gateway.close()
     return Trace(
@@ -124,7 +132,7 @@ async def _trace(settings: Settings, resources: Resources, question: Question) -
         envoy=_told(decision, answer),
         policies=views,
         warnings=tuple(map(warning, _not_owned(decision, settings))),
-        policy_input=json.loads(dumps(asked[-1][1])) if asked else None,
+        policy_input=json.loads(dumps(asked[-1].document)) if asked else None,
     )
 
 
@@ -169,18 +177,12 @@ def _told(decision: Decision, answer: bytes | None) -> dict[str, Any]:
     return {"grpcStatus": error.status.name, "message": error.message}
 
 
-def _asked(witnesses: Sequence[Witness]) -> Iterator[tuple[PolicyEngine, Value]]:
-    """Yield the policies that were asked, each with the `input` that it saw."""
-    for witness in witnesses:
-        if isinstance(witness.authorizer, Rego) and witness.context is not None:
-            with suppress(opa_input.ParseError):
-                yield witness.authorizer.policy, witness.authorizer.document(witness.context)
-
-
-def _view(policy: PolicyEngine, document: Value, question: Question) -> PolicyView:
-    explanation = policy.explain(document, monotonic() + question.timeout)
-    shown = explanation if question.with_values else explanation.without_values()
-    return PolicyView(_reads(policy.reads(), document), tuple(str(shown).splitlines()))
+def view(asked: Question, timeout: float, *, with_values: bool) -> PolicyView:
+    """Explain what a policy answers, within `timeout` seconds."""
+    explanation = asked.policy.explain(asked.document, monotonic() + timeout)
+    shown = explanation if with_values else explanation.without_values()
+    reads = _reads(asked.policy.reads(), asked.document)
+    return PolicyView(asked.name, reads, tuple(str(shown).splitlines()))
 
 
 def _reads(reads: Reads, document: Value) -> dict[str, Any]:

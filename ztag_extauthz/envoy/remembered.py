@@ -12,6 +12,12 @@ MAX_TEXT: Final = 256
 _ENTRY_BYTES: Final = 400
 """What an entry costs beside its texts."""
 
+MAX_BYTES_OF: Final = 8 << 20
+MAX_PARTS: Final = 4096
+"""Bytes of parts; larger ones hardly come again, and are not kept."""
+_ENTRY_OF_BYTES: Final = 600
+"""What an entry costs beside its parts and the two values, which others hold, too."""
+
 
 class Remembered(Generic[Part]):
     """Makes a part of texts once, and gives it again. A full memory starts anew: whoever fills it costs time alone."""
@@ -42,6 +48,40 @@ class Remembered(Generic[Part]):
             self.held_bytes = 0
         self._parts[key] = part
         self.held_bytes += size
+
+
+class RememberedOf:
+    """Makes parts of two values once, and gives them again for these very values: told apart by `id`, which is quick.
+
+    An entry holds its values, so that an `id` that is found is still theirs. Of two generations the older is dropped
+    when the younger is full.
+    """
+
+    def __init__(self, make: Callable[[Any, Any], list[bytes]], max_bytes: int = MAX_BYTES_OF) -> None:
+        self._make = make
+        self._max_young = max_bytes // 2
+        self._young: dict[tuple[int, int], tuple[Any, Any, list[bytes]]] = {}
+        self._old: dict[tuple[int, int], tuple[Any, Any, list[bytes]]] = {}
+        self._young_bytes = 0
+
+    def __call__(self, one: object, other: object) -> list[bytes]:
+        """Return `make(one, other)`."""
+        found = self._young.get((id(one), id(other)))
+        return found[2] if found else self._recall(one, other)
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def _recall(self, one: object, other: object) -> list[bytes]:
+        key = (id(one), id(other))
+        entry = self._old.pop(key, None) or (one, other, self._make(one, other))
+        size = sum(map(len, entry[2]))
+        if size <= MAX_PARTS:
+            self._young_bytes += size + _ENTRY_OF_BYTES
+            if self._young_bytes > self._max_young:
+                self._old, self._young, self._young_bytes = self._young, {}, size + _ENTRY_OF_BYTES
+            self._young[key] = entry
+        return entry[2]
 
 
 def _texts(thing: Any) -> Iterable[str | bytes]:

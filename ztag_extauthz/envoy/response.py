@@ -8,8 +8,10 @@ Rules:
 3. Whatever a client may have written goes into a body only as JSON or as escaped text, and never beyond the bound.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import starmap
+from secrets import token_hex
 
 from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
 from envoy.service.auth.v3.external_auth_pb2 import CheckResponse, DeniedHttpResponse, OkHttpResponse
@@ -20,7 +22,7 @@ from ztag_extauthz.assertion import HEADER as ASSERTION
 from ztag_extauthz.assertion.signer import Signer
 from ztag_extauthz.envoy import encoding, problem
 from ztag_extauthz.envoy.problem import ANSWERS
-from ztag_extauthz.envoy.remembered import Remembered
+from ztag_extauthz.envoy.remembered import Remembered, RememberedOf
 from ztag_extauthz.errors import EvaluationError
 from ztag_extauthz.fields import PSEUDO, is_name, is_value, visible
 from ztag_extauthz.model import EMPTY, Allow, Decision, Deny, Failed, Identity, Pairs, Request
@@ -37,8 +39,8 @@ _ADD = HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
 _STATUS_OK = encoding.field(1, b"")
 _OK_RESPONSE, _DYNAMIC_METADATA = 3, 4
 _HEADERS, _HEADERS_TO_REMOVE = 2, 5
-_ID = "0" * 36
-"""Stands for a decision's id in what is encoded beforehand; every id is as long."""
+_ID = token_hex(18)
+"""Stands for a decision's id in what is encoded beforehand; every id is as long, and nobody can write this one."""
 _DECISION_ID = encoding.field(_HEADERS, encoding.overwriting_header(DECISION_ID, _ID))
 _NO_NAMES: frozenset[str] = frozenset()
 
@@ -67,6 +69,7 @@ class Encoder:
         self._injected = Remembered(self._inject)
         self._removals = Remembered(self._remove)
         self._policy_header = Remembered(_request_header)
+        self._answers = RememberedOf(self._around_id)
 
     def encode(self, request: Request, decision: Decision) -> bytes:
         """Return the encoded `envoy.service.auth.v3.CheckResponse`.
@@ -81,30 +84,39 @@ class Encoder:
         return self._failed(request, decision, verdict)
 
     def _allow(self, request: Request, decision: Decision, allow: Allow) -> bytes:
+        identity = decision.identity
+        assertion = self._signer.assertion(request, identity, decision.id) if self._signer and identity else None
+        seen = self._seen(request)
+        if seen or assertion:  # of a client's choice, or new each time
+            parts = self._around_id(allow, identity, seen, assertion)
+        else:
+            parts = self._answers(allow, identity)
+        return decision.id.encode().join(parts)
+
+    def _around_id(
+        self, allow: Allow, identity: Identity | None, seen: Sequence[str] = (), assertion: str | None = None
+    ) -> list[bytes]:
+        """Encode an allow; return what stands between the places of the decision's id."""
         set_by_policy = _joined(allow.request_headers)
         if self._identity_headers and set_by_policy:
             set_by_policy = {name: value for name, value in set_by_policy.items() if name not in IDENTITY_HEADERS}
         set_by_policy.pop(ASSERTION, None)
-        injected, injected_names = self._tell(decision.identity)
+        injected, injected_names = self._tell(identity)
         parts = [injected]
         if self._identity_headers:
-            parts.append(_DECISION_ID.replace(_ID.encode(), decision.id.encode()))
+            parts.append(_DECISION_ID)
         names = injected_names.union(set_by_policy)
-        if self._signer is not None and decision.identity is not None:
-            assertion = self._signer.assertion(request, decision.identity, decision.id)
-            if assertion:
-                parts.append(_request_header(ASSERTION, assertion))
-                names |= {ASSERTION}
+        if assertion:
+            parts.append(_request_header(ASSERTION, assertion))
+            names |= {ASSERTION}
         parts.extend(starmap(self._policy_header, set_by_policy.items()))
-        seen = self._seen(request)
         remove = self._remove if seen else self._removals  # names of a client's choice would fill the memory
         parts.append(remove(names, (*seen, *allow.request_headers_to_remove)))
         if allow.response_headers or allow.query_parameters or allow.query_parameters_to_remove:
             parts.append(_rest(allow))
         shadowed = f"{allow.shadowed.reason}" if allow.shadowed else ""
-        return b"".join(
-            (_STATUS_OK, encoding.field(_OK_RESPONSE, b"".join(parts)), _metadata(decision, allow, shadowed=shadowed))
-        )
+        encoded = _STATUS_OK + encoding.field(_OK_RESPONSE, b"".join(parts)) + _metadata(allow, shadowed=shadowed)
+        return encoded.split(_ID.encode())
 
     def _tell(self, identity: Identity | None) -> tuple[bytes, frozenset[str]]:
         """Return the encoded headers that say who asks, and the names that must not be removed."""
@@ -149,7 +161,7 @@ class Encoder:
             ),
             problem.cut(problem.body(request, status, decision.id, deny), self._max_body_bytes),
         )
-        return bytes(response.SerializeToString()) + _metadata(decision, deny)
+        return bytes(response.SerializeToString()) + _metadata(deny).replace(_ID.encode(), decision.id.encode())
 
     def _failed(self, request: Request, decision: Decision, failed: Failed) -> bytes:
         answer = ANSWERS[failed.reason]
@@ -162,7 +174,7 @@ class Encoder:
             (*problem.headers(request, answer.http_status, told), (DECISION_ID, decision.id)),
             problem.cut(problem.body(request, answer.http_status, decision.id, told), self._max_body_bytes),
         )
-        return bytes(response.SerializeToString()) + _metadata(decision, failed)
+        return bytes(response.SerializeToString()) + _metadata(failed).replace(_ID.encode(), decision.id.encode())
 
 
 def _canonical(name: str) -> str:
@@ -226,18 +238,18 @@ def _fill(response: DeniedHttpResponse, status: int, headers: Pairs, body: str) 
         option.append.CopyFrom(BoolValue(value=False))
 
 
-def _metadata(decision: Decision, verdict: Allow | Deny | Failed, *, shadowed: str = "") -> bytes:
+def _metadata(verdict: Allow | Deny | Failed, *, shadowed: str = "") -> bytes:
     """Encode the dynamic metadata: the policy's own, `decision_id` as opa-envoy-plugin has it, and ours under `ztag`.
 
-    Nothing of a request decides on a key here (envoy#34691), and the policy's `decision_id` and `ztag` do not count.
+    `_ID` stands for the id. Nothing of a request decides on a key here (envoy#34691), and the policy's `decision_id`
+    and `ztag` do not count.
     """
     ours = _own_metadata("" if isinstance(verdict, Allow) else verdict.reason, shadowed)
-    encoded = ours.replace(_ID.encode(), decision.id.encode())
     if isinstance(verdict, Failed) or not verdict.metadata:
-        return encoded
+        return ours
     struct = Struct()
     struct.update({name: value for name, value in verdict.metadata.items() if name not in ("decision_id", "ztag")})
-    return encoding.field(_DYNAMIC_METADATA, bytes(struct.SerializeToString())) + encoded
+    return encoding.field(_DYNAMIC_METADATA, bytes(struct.SerializeToString())) + ours
 
 
 @lru_cache(maxsize=128)

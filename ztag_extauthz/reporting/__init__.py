@@ -1,5 +1,10 @@
 """4. What was decided? Every kind is told of every decision."""
 
-from ztag_extauthz.reporting.audit import AuditSettings
+from typing import Annotated
 
-ReporterSettings = AuditSettings
+from pydantic import Field
+
+from ztag_extauthz.reporting.audit import AuditSettings
+from ztag_extauthz.reporting.recording import RecordSettings
+
+ReporterSettings = Annotated[AuditSettings | RecordSettings, Field(discriminator="kind")]

@@ -2,11 +2,13 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from errno import EACCES, EISDIR, ENOENT
 from fcntl import LOCK_EX, flock
 from pathlib import Path
+
+from ztag_extauthz.errors import Mistake, SettingsError
 
 
 class Sink(ABC):
@@ -132,3 +134,12 @@ class RotatingFile(Sink):
 
     def _backup(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}") if number else self._path
+
+
+def opened(step: Callable[[], None], file: str) -> None:
+    """Take a step towards the file of the setting `to`. Raises `SettingsError` where that is not possible."""
+    try:
+        step()
+    except OSError as error:
+        what = f"cannot be written: {error.strerror}"
+        raise SettingsError((Mistake(file, what, "name a file in a folder that exists", "to"),)) from error

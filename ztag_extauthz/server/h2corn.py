@@ -107,6 +107,8 @@ def _config(place: Place, settings: ServerSettings) -> Config:
         grpc=True,
         http1=False,
         lifespan="off",
+        # A second one never has anything to do while Python decides, and yet is woken for it, request after request.
+        runtime_threads=1,
         access_log=False,
         date_header=False,
         timeout_graceful_shutdown=settings.drain_timeout,

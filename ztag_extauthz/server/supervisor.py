@@ -59,7 +59,7 @@ def run(config: Path, environment: Mapping[str, str]) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     try:
-        with shared_memory() as memory:
+        with shared_memory(config=config) as memory:
             return asyncio.run(_Supervisor(config, environment, settings, bounds, memory).run())
     finally:
         for bound in bounds:

@@ -17,8 +17,15 @@ SWEEP = 60.0
 class Follower(Generic[E]):
     """What one worker knows of a journal."""
 
-    def __init__(self, name: str, journal: Journal[E], interval: float, clock: Callable[[], float]) -> None:
-        """`name` is for the log; `interval` in seconds; `clock` in Unix seconds."""
+    def __init__(
+        self,
+        name: str,
+        journal: Journal[E],
+        interval: float,
+        clock: Callable[[], float],
+        learnt: Callable[[E], None] = lambda _: None,
+    ) -> None:
+        """`name` is for the log; `interval` in seconds; `clock` in Unix seconds; `learnt` is told of new entries."""
         self.entries: dict[Hashable, E] = {}
         """All that still count, by their keys."""
         self.heard_at = 0.0
@@ -29,6 +36,7 @@ class Follower(Generic[E]):
         self._journal = journal
         self._interval = interval
         self._clock = clock
+        self._learnt = learnt
         self._swept_at = clock()
         self._owed: tuple[E, ...] = ()
         self._loop: asyncio.Task[None] | None = None
@@ -65,6 +73,7 @@ class Follower(Generic[E]):
             known = self.entries.get(entry.key)
             if entry.until >= now and (known is None or known.before < entry.before):
                 self.entries[entry.key] = entry
+                self._learnt(entry)
         self.heard_at, self.why = now, ""
         await self._journal.add([entry for entry in self._owed if entry.until > now])
         self._owed = ()

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from ztag_extauthz.errors import UnavailableError
 from ztag_extauthz.section import Seconds, Section
@@ -22,14 +23,34 @@ if TYPE_CHECKING:
 class RedisServer(Section):
     """A Redis (6.2 or later) or a Redis Cluster that all replicas share."""
 
-    url: SecretStr
+    url: SecretStr | None = None
     """`redis://`, `rediss://` (TLS) or `unix://`, with user and password where there are any."""
+    folder: str | None = None
+    """Instead of `url`: a folder as Secrets are mounted, with the files `url` and, where there are any, `username`,
+    `password` and `ca.crt`."""
     cluster: bool = False
     """The address is of a node of a Redis Cluster."""
     timeout: Seconds = 0.05
     """Seconds for an answer; later means down."""
     retry_after: Seconds = 1.0
     """Seconds until a Redis that was down is tried again."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.url is None) == (self.folder is None):
+            raise ValueError("where Redis is has to be said once\ngive either url or folder")
+        if self.folder is not None and not Path(self.folder).is_absolute():
+            raise ValueError("folder is no absolute path")
+        return self
+
+    def place(self) -> tuple[str, dict[str, Any]]:
+        """Return the address and what else redis-py has to know of it. Raises `OSError`."""
+        if self.url is not None:
+            return self.url.get_secret_value(), {}
+        folder = Path(self.folder or "/")
+        known = {name: _text(folder / name) for name in ("username", "password") if (folder / name).exists()}
+        authority = folder / "ca.crt"
+        return _text(folder / "url"), {**known, **({"ssl_ca_certs": str(authority)} if authority.exists() else {})}
 
 
 class RedisSettings(RedisServer):
@@ -41,6 +62,10 @@ class RedisSettings(RedisServer):
     """The part of a burst that a replica may fetch at once, so that most requests need no round trip; 0: none."""
     lease_time: Seconds = 5.0
     """Seconds after which fetched permits are void."""
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8").strip()
 
 
 class RedisStore:
@@ -115,4 +140,5 @@ def connect(settings: RedisServer) -> Any:
 
     kind = RedisCluster if settings.cluster else Redis
     # Our circuit is the only one that tries again: a retry inside the timeout would hide how long Redis is down.
-    return kind.from_url(settings.url.get_secret_value(), retry=Retry(NoBackoff(), 0))
+    url, options = settings.place()
+    return kind.from_url(url, retry=Retry(NoBackoff(), 0), **options)

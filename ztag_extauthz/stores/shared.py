@@ -18,6 +18,7 @@ from msgspec import Struct
 
 ROOT = Path("/dev/shm")  # noqa: S108 - the folder of a process is made by mkdtemp: random name, mode 0700
 _OWNED = "owner"
+_CONFIG = "config"
 JUST_MADE = 60.0
 """Seconds in which a folder's supervisor may still be about to lock it."""
 
@@ -45,23 +46,55 @@ class SharedMemory(Struct, frozen=True):
         finally:
             os.close(descriptor)
 
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep every other process that asks for it from what the context does."""
+        with (self.folder / "lock").open("w") as locked:
+            fcntl.flock(locked, fcntl.LOCK_EX)
+            yield
+
 
 @contextmanager
-def shared_memory(root: Path | None = None) -> Iterator[SharedMemory]:
+def shared_memory(root: Path | None = None, config: Path | None = None) -> Iterator[SharedMemory]:
     """Make shared memory that lasts as long as the context; the supervisor's, so that it outlives any worker.
 
-    Folders of supervisors that were killed are removed first: a dead process holds no lock.
+    Commands find it by the configuration file. Folders of supervisors that were killed are removed first: a dead
+    process holds no lock.
     """
-    root = root or (ROOT if ROOT.is_dir() else Path(tempfile.gettempdir()))
+    root = root or _root()
     for folder in root.glob("ztag-*"):
         _remove_if_dead(folder)
     folder = Path(tempfile.mkdtemp(prefix="ztag-", dir=root))
     with (folder / _OWNED).open("w") as owned:
         fcntl.flock(owned, fcntl.LOCK_EX)
+        if config is not None:
+            (folder / _CONFIG).write_text(str(config.absolute()))
         try:
             yield SharedMemory(folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def of_servers(config: Path, root: Path | None = None) -> list[SharedMemory]:
+    """Return the shared memory of this user's servers that run under a configuration file."""
+    folders = (root or _root()).glob("ztag-*")
+    return [SharedMemory(folder) for folder in folders if _serves(folder, str(config.absolute()))]
+
+
+def _serves(folder: Path, config: str) -> bool:
+    """Return whether a folder is of a process of ours that is alive, and runs under that file."""
+    try:
+        if folder.lstat().st_uid != os.getuid() or (folder / _CONFIG).read_text() != config:
+            return False
+        with (folder / _OWNED).open() as owned:
+            fcntl.flock(owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    return False
+
+
+def _root() -> Path:
+    return ROOT if ROOT.is_dir() else Path(tempfile.gettempdir())
 
 
 def _remove_if_dead(folder: Path) -> None:

@@ -1,6 +1,8 @@
 {{- define "ztag.volumes" -}}
 - name: tmp
   emptyDir: {sizeLimit: 64Mi}
+- name: shared-memory
+  emptyDir: {medium: Memory, sizeLimit: {{ .Values.sharedMemory }}}
 - name: config
   configMap: {name: {{ include "ztag.fullname" . }}}
 - name: policy
@@ -42,6 +44,7 @@
 
 {{- define "ztag.mounts" -}}
 - {name: tmp, mountPath: /tmp}
+- {name: shared-memory, mountPath: /dev/shm}
 - {name: config, mountPath: /etc/ztag/config, readOnly: true}
 - {name: policy, mountPath: /etc/ztag/policies, readOnly: true}
 {{- if ne .Values.tls.mode "mesh" }}

@@ -7,13 +7,31 @@ from typing import Any, Final
 
 from ztag_extauthz.rego.builtins.encoding import decode_base64
 from ztag_extauthz.rego.builtins.golang.text import to_bytes
-from ztag_extauthz.rego.builtins.interface import builtin, string
-from ztag_extauthz.rego.builtins.x509 import certificates, der, public_keys
+from ztag_extauthz.rego.builtins.interface import Context, builtin, obj, string
+from ztag_extauthz.rego.builtins.x509 import certificates, der, public_keys, verify
 from ztag_extauthz.rego.errors import BuiltinError
-from ztag_extauthz.rego.values import Value
+from ztag_extauthz.rego.values import Value, int64
 
 _BLOCK: Final = re.compile(
     rb"-----BEGIN ([A-Z0-9 ]+)-----[ \t]*\r?\n([A-Za-z0-9+/=\r\n]*?)\r?\n?-----END \1-----[ \t]*(?:\r?\n|$)"
+)
+_OPTIONS: Final = ("DNSName", "CurrentTime", "MaxConstraintComparisons", "KeyUsages")
+# By Go's numbers, which begin at zero.
+_USAGES: Final = (
+    "KeyUsageAny",
+    "KeyUsageServerAuth",
+    "KeyUsageClientAuth",
+    "KeyUsageCodeSigning",
+    "KeyUsageEmailProtection",
+    "KeyUsageIPSECEndSystem",
+    "KeyUsageIPSECTunnel",
+    "KeyUsageIPSECUser",
+    "KeyUsageTimeStamping",
+    "KeyUsageOCSPSigning",
+    "KeyUsageMicrosoftServerGatedCrypto",
+    "KeyUsageNetscapeServerGatedCrypto",
+    "KeyUsageMicrosoftCommercialCodeSigning",
+    "KeyUsageMicrosoftKernelCodeSigning",
 )
 _KEYS: Final = ("RSA PRIVATE KEY", "PRIVATE KEY", "EC PRIVATE KEY")
 
@@ -44,6 +62,51 @@ def _certificates(text: str) -> bytes:
 @builtin("crypto.x509.parse_certificates")
 def parse_certificates(text: Value) -> Value:
     return certificates.certificates(_certificates(string(text, 1)))
+
+
+@builtin("crypto.x509.parse_and_verify_certificates", context=True, pure=False)
+def parse_and_verify_certificates(context: Context, text: Value) -> Value:
+    found = _readable(string(text, 1))
+    return _verified(found, verify.Wanted(context.now_ns), context)
+
+
+@builtin("crypto.x509.parse_and_verify_certificates_with_options", context=True, pure=False)
+def parse_and_verify_certificates_with_options(context: Context, text: Value, options: Value) -> Value:
+    found, options = _readable(string(text, 1)), obj(options, 2)
+    if found is None:
+        return [False, []]
+    valid, chain = _verified(found, _wanted(options, context), context)
+    return [valid, [{name: part for name, part in shown.items() if name != "URIStrings"} for shown in chain]]
+
+
+def _readable(text: str) -> list[Value] | None:
+    try:
+        return certificates.certificates(_certificates(text))
+    except BuiltinError:
+        return None
+
+
+def _verified(found: list[Value] | None, wanted: verify.Wanted, context: Context) -> list[Value]:
+    chain = verify.verify(found, wanted, context.check) if found is not None and len(found) > 1 else None
+    return [False, []] if chain is None else [True, chain]
+
+
+def _wanted(options: dict[Any, Value], context: Context) -> verify.Wanted:
+    """Read the options; the number of comparisons of names says nothing, as constraints of names are refused."""
+    unknown = [name for name in options if name.__class__ is str and name not in _OPTIONS]
+    if unknown:
+        raise BuiltinError("invalid key option")
+    now = int64(options.get("CurrentTime", context.now_ns))
+    if now is None or int64(options.get("MaxConstraintComparisons", 0)) is None:
+        raise BuiltinError("an option should be a valid number")
+    host, usages = options.get("DNSName", ""), options.get("KeyUsages", [])
+    if host.__class__ is not str or usages.__class__ not in (list, frozenset):
+        raise BuiltinError("'DNSName' should be a string, and 'KeyUsages' should be an Array or Set")
+    names = [name.strip('"') for name in usages if name.__class__ is str]
+    if any(name not in _USAGES for name in names):
+        raise BuiltinError("invalid entries for 'KeyUsages' found")
+    numbers = tuple(_USAGES.index(name) for name in names)
+    return verify.Wanted(now, host.strip('"'), numbers or (verify.SERVER_AUTH,))
 
 
 @builtin("crypto.x509.parse_certificate_request")

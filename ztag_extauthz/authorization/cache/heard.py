@@ -1,0 +1,76 @@
+"""What a worker heard is to be forgotten, and how long it may go on without hearing anything.
+
+While nothing can be heard, an answer counts for `max_stale` seconds. So one that is to be forgotten is given at most
+that long, whether or not Redis is there: either the worker has heard of it, or the silence is shorter than that, or the
+answer is younger.
+"""
+
+from collections.abc import Callable
+
+from ztag_extauthz.authorization.cache.forgetting import Forgetting
+from ztag_extauthz.authorization.cache.interface import Forgotten
+from ztag_extauthz.authorization.cache.shared import LONGEST
+from ztag_extauthz.meter import Meter
+from ztag_extauthz.stores.follower import Follower
+from ztag_extauthz.stores.journal import Journal
+
+
+class Heard(Forgotten):
+    """Follows a journal of forgettings."""
+
+    def __init__(  # noqa: PLR0913 - three durations
+        self,
+        journal: Journal[Forgetting],
+        clock: Callable[[], float],
+        meter: Meter,
+        *,
+        interval: float,
+        max_stale: float,
+        margin: float = 0.0,
+    ) -> None:
+        """`clock` in Unix seconds; the others in seconds, `margin` is what the clock and the journal's may differ."""
+        self.follower = Follower("invalidations", journal, interval, clock, self._learn)
+        self._clock = clock
+        self._meter = meter
+        self._max_stale = max_stale
+        self._margin = margin
+        self._newest = 0.0
+        self._began_at = clock()
+
+    @property
+    def latest(self) -> float:  # type: ignore[override]
+        """See `Forgotten`; what is silent too long counts as said."""
+        return max(self._newest, self._floor())
+
+    def since(self, tags: tuple[str, ...]) -> float:
+        floor = self._floor()
+        entries = self.follower.entries
+        if not entries:
+            return floor
+        found = [entries[tag].before for tag in tags if tag in entries]
+        return max(floor, max(found) + self._margin) if found else floor
+
+    def hears(self) -> bool:
+        """Return whether what is said now would be heard."""
+        return not self.follower.why and not self._is_silent(self._clock())
+
+    def _floor(self) -> float:
+        """Return until when answers are none whatever is said."""
+        now = self._clock()
+        if self._is_silent(now):
+            # What was there when we began may have been forgotten before; nobody has told us.
+            return max(self._began_at, now - self._max_stale)
+        return now - LONGEST
+
+    def _is_silent(self, now: float) -> bool:
+        return now - self.follower.heard_at > self._max_stale
+
+    def _learn(self, entry: Forgetting) -> None:
+        self._newest = max(self._newest, entry.before + self._margin)
+        self._meter.add(self._meter.series("ztag_cache_invalidations", entry.tag.partition(":")[0]))
+
+    async def start(self) -> None:
+        await self.follower.start()
+
+    async def close(self) -> None:
+        await self.follower.close()
