@@ -12,6 +12,13 @@ from ztag_extauthz.settings import load
 FILES = Path(__file__).parent / "mistakes"
 
 EXPECTED: dict[str, tuple[str, ...]] = {
+    "profile_for_nothing": (
+        "profile_for_nothing.yaml:6: authorization[0].profiles[0].whem: unknown key (did you mean when?)",
+        "profile_for_nothing.yaml:9: authorization[0].profiles[1].when: names nothing (name hosts, paths or context_extensions; for all others: default)",
+    ),
+    "profiles_by_ambiguous_paths": (
+        "profiles_by_ambiguous_paths.yaml:7: authorization[0].profiles[0].when.paths: admission.insecure_ambiguous_paths lets paths through that mean another (choose by hosts)",
+    ),
     "address_as_number": (
         'address_as_number.yaml:2: listen.grpc: expected text, got a number (put it in quotes: "…")',
     ),
@@ -95,7 +102,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "no_types.yaml:6: authentication[0].types: is empty, so no token could be accepted (list typ values, or absent for tokens without)",
     ),
     "nobody_decides": (
-        "nobody_decides.yaml:3: authorization: is empty (list at least one kind: quota, rego, risk, step_up)",
+        "nobody_decides.yaml:3: authorization: is empty (list at least one kind: profiles, quota, rego, risk, step_up)",
     ),
     "nobody_may_ask": (
         "nobody_may_ask.yaml:1: authentication: is empty (list at least one kind: anonymous, api_key, assertion, introspection, jwt, jwt_svid, kubernetes, mesh)",

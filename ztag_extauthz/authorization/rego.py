@@ -13,9 +13,10 @@ from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer, Question
 from ztag_extauthz.authorization.opa_settings import OpaSettings
+from ztag_extauthz.authorization.shadow import Shadow, ShadowSettings
 from ztag_extauthz.component import Readiness, Resources
 from ztag_extauthz.errors import CheckError, Mistake, PolicyError, SettingsError
-from ztag_extauthz.model import Allow, Context, Deny, Reason, Verdict
+from ztag_extauthz.model import Allow, Context, Decision, Deny, Failed, Reason, Request, Verdict
 from ztag_extauthz.rego.values import Value
 from ztag_extauthz.section import Section
 
@@ -49,6 +50,8 @@ class RegoSettings(Section):
     http_hosts: tuple[str, ...] = ()
     """The hosts (`pdp.example` or `pdp.example:8443`) that `http.send` may ask, by https (by http on loopback alone).
     Without any, policies that call it are refused. A policy that waits for a host makes the request wait too."""
+    shadow: ShadowSettings | None = None
+    """A candidate that is asked beside, and never heard."""
 
     @field_validator("decision")
     @classmethod
@@ -85,6 +88,8 @@ class RegoSettings(Section):
             placed = (replace(mistake, setting=mistake.setting or "policies") for mistake in error.mistakes)
             raise PolicyError(tuple(placed)) from error
         descriptor = _descriptor(self.proto_descriptor, resources.folder)
+        if self.shadow is not None:
+            return Shadowed(self, policy, descriptor, resources.clock(), self.shadow.build(self, resources))
         return Rego(self, policy, descriptor, resources.clock())
 
     def _engine(self, folder: Path) -> PolicyEngine:
@@ -178,3 +183,38 @@ class Rego(Authorizer):
 
     def readiness(self) -> tuple[Readiness, ...]:
         return (self._readiness, *self.policy.readiness())
+
+
+class Shadowed(Rego):
+    """Lets a candidate be asked the same."""
+
+    def __init__(
+        self,
+        settings: RegoSettings,
+        policy: PolicyEngine,
+        descriptor: ProtoDescriptor | None,
+        loaded_at: float,
+        shadow: Shadow,
+    ) -> None:
+        super().__init__(settings, policy, descriptor, loaded_at)
+        self._shadow = shadow
+
+    async def authorize(self, context: Context, deadline: float) -> Verdict:
+        try:
+            verdict = await super().authorize(context, deadline)
+        except CheckError as error:
+            self._shadow.note(context, Failed(error.reason))
+            raise
+        self._shadow.note(context, verdict)
+        return verdict
+
+    def learn(self, request: Request, decision: Decision) -> None:
+        self._shadow.decided(request, decision)
+
+    async def start(self) -> None:
+        await super().start()
+        self._shadow.start()
+
+    async def close(self) -> None:
+        await self._shadow.close()
+        await super().close()

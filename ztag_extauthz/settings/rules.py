@@ -9,8 +9,10 @@ from typing import Any
 from msgspec import Struct
 from pydantic import TypeAdapter, ValidationError
 
+from ztag_extauthz.admission import AdmissionSettings
 from ztag_extauthz.authentication import AuthenticatorSettings
 from ztag_extauthz.authorization import AuthorizerSettings
+from ztag_extauthz.authorization.profiles import ProfilesSettings
 from ztag_extauthz.hosts import is_loopback
 from ztag_extauthz.section import Section
 from ztag_extauthz.settings.addresses import UNIX, split_address
@@ -23,6 +25,7 @@ class Sound(Struct, frozen=True):
     """The sections that are right by themselves; None for those that are not."""
 
     listen: ListenSettings | None
+    admission: AdmissionSettings | None
     server: ServerSettings | None
     authentication: Sequence[Any]
     authorization: Sequence[Any]
@@ -31,6 +34,7 @@ class Sound(Struct, frozen=True):
 def sound(value: dict[str, Any]) -> Sound:
     return Sound(
         _try(ListenSettings, value.get("listen", {})),
+        _try(AdmissionSettings, value.get("admission", {})),
         _try(ServerSettings, value.get("server", {})),
         _entries(AuthenticatorSettings, value.get("authentication")),
         _entries(AuthorizerSettings, value.get("authorization")),
@@ -46,6 +50,8 @@ def check(parts: Sound) -> Iterator[Finding]:
     yield from _check_replays(parts.authentication, parts.server.workers if parts.server else 1)
     yield from _check_realms(parts.authentication)
     yield from _check_authorization(parts.authorization)
+    if parts.admission and parts.admission.insecure_ambiguous_paths:
+        yield from _check_profiles(parts.authorization)
 
 
 def insecure(settings: Settings) -> tuple[str, ...]:
@@ -68,6 +74,19 @@ def _check_authorization(kinds: Sequence[Any]) -> Iterator[Finding]:
     """Limits and scores say no to too much, not who may: without a policy everybody known would be allowed."""
     if kinds and None not in kinds and not any(getattr(kind, "decides", True) for kind in kinds):
         yield ("authorization",), "no kind decides who may", "add one that does: rego"
+
+
+def _check_profiles(kinds: Sequence[Any]) -> Iterator[Finding]:
+    """Refuse that a path which the upstream reads as another one chooses who decides."""
+    for index, kind in enumerate(kinds):
+        for number, profile in enumerate(kind.profiles if isinstance(kind, ProfilesSettings) else ()):
+            if profile.when is not None and profile.when.paths:
+                where = ("authorization", index, "profiles", number, "when", "paths")
+                yield (
+                    where,
+                    "admission.insecure_ambiguous_paths lets paths through that mean another",
+                    "choose by hosts",
+                )
 
 
 def _check_addresses(listen: ListenSettings, workers: int) -> Iterator[Finding]:
