@@ -13,6 +13,7 @@ from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer, Question
 from ztag_extauthz.authorization.opa_settings import OpaSettings
+from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.authorization.shadow import Shadow, ShadowSettings
 from ztag_extauthz.component import Readiness, Resources
 from ztag_extauthz.errors import CheckError, Mistake, PolicyError, SettingsError
@@ -132,7 +133,7 @@ class Rego(Authorizer):
     ) -> None:
         self._settings = settings
         self._descriptor = descriptor
-        self._identities = opa_input.Identities()
+        self._identities = opa_input.Identities(opa_input.of_identity)
         self._readiness = Readiness(f"policy {settings.decision}", ready=True, updated_at=loaded_at)
         self.put_in_force(policy)
 
@@ -145,7 +146,7 @@ class Rego(Authorizer):
     async def authorize(self, context: Context, deadline: float) -> Verdict:
         try:
             document = self.document(context)
-        except opa_input.ParseError as error:
+        except ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
         policy = self.policy
@@ -164,12 +165,12 @@ class Rego(Authorizer):
         return await self.policy.ask(document, deadline)
 
     def document(self, context: Context) -> Value:
-        """Return the `input` that the policy is asked with; raises `opa_input.ParseError`."""
+        """Return the `input` that the policy is asked with; raises `ParseError`."""
         return opa_input.build(
             context,
             self._descriptor,
             parse_body=self._parse_body,
-            identity=self._identities.document(context.identity),
+            identity=self._identities(context.identity),
         )
 
     def questions(self, context: Context) -> Iterator[Question]:
