@@ -74,6 +74,8 @@ def build(settings: Settings, resources: Resources) -> Gateway:
     if mistakes:
         raise SettingsError(tuple(replace(mistake, setting=settings.place(mistake.setting)) for mistake in mistakes))
     authenticators = guarded(join(credentials))
+    for reporter in told:
+        reporter.attend(authorizers)
     reporters = [Metrics(resources.meter), Log(settings.response.all_owned_headers), *told]
     revoked = {} if register is None else {"revoked": register.refuse}
     if len(protected):
