@@ -26,6 +26,7 @@ Name = Literal[
     "ztag_audit_dropped",
     "ztag_record_dropped",
     "ztag_reloads",
+    "ztag_bundle_fetches",
     "ztag_limits",
     "ztag_limit_fallbacks",
     "ztag_risk",
@@ -69,6 +70,11 @@ METRICS: Mapping[Name, Metric] = {
     "ztag_audit_dropped": Metric("counter", "Audit lines dropped because the writer could not keep up."),
     "ztag_record_dropped": Metric("counter", "Requests not recorded because the writer could not keep up."),
     "ztag_reloads": Metric("counter", "Reloads of settings, policies or keys.", {"result": ("ok", "error")}),
+    "ztag_bundle_fetches": Metric(
+        "counter",
+        "Looks at bundles of policies: another one put in force or refused, the same one, or no answer.",
+        {"result": ("activated", "unchanged", "refused", "error")},
+    ),
     "ztag_limits": Metric(
         "counter",
         "Requests that limits allowed, denied, or would have denied were they not shadows.",
