@@ -69,6 +69,10 @@ class Background(Generic[T]):
         if not self._waiting.is_set():
             self._waiting.set()
 
+    def clear(self) -> None:
+        """Forget what waits."""
+        self._queue.clear()
+
     def drop(self, items: int) -> None:
         """Count items that are lost."""
         with self._counting:

@@ -96,20 +96,18 @@ def tls_context(ca: Path | None, setting: str) -> ssl.SSLContext:
         raise SettingsError((mistake,)) from error
 
 
-_TOKEN_REMEDY = "write the token alone there"
-
-
 def bearer(path: str | None, folder: Path, setting: str) -> str:
     """Return a bearer token from a file, "" without one; raises `SettingsError`."""
     if path is None:
         return ""
+    remedy = "write the token alone there"
     try:
         text = (folder / path).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "is not ASCII"
-        raise SettingsError((Mistake(path, f"cannot be read: {why}", _TOKEN_REMEDY, setting),)) from None
+        raise SettingsError((Mistake(path, f"cannot be read: {why}", remedy, setting),)) from None
     if not text or not text.isprintable() or " " in text:
-        raise SettingsError((Mistake(path, "holds no token", _TOKEN_REMEDY, setting),))
+        raise SettingsError((Mistake(path, "holds no token", remedy, setting),))
     return text
 
 

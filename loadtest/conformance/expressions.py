@@ -154,8 +154,10 @@ class Expressions:
         return "".join(pieces)
 
     def _renamed(self, template: str) -> str:
-        """Give the variables of a comprehension names of their own: OPA mixes up those declared three times over."""
+        """Give the variables of a comprehension names of their own, but now and then those of others."""
         self.count += 1
+        if self.random.random() < 0.1:
+            return template
         return _OWN.sub(lambda match: f"{match[0]}{self.count}", template)
 
     def body(self, length: int, parameters: Scope | None = None) -> tuple[tuple[str, ...], Scope]:

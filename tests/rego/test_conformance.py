@@ -33,8 +33,10 @@ def test_adversarial_policies() -> None:
         for result in compare(question, answer):
             assert not result.finding, f"{question.modules}: {result.detail}"
             kinds[result.kind] += 1
-    assert kinds["equal"] > 1500
-    assert kinds.total() - kinds["equal"] < 20, kinds
+    # What is refused or errs are the places where OPA's own answer depends on what no reader sees.
+    assert kinds["equal"] > 2400
+    assert kinds.total() - kinds["equal"] < 180, kinds
+    assert set(kinds) <= {"equal", "refused", "erring", "untyped"}
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,12 @@ def test_adversarial_policies() -> None:
         ("[w | s := {input.a, 1}; some w in s]", False),
         ("[1 | {input.a, 2}[_]]", False),
         ("[k | some k, _ in {input.a: 1, input.b: 1}]", False),
+        ("[w | some w in [{input.a, input.b}][0]]", False),
+        ("{w | x := {input.a, input.b}; w := [y | some y in x]}", False),
+        ("[w | some w in f(input)]", False),
+        ("g({input.a, input.b})", False),
+        ("[w | some w in f(input) | set()]", True),
+        ("g({1, 2})", True),
         ("[w | some w in {1, 2}]", True),
         ("[1 | input.c in {input.a, input.b}]", True),
         ("[1 | s := {input.a, 2}; s[input.c]]", True),
@@ -53,7 +61,8 @@ def test_adversarial_policies() -> None:
 )
 def test_arrays_that_opa_orders_by_names_of_variables_are_refused(term: str, loads: bool) -> None:  # noqa: FBT001
     """Only where a set of variables is gone through to make an array."""
-    modules = {"t.rego": f"package t\n\np := {term}\n"}
+    functions = "f(x) := {x.a, x.b}\ng(x) := [y | some y in x]\n"
+    modules = {"t.rego": f"package t\n\n{functions}p := {term}\n"}
     if loads:
         compile_policy(modules, entry_points=["t/p"])
     else:

@@ -74,3 +74,25 @@ def test_an_else_is_not_left_out() -> None:
 
 def test_few_definitions_need_no_index() -> None:
     assert choose([]) == (None, [])
+
+
+@pytest.mark.parametrize("first", ["input.x in {{'k{i}', 'z'}}", 'startswith(input.x, "k{i}")', 'input.x == ["k{i}"]'])
+def test_an_error_before_the_test_is_found(first: str) -> None:
+    """OPA evaluates what stands before a test that its index does not know."""
+    test = first.replace("'", '"')
+    rules = "\n".join("p if { c; " + test.format(i=i) + " }" for i in range(10))
+    module = f"package t\nc := input.a\nc := input.b\n{rules}"
+    decision = compile_policy({"t.rego": module}, entry_points=["t/p"]).decision("t/p")
+    with pytest.raises(EvaluationError, match="eval_conflict_error"):
+        decision.evaluate({"a": 1, "b": 2, "x": "none"})
+
+
+def test_what_is_found_is_tried_in_the_order_of_the_definitions() -> None:
+    tests = ["c; input.y", 'startswith(input.x, "k")', 'startswith(input.x, "k1")', 'input.x == "k12"', "input.z"]
+    rules = "\n".join(f"p if {{ {test} }}" for test in [*tests, *(f'input.x == "n{i}"' for i in range(10))])
+    module = f"package t\nc := input.a\nc := input.b\n{rules}"
+    decision = compile_policy({"t.rego": module}, entry_points=["t/p"]).decision("t/p")
+    assert decision.evaluate({"a": 1, "b": 1, "x": "k12"}) is True
+    for text in ("k12", "k1", "k", "n3", "none"):
+        with pytest.raises(EvaluationError, match="eval_conflict_error"):
+            decision.evaluate({"a": 1, "b": 2, "x": text})

@@ -12,6 +12,13 @@ from ztag_extauthz.settings import load
 FILES = Path(__file__).parent / "mistakes"
 
 EXPECTED: dict[str, tuple[str, ...]] = {
+    "profile_for_nothing": (
+        "profile_for_nothing.yaml:6: authorization[0].profiles[0].whem: unknown key (did you mean when?)",
+        "profile_for_nothing.yaml:9: authorization[0].profiles[1].when: names nothing (name hosts, paths or context_extensions; for all others: default)",
+    ),
+    "profiles_by_ambiguous_paths": (
+        "profiles_by_ambiguous_paths.yaml:7: authorization[0].profiles[0].when.paths: admission.insecure_ambiguous_paths lets paths through that mean another (choose by hosts)",
+    ),
     "address_as_number": (
         'address_as_number.yaml:2: listen.grpc: expected text, got a number (put it in quotes: "…")',
     ),
@@ -95,7 +102,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "no_types.yaml:6: authentication[0].types: is empty, so no token could be accepted (list typ values, or absent for tokens without)",
     ),
     "nobody_decides": (
-        "nobody_decides.yaml:3: authorization: is empty (list at least one kind: quota, rego, risk, step_up)",
+        "nobody_decides.yaml:3: authorization: is empty (list at least one kind: profiles, quota, rego, risk, step_up)",
     ),
     "nobody_may_ask": (
         "nobody_may_ask.yaml:1: authentication: is empty (list at least one kind: anonymous, api_key, assertion, introspection, jwt, jwt_svid, kubernetes, mesh)",
@@ -118,6 +125,21 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     ),
     "secret_header": (
         "secret_header.yaml:8: reporting[0].include_headers: authorization may hold a secret (leave it out: who reads the log could use it)",
+    ),
+    "revocation_by_nobody": (
+        "revocation_by_nobody.yaml:2: listen.revocation: nobody may revoke there (add revocation.operators or revocation.transmitters)",
+    ),
+    "revocation_in_the_open": (
+        "revocation_in_the_open.yaml:2: listen.revocation: plain text on an address that others can reach (add listen.revocation_tls, listen on loopback, or set listen.insecure_plaintext: true)",
+    ),
+    "revocation_no_address": (
+        "revocation_no_address.yaml:2: listen.revocation: is no address (write host:port, e.g. 127.0.0.1:9903)",
+    ),
+    "revocation_nowhere": (
+        "revocation_nowhere.yaml:1: revocation: operators or transmitters, but no listener that they could reach (add listen.revocation: host:port, e.g. 127.0.0.1:9903)",
+    ),
+    "revocation_tls_alone": (
+        "revocation_tls_alone.yaml:2: listen.revocation_tls: needs listen.revocation (add it, or leave both out)",
     ),
     "section_as_text": (
         "section_as_text.yaml:1: listen: expected a section, got text (write it as lines `key: value`, indented)",

@@ -4,11 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ztag_extauthz.authorization.profiles import ProfilesSettings
 from ztag_extauthz.authorization.quota import QuotaSettings
 from ztag_extauthz.authorization.rego import RegoSettings
 from ztag_extauthz.authorization.risk import RiskSettings
 from ztag_extauthz.authorization.step_up import StepUpSettings
 
 AuthorizerSettings = Annotated[
-    QuotaSettings | RiskSettings | StepUpSettings | RegoSettings, Field(discriminator="kind")
+    QuotaSettings | RiskSettings | StepUpSettings | RegoSettings | ProfilesSettings, Field(discriminator="kind")
 ]

@@ -51,13 +51,10 @@ class BundleSettings(Section):
         bearer(self.token_file, folder, "bundle.token_file")
 
         def get(etag: str) -> Fetched:
-            headers: Mapping[str, str] = {
-                "accept": "application/gzip, application/octet-stream",
-                "prefer": "modes=snapshot",
-            }
             secret = bearer(self.token_file, folder, "bundle.token_file")
-            headers = {**headers, **({"authorization": f"Bearer {secret}"} if secret else {})}
-            headers = {**headers, **({"if-none-match": etag} if etag else {})}
+            headers = {"accept": "application/gzip, application/octet-stream", "prefer": "modes=snapshot"}
+            headers |= {"authorization": f"Bearer {secret}"} if secret else {}
+            headers |= {"if-none-match": etag} if etag else {}
             return fetch(self.url, monotonic() + self.timeout, context, Terms(headers, max_bytes=self.max_bytes))
 
         return get

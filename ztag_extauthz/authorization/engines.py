@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
 from ztag_extauthz.authorization import bundle
+from ztag_extauthz.authorization.archive import Verify
 from ztag_extauthz.authorization.bundle import Bundle
+from ztag_extauthz.authorization.bundle_settings import SigningSettings
 from ztag_extauthz.authorization.engine import PolicyEngine
 from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import Mistake, PolicyError, SettingsError
@@ -27,10 +29,9 @@ class Engines:
         """Raise `SettingsError` where the files that the settings name cannot be used."""
         self._settings = settings
         self._folder = resources.folder
-        self._name = (
-            "" if settings.bundle is None else PurePosixPath(urlsplit(settings.bundle.url).path).name or "bundle"
-        )
-        self._verify = None if settings.signing is None else settings.signing.build(resources.folder).verify
+        url = "" if settings.bundle is None else settings.bundle.url
+        self._name = PurePosixPath(urlsplit(url).path).name or "bundle"
+        self._verify = None if settings.signing is None else _verifier(settings.signing, resources.folder)
 
     def engine(self) -> PolicyEngine:
         """Return the engine for what is in files. Raises `PolicyError` or `SettingsError`."""
@@ -73,12 +74,17 @@ class Engines:
             return Embedded(loaded.modules, loaded.data, self._settings.decision, hosts, loaded.version)
 
 
+def _verifier(signing: SigningSettings, folder: Path) -> Verify:
+    from ztag_extauthz.authorization.bundle_signature import read_keys  # noqa: PLC0415 - loads OpenSSL
+
+    return read_keys(signing, folder).verify
+
+
 @contextmanager
 def _placed(setting: str) -> Iterator[None]:
     """Say of mistakes in policies which setting led there."""
     try:
         yield
     except PolicyError as error:
-        raise PolicyError(
-            tuple(replace(mistake, setting=mistake.setting or setting) for mistake in error.mistakes)
-        ) from error
+        placed = tuple(replace(mistake, setting=mistake.setting or setting) for mistake in error.mistakes)
+        raise type(error)(placed) from error

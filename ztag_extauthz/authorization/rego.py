@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import field_validator, model_validator
 
 from ztag_extauthz.authorization import opa_input, opa_result
-from ztag_extauthz.authorization.bundle_settings import BundleSettings
-from ztag_extauthz.authorization.bundle_signature import SigningSettings
+from ztag_extauthz.authorization.bundle_settings import BundleSettings, SigningSettings
 from ztag_extauthz.authorization.bundle_source import BundleSource
 from ztag_extauthz.authorization.engine import Pending, PolicyEngine, decision_path
 from ztag_extauthz.authorization.engines import Engines
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer, Question
 from ztag_extauthz.authorization.opa_settings import OpaSettings
+from ztag_extauthz.authorization.parse_error import ParseError
+from ztag_extauthz.authorization.shadow import Shadow, ShadowSettings
 from ztag_extauthz.component import Readiness, Resources
 from ztag_extauthz.errors import CheckError
-from ztag_extauthz.model import Allow, Context, Deny, Reason, Verdict
+from ztag_extauthz.model import Allow, Context, Decision, Deny, Failed, Reason, Request, Verdict
 from ztag_extauthz.rego.values import Value
 from ztag_extauthz.section import Section
 
@@ -55,6 +56,8 @@ class RegoSettings(Section):
     http_hosts: tuple[str, ...] = ()
     """The hosts (`pdp.example` or `pdp.example:8443`) that `http.send` may ask, by https (by http on loopback alone).
     Without any, policies that call it are refused. A policy that waits for a host makes the request wait too."""
+    shadow: ShadowSettings | None = None
+    """A candidate that is asked beside, and never heard."""
 
     @field_validator("decision")
     @classmethod
@@ -88,11 +91,9 @@ class RegoSettings(Section):
     def build(self, resources: Resources) -> "Rego":
         """Load the policies; raises `PolicyError` or `SettingsError` with every mistake."""
         engines = Engines(self, resources)
-        descriptor = _descriptor(self.proto_descriptor, resources.folder)
         if self.bundle is None:
-            return Rego(self, engines.engine(), descriptor, resources.clock())
-        pending = Pending(lambda: source.readiness().detail)
-        rego = Rego(self, pending, descriptor, 0.0)
+            return self._authorizer(engines.engine(), resources)
+        rego = self._authorizer(Pending(lambda: source.readiness().detail), resources)
 
         def load(content: bytes) -> Callable[[], None]:
             successor = engines.load(content, rego.policy)
@@ -102,6 +103,12 @@ class RegoSettings(Section):
         source.first()
         rego.follow(source)
         return rego
+
+    def _authorizer(self, policy: PolicyEngine, resources: Resources) -> "Rego":
+        descriptor = _descriptor(self.proto_descriptor, resources.folder)
+        if self.shadow is not None:
+            return Shadowed(self, policy, descriptor, resources.clock(), self.shadow.build(self, resources))
+        return Rego(self, policy, descriptor, resources.clock())
 
 
 def _descriptor(path: str | None, folder: Path) -> ProtoDescriptor | None:
@@ -129,7 +136,7 @@ class Rego(Authorizer):
     ) -> None:
         self._settings = settings
         self._descriptor = descriptor
-        self._identities = opa_input.Identities()
+        self._identities = opa_input.Identities(opa_input.of_identity)
         self._source: BundleSource | None = None
         self.policy = policy
         self.put_in_force(policy, loaded_at)
@@ -150,7 +157,7 @@ class Rego(Authorizer):
     async def authorize(self, context: Context, deadline: float) -> Verdict:
         try:
             document = self.document(context)
-        except opa_input.ParseError as error:
+        except ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
         policy = self.policy
@@ -169,12 +176,12 @@ class Rego(Authorizer):
         return await self.policy.ask(document, deadline)
 
     def document(self, context: Context) -> Value:
-        """Return the `input` that the policy is asked with; raises `opa_input.ParseError`."""
+        """Return the `input` that the policy is asked with; raises `ParseError`."""
         return opa_input.build(
             context,
             self._descriptor,
             parse_body=self._parse_body,
-            identity=self._identities.document(context.identity),
+            identity=self._identities(context.identity),
         )
 
     def questions(self, context: Context) -> Iterator[Question]:
@@ -193,3 +200,38 @@ class Rego(Authorizer):
     def readiness(self) -> tuple[Readiness, ...]:
         fetched = () if self._source is None else (self._source.readiness(),)
         return (self._readiness, *self.policy.readiness(), *fetched)
+
+
+class Shadowed(Rego):
+    """Lets a candidate be asked the same."""
+
+    def __init__(
+        self,
+        settings: RegoSettings,
+        policy: PolicyEngine,
+        descriptor: ProtoDescriptor | None,
+        loaded_at: float,
+        shadow: Shadow,
+    ) -> None:
+        super().__init__(settings, policy, descriptor, loaded_at)
+        self._shadow = shadow
+
+    async def authorize(self, context: Context, deadline: float) -> Verdict:
+        try:
+            verdict = await super().authorize(context, deadline)
+        except CheckError as error:
+            self._shadow.note(context, Failed(error.reason))
+            raise
+        self._shadow.note(context, verdict)
+        return verdict
+
+    def learn(self, request: Request, decision: Decision) -> None:
+        self._shadow.decided(request, decision)
+
+    async def start(self) -> None:
+        await super().start()
+        self._shadow.start()
+
+    async def close(self) -> None:
+        await self._shadow.close()
+        await super().close()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from msgspec import Struct
 
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.authorization.opa_input import BODY
+from ztag_extauthz.authorization.profiles import ProfilesSettings
 from ztag_extauthz.authorization.rego import RegoSettings
 from ztag_extauthz.cli.common import load_settings, read_text, resources_for
 from ztag_extauthz.envoy import decode
@@ -65,7 +67,7 @@ def policies(config: Path, paths: Sequence[str], decision: str) -> list[Authoriz
     resources = resources_for(config.parent)
     found: list[Authorizer] = []
     for index, section in enumerate(settings.authorization):
-        if isinstance(section, RegoSettings):
+        if isinstance(section, RegoSettings | ProfilesSettings):
             try:
                 found.append(section.build(resources))
             except MistakesError as error:
@@ -102,7 +104,11 @@ def replay(recording: Sequence[Recorded], authorizers: Sequence[Authorizer]) -> 
 
 
 async def _replay(recording: Sequence[Recorded], authorizers: Sequence[Authorizer]) -> list[Change]:
-    return [await _change(each, authorizers) for each in recording]
+    async with AsyncExitStack() as started:
+        for authorizer in authorizers:
+            started.push_async_callback(authorizer.close)
+            await authorizer.start()
+        return [await _change(each, authorizers) for each in recording]
 
 
 async def _change(recorded: Recorded, authorizers: Sequence[Authorizer]) -> Change:

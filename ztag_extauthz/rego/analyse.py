@@ -1,6 +1,6 @@
 """Modules to a tree of rules, each in an order in which it can be evaluated; or every mistake that was found."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ztag_extauthz.rego.builtins import catalogue as _catalogue  # noqa: F401 (registers the built-ins)
@@ -10,6 +10,7 @@ from ztag_extauthz.rego.ir import Definition, Override, Steps, walk
 from ztag_extauthz.rego.lower_rules import lower_query, lower_rule
 from ztag_extauthz.rego.names import Mistakes, Names
 from ztag_extauthz.rego.nodes import Module, Rule
+from ztag_extauthz.rego.open_sets import check_open_sets, check_query
 from ztag_extauthz.rego.parse import parse_module, parse_query
 from ztag_extauthz.rego.recursion import check_recursion
 from ztag_extauthz.rego.safety import Unsafe, order_definition, order_steps
@@ -42,6 +43,7 @@ def analyse(texts: Mapping[str, str], *, reaches_out: bool = False) -> Analysis:
     order = check_recursion(tree, modules, mistakes)
     _raise(mistakes)
     check_types(tree, order, modules, mistakes)
+    check_open_sets(tree, order, overrides, modules, mistakes)
     _raise(mistakes)
     return Analysis(modules, names, tree, overrides)
 
@@ -54,10 +56,13 @@ def analyse_query(text: str, analysis: Analysis) -> tuple[Steps, list[str], list
     analysis.names.exports.setdefault((), set())
     steps, names = lower_query(body, module, analysis.names, mistakes)
     ordered = order_steps(tuple(steps), set(), unsafe)
-    for place, message in unsafe.messages(names):
-        mistakes.add(module, place, "rego_unsafe_var_error", message)
+    _tell(unsafe, names, module, mistakes)
     _raise(mistakes)
-    return ordered, names, [node for step in ordered for node in walk(step) if isinstance(node, Override)]
+    overrides = [node for step in ordered for node in walk(step) if isinstance(node, Override)]
+    modules = {**analysis.modules, "query": module}
+    check_query(ordered, analysis.tree, [*analysis.overrides, *overrides], modules, mistakes)
+    _raise(mistakes)
+    return ordered, names, overrides
 
 
 def _parse(texts: Mapping[str, str]) -> dict[str, Module]:
@@ -88,11 +93,18 @@ def _ordered(rule: Rule, module: Module, names: Names, mistakes: Mistakes, modul
 def _order(definition: Definition, module: Module, mistakes: Mistakes) -> Definition:
     unsafe = Unsafe()
     ordered = order_definition(definition, unsafe)
-    for place, message in unsafe.messages(definition.names):
-        mistakes.add(module, place, "rego_unsafe_var_error", message)
+    _tell(unsafe, definition.names, module, mistakes)
     if ordered.otherwise is not None:
         ordered = replace(ordered, otherwise=_order(ordered.otherwise, module, mistakes))
     return ordered
+
+
+def _tell(unsafe: Unsafe, names: Sequence[str], module: Module, mistakes: Mistakes) -> None:
+    for place, message in unsafe.messages(names):
+        mistakes.add(module, place, "rego_unsafe_var_error", message)
+    if not unsafe.found:
+        for place, message in unsafe.misplaced():
+            mistakes.add(module, place, "rego_unsupported_error", message, "put it behind what it needs")
 
 
 def _overrides(definition: Definition | None) -> list[Override]:

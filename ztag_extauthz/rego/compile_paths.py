@@ -18,7 +18,7 @@ class PathCompiler(TermCompiler):
         start, certain, rest = self.start(term)
         if not rest:
             return start, certain
-        return self._follow(start, rest, base=self.is_base(term)), False
+        return self._follow(start, rest, self.manner(term)), False
 
     def _known_input(self, path: Path) -> str | None:
         """Look a fixed path into the input up once in a function; None for other references."""
@@ -29,13 +29,25 @@ class PathCompiler(TermCompiler):
         known = self.w.recall(own)
         if known is None:
             known = self.w.fresh()
-            self._strings(known, self._input(), list(names), base=False)
+            self._strings(known, self._input(), list(names), "")
             self.w.remember(own, known)
         return known
 
-    def is_base(self, path: Path) -> bool:
-        """Tell whether a reference leads into base documents."""
-        return path.root == "data" and self._descend(path.path)[0] is None
+    def manner(self, path: Path) -> str:
+        """Tell how to look into what a reference leads to, by the ending of the function that does it.
+
+        `_base`: OPA's paths into its store are text. `_sure`: whether they are depends on what OPA has remembered,
+        on its index of rules, or on what `with` has put where.
+        """
+        if path.root != "data":
+            return ""
+        node, names = self._descend(path.path)
+        if node is None:
+            return "_sure" if self.sure or self.policy.is_patched(names) else "_base"
+        if node.group is None or node.children:
+            return "_sure"
+        whole = node.group.kind in ("set", "object") and self.policy.point(node.group) is None
+        return "_sure" if whole and self.policy.looks_into_base else ""
 
     def start(self, term: Path) -> tuple[str, bool, Sequence[Term]]:
         """Write the first part of a reference; give its value, whether it is defined, and what is left to follow."""
@@ -97,7 +109,7 @@ class PathCompiler(TermCompiler):
 
     def _base(self, path: tuple[Value, ...]) -> str:
         if self.policy.is_patched(path):
-            return self._named(f"lookup_base({self.w.state}.data, {self.unit.constant(list(path))})")
+            return self._named(f"lookup_sure({self.w.state}.data, {self.unit.constant(list(path))})")
         return self.unit.data(path)
 
     def _patched(
@@ -117,28 +129,31 @@ class PathCompiler(TermCompiler):
 
     # -- following
 
-    def _follow(self, start: str, rest: Sequence[Term], *, base: bool) -> str:
+    def _follow(self, start: str, rest: Sequence[Term], manner: str) -> str:
         """Write the look-up of known terms one after the other; undefined is `U`."""
         name = self.w.fresh()
         keys = [part.value for part in rest if isinstance(part, Const)]
-        if len(keys) == len(rest) and all(wanted.__class__ is str for wanted in keys):
-            self._strings(name, start, keys, base=base)
+        if len(keys) == len(rest) and all(map(_is_name, keys)):
+            self._strings(name, start, keys, manner)
             return name
-        suffix = "_base" if base else ""
         if len(rest) == 1:
-            self.w.line(f"{name} = get{suffix}({start}, {self.value(rest[0])})")
+            self.w.line(f"{name} = get{manner}({start}, {self.value(rest[0])})")
         else:
             following = ", ".join(map(self.value, rest))
-            self.w.line(f"{name} = lookup{suffix}({start}, ({following}))")
+            self.w.line(f"{name} = lookup{manner}({start}, ({following}))")
         return name
 
-    def _strings(self, name: str, start: str, keys: list[str], *, base: bool) -> None:
-        """Look up strings in objects directly; what is no object is left to `lookup`."""
-        suffix = "_base" if base else ""
+    def _strings(self, name: str, start: str, keys: list[str], manner: str) -> None:
+        """Look up names in objects directly; what is no object is left to `lookup`."""
         chain = "".join(f"[{self.unit.constant(wanted)}]" for wanted in keys)
         self.w.line(f"try: {name} = {start}{chain}")
         self.w.line(f"except KeyError: {name} = U")
-        self.w.line(f"except TypeError: {name} = lookup{suffix}({start}, {self.unit.constant(keys)})")
+        self.w.line(f"except TypeError: {name} = lookup{manner}({start}, {self.unit.constant(keys)})")
+
+
+def _is_name(value: Value) -> bool:
+    """Tell whether a value is a text that is no number: that one might find something else than a name."""
+    return value.__class__ is str and not value.isdecimal()
 
 
 def input_names(path: Path) -> tuple[str, ...]:

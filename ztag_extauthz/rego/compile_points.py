@@ -37,12 +37,15 @@ def by_key(policy: "PolicyCompiler", group: Group) -> Group | None:
 def compile_point(policy: "PolicyCompiler", group: Group, name: str) -> None:
     """Write the function that gives the member for a key; `group` is what `by_key` gave."""
     member, number = f"member_{group.number}", f"n{group.number}"
-    RuleCompiler(policy, group).compile(member)
+    RuleCompiler(policy, group, by_key=True).compile(member)
     writer = Writer(policy.unit, name, ["s", "a0"], "")
     policy.unit.table[number] = group.number
     writer.line(f"own = ({number}, a0 if a0.__class__ is str else key(a0))")
     writer.line("v = s.memo.get(own, P)")
     writer.line("if v is not P: return v")
+    # Once the whole has been made, that is looked into: a number may find a name in base documents, but not here.
+    writer.line(f"v = s.memo.get({number}, P)")
+    writer.line("if v is not P: return get(v, a0)")
     writer.line(f"v = {member}(s, a0)")
     writer.line("s.memo[own] = v")
     writer.finish("return v", shared=False)

@@ -37,6 +37,7 @@ class PolicyCompiler:
         self._file = ""
         self._counts: Counter[int] = Counter()
         self._patched = _data_targets(overrides)
+        self.looks_into_base = any(map(_opens_base, tree.groups))
         self._mocked = {item.target for item in overrides if isinstance(item.target, Function)}
 
     # -- what is asked for
@@ -187,6 +188,13 @@ class PolicyCompiler:
         writer.line("out.append({" + ", ".join(f"{self.unit.constant(n)}: {v}" for n, v in shown) + "})")
         writer.finish("return out")
         return writer.name
+
+
+def _opens_base(group: Group) -> bool:
+    """Tell whether a rule looks into base documents by what is not known beforehand."""
+    steps = (step for definition in group.definitions for step in definition.body)
+    paths = (node for step in steps for node in walk(step) if isinstance(node, Path) and node.root == "data")
+    return any(not isinstance(part, Const) for path in paths for part in path.path)
 
 
 def _data_targets(overrides: Sequence[Override]) -> set[tuple[Value, ...]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ztag_extauthz.rego.compile_steps import StepCompiler
 from ztag_extauthz.rego.compile_terms import fold
 from ztag_extauthz.rego.emit import Writer
-from ztag_extauthz.rego.index import Index, Subject, Test, without
+from ztag_extauthz.rego.index import Index, Subject, Test, may_err, without
 from ztag_extauthz.rego.ir import Const, Definition, Local, Path, Term, walk
 from ztag_extauthz.rego.tree import Group
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 
 class RuleCompiler:
-    def __init__(self, policy: "PolicyCompiler", group: Group) -> None:
+    def __init__(self, policy: "PolicyCompiler", group: Group, *, by_key: bool = False) -> None:
         self.policy = policy
+        self.by_key = by_key  # the group is a set or an object, as a function of its key
         self.group = group
         self.arguments = [f"a{index}" for index in range(group.arity)] if group.kind == "function" else []
 
@@ -85,13 +86,7 @@ class RuleCompiler:
         """Write the look-up in an index, and give the expression for what it finds."""
         index = Index()
         for test, function in zip(tests, functions, strict=True):
-            if test is None:
-                index.others.append(function)
-            elif test.prefix:
-                index.prefixes[test.prefix].append(function)
-            else:
-                for form in test.forms:
-                    index.exact[form].append(function)
+            index.add(test, function)
         if subject[0] == "argument":
             value = self.arguments[subject[1]]
         else:
@@ -125,6 +120,10 @@ class RuleCompiler:
                 return False
             values.add(self.policy.unit.constant(constant.value))
         return len(values) == 1
+
+    def _goes_on(self, definition: Definition) -> bool:
+        """Tell whether OPA goes through all solutions of a body for a constant, and may find an error on the way."""
+        return not self._same_constant() and any(map(may_err, definition.body))
 
     def _default(self, writer: Writer) -> None:
         default = self.group.default
@@ -163,6 +162,7 @@ class RuleCompiler:
         writer = Writer(unit, unit.fresh("body_"), ["s", *self.arguments], "return U")
         unit.notes[writer.name] = f"{self.group.name} {definition.place}"
         compiler = StepCompiler(self.policy, writer)
+        compiler.indexed = self.by_key or not self._same_constant()
         traced = self._enter(writer, definition)
         for pattern, name in zip(definition.arguments or (), self.arguments, strict=True):
             compiler.match(pattern, name)
@@ -172,7 +172,7 @@ class RuleCompiler:
         value = compiler.value(definition.value)
         if traced:
             writer.line(f"s.trace.gave({traced}, {value})")
-        if writer.blocks == 0 or fold(definition.value) is not None:
+        if writer.blocks == 0 or (fold(definition.value) is not None and not self._goes_on(definition)):
             writer.line(f"return {value}")
             writer.finish("return U" if writer.blocks else "")
             return writer.name
@@ -230,6 +230,7 @@ class RuleCompiler:
         writer = Writer(unit, unit.fresh("add_"), ["s", "out"], "return")
         unit.notes[writer.name] = f"{self.group.name} {definition.place}"
         compiler = StepCompiler(self.policy, writer)
+        compiler.indexed = True
         traced = self._enter(writer, definition)
         compiler.steps(definition.body)
         place = unit.constant(definition.place)

@@ -1,6 +1,7 @@
 """Steps: each is written so that the next one stands after it, in its loops; giving up leaves or goes on."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ztag_extauthz.rego.compile_calls import CallCompiler
 from ztag_extauthz.rego.ir import (
@@ -17,6 +18,7 @@ from ztag_extauthz.rego.ir import (
     Path,
     Step,
     Steps,
+    Term,
     Unify,
     locals_of,
     parts,
@@ -26,6 +28,8 @@ from ztag_extauthz.rego.names import find_builtin
 
 
 class StepCompiler(CallCompiler):
+    indexed = False  # whether OPA looks into base documents beforehand for the lone references of this body
+
     def steps(self, steps: Steps) -> None:
         remaining = self.policy.remaining()
         for index, step in enumerate(steps):
@@ -70,8 +74,16 @@ class StepCompiler(CallCompiler):
         elif isinstance(term, Path) and not self.is_known(term):
             self.w.refuse(f"{self.walk(term)} is False")
         else:
-            name, certain = self.maybe(term)
+            with self._surely(term):
+                name, certain = self.maybe(term)
             self.w.refuse(f"{name} is False" if certain else f"{name} is U or {name} is False")
+
+    @contextmanager
+    def _surely(self, term: Term) -> Iterator[None]:
+        """Look up with care what OPA's index of rules may look up before: `data.users[input.user]` alone."""
+        self.sure = self.indexed and isinstance(term, Path) and not isinstance([None, *term.path][-1], Const)
+        yield
+        self.sure = False
 
     def _invoke(self, step: Invoke) -> None:
         if step.function.builtin and find_builtin(step.function.path[0]).relation:

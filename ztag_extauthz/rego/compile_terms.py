@@ -45,6 +45,7 @@ class TermCompiler:
         self.unit: Unit = policy.unit
         self.w = writer
         self.ordered = ordered or policy.places is not None  # whether the order of what is found shows
+        self.sure = False  # whether to look into base documents with care: see `manner`
         self._to_come: Sequence[Step] = ()
 
     def is_known(self, term: Term) -> bool:

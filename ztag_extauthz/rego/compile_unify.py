@@ -38,12 +38,13 @@ class UnifyCompiler(PathCompiler):
 
     def _unify(self, left: Term, right: Term) -> bool:
         """Unify if one side is known; tell whether that could be done."""
+        if self._knows(left) and self._knows(right):
+            self.compare(left, right)
+            return True
         if self._knows(left) and not (isinstance(left, Path) and isinstance(right, ListTerm | ObjectTerm | Local)):
             left, right = right, left
         if self._knows(right):
-            if self._knows(left):
-                self.compare(left, right)
-            elif isinstance(left, Path):
+            if isinstance(left, Path):
                 self.iterate(left, right)
             else:
                 self.match(left, self.value(right))
@@ -125,14 +126,14 @@ class UnifyCompiler(PathCompiler):
     def walk(self, path: Path) -> str:
         """Write loops over the open parts of a reference; give the name of the value at its end."""
         value, certain, rest = self.start(path)
-        base = self.is_base(path)
+        manner = self.manner(path)
         if not certain and not rest:
             self.w.line(f"if {value} is U: {self.w.fail}")
         rest = list(rest)
         while rest:
             known = self._known_prefix(rest)
             if known:
-                value = self._follow(value, rest[:known], base=base)
+                value = self._follow(value, rest[:known], manner)
                 self.w.line(f"if {value} is U: {self.w.fail}")
                 rest = rest[known:]
             else:

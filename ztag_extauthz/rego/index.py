@@ -5,13 +5,13 @@ only tried where that part of the input agrees, so 10,000 definitions cost as mu
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from ztag_extauthz.rego.compile_terms import fold
-from ztag_extauthz.rego.ir import Const, Definition, Invoke, Local, Path, Step, Term, Unify, walk
-from ztag_extauthz.rego.values import UNDEFINED, KeyForm, Value, key
+from ztag_extauthz.rego.ir import Comp, Const, Definition, ForAll, Invoke, Local, Path, Step, Term, Unify, walk
+from ztag_extauthz.rego.values import UNDEFINED, Key, KeyForm, Value, key
 
 MIN_DEFINITIONS: Final = 6
 _GLOB_SIGNS: Final = frozenset("*?[]{}\\!,")
@@ -32,36 +32,62 @@ class Test:
 
 @dataclass(slots=True)
 class Index:
-    """Candidates by the value of a subject. The functions are filled in when the policy is linked."""
+    """Candidates by the value of a subject, in the order of their definitions: one that errs must not go unnoticed.
 
-    exact: dict[KeyForm, list[Any]] = field(default_factory=lambda: defaultdict(list))
-    prefixes: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    The functions are filled in when the policy is linked.
+    """
+
+    exact: dict[KeyForm, list[Any]] = field(default_factory=dict)
+    prefixes: dict[str, list[Any]] = field(default_factory=dict)
     others: list[Any] = field(default_factory=list)
     lengths: tuple[int, ...] = ()
+    _ranks: dict[Any, int] = field(default_factory=dict)
+
+    def add(self, test: Test | None, function: str) -> None:
+        """Add the function of the next definition, by its name."""
+        self._ranks.setdefault(function, len(self._ranks))
+        if test is None:
+            self.others.append(function)
+        elif test.prefix:
+            self.prefixes.setdefault(test.prefix, []).append(function)
+        else:
+            for form in test.forms:
+                self.exact.setdefault(form, []).append(function)
 
     def link(self, functions: Callable[[str], Callable[..., Any]]) -> None:
-        for table in (self.exact, self.prefixes):
-            for form, names in table.items():
-                table[form] = _unique(map(functions, names))
-        self.others = _unique(map(functions, self.others))
-        self.lengths = tuple(sorted({len(prefix) for prefix in self.prefixes}))
-        self.exact, self.prefixes = dict(self.exact), dict(self.prefixes)
+        self._ranks = {functions(name): rank for name, rank in self._ranks.items()}
+        self.lengths = tuple(sorted({len(prefix) for prefix in self.prefixes}, reverse=True))
+        own = {prefix: [functions(name) for name in names] for prefix, names in self.prefixes.items()}
+        texts = (form for form in (*own, *self.exact) if form.__class__ is str)
+        begun = {text: self._begun(text, own) for text in texts}
+        self.exact = {
+            form: self._in_order([*map(functions, names), *begun.get(form, ())]) for form, names in self.exact.items()
+        }
+        self.prefixes = {prefix: self._in_order(begun[prefix]) for prefix in own}
+        self.others = self._in_order(map(functions, self.others))
+
+    def _begun(self, text: str, own: Mapping[str, list[Any]]) -> list[Any]:
+        """Give what tests for any beginning of a text."""
+        return [function for length in self.lengths for function in own.get(text[:length], ()) if length <= len(text)]
+
+    def _in_order(self, functions: Iterable[Any]) -> list[Any]:
+        """Keep each function once: definitions that became the same one give the same value."""
+        return sorted(dict.fromkeys(functions), key=self._ranks.__getitem__)
 
     def find(self, value: Value) -> Sequence[Callable[..., Any]]:
         """Give the definitions that may hold where the subject has a value."""
         if value is UNDEFINED:
             return self.others
-        found = self.exact.get(value if value.__class__ is str else key(value), ())
-        if self.lengths and value.__class__ is str:
-            found = [*found]
+        found = self.exact.get(value if value.__class__ is str else key(value))
+        if found is None and self.lengths and value.__class__ is str:
+            # The longest beginning that is known stands for the shorter ones, too.
             for length in self.lengths:
-                found += self.prefixes.get(value[:length], ())
-        return [*found, *self.others] if self.others else found
-
-
-def _unique(functions: Iterator[Callable[..., Any]]) -> list[Callable[..., Any]]:
-    """Keep each function once: definitions that became the same one give the same value."""
-    return list(dict.fromkeys(functions))
+                found = self.prefixes.get(value[:length])
+                if found is not None:
+                    break
+        if found is None:
+            return self.others
+        return self._in_order((*found, *self.others)) if self.others else found
 
 
 def choose(definitions: Sequence[Definition]) -> tuple[Subject | None, list[Test | None]]:
@@ -90,6 +116,11 @@ def _cost(counts: Counter[Any], subject: Subject, tests: Sequence[Sequence[Test]
 
 
 def find_tests(definition: Definition) -> Iterator[Test]:
+    """Give what a definition asks of subjects.
+
+    OPA's index knows the tests for scalars wherever they stand. The others come too late behind a step that may err:
+    OPA would evaluate that one, and find the error.
+    """
     subjects: dict[int, Subject] = {}
     for index, argument in enumerate(definition.arguments or ()):
         constant = fold(argument)
@@ -97,13 +128,32 @@ def find_tests(definition: Definition) -> Iterator[Test]:
             yield Test(("argument", index), frozenset([key(constant.value)]))
         elif isinstance(argument, Local):
             subjects.setdefault(argument.number, ("argument", index))
+    harmless = True
     for step in definition.body:
-        if step.overrides:
-            continue
-        if isinstance(step, Unify):
-            yield from _equation(step, subjects)
-        elif isinstance(step, Invoke) and step.function.builtin and step.output is None:
-            yield from _call(step, subjects)
+        if not step.overrides:
+            tests = _tests(step, subjects)
+            yield from (test for test in tests if harmless or _is_scalar(test))
+        harmless = harmless and not may_err(step)
+
+
+def _tests(step: Step, subjects: dict[int, Subject]) -> list[Test]:
+    if isinstance(step, Unify):
+        return list(_equation(step, subjects))
+    if isinstance(step, Invoke) and step.function.builtin and step.output is None:
+        return list(_call(step, subjects))
+    return []
+
+
+def _is_scalar(test: Test) -> bool:
+    return len(test.forms) == 1 and not any(form.__class__ is Key for form in test.forms)
+
+
+def may_err(step: Step) -> bool:
+    """Tell whether a step may end in an error: a conflict in a rule, or a built-in's if errors are strict."""
+    return any(
+        isinstance(node, Invoke | Comp | ForAll) or (isinstance(node, Path) and node.root == "data")
+        for node in walk(step)
+    )
 
 
 def _equation(step: Unify, subjects: dict[int, Subject]) -> Iterator[Test]:

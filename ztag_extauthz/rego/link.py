@@ -14,16 +14,15 @@ from ztag_extauthz.rego.runtime import (
     conflict,
     elements,
     get,
-    get_base,
     is_collection,
     items,
     lookup,
-    lookup_base,
     make_object,
     ordered_elements,
     ordered_items,
     put,
 )
+from ztag_extauthz.rego.runtime_base import get_base, get_sure, lookup_base, lookup_sure
 from ztag_extauthz.rego.runtime_tree import tree_get, tree_value
 from ztag_extauthz.rego.values import UNDEFINED, Value, compare, equal, key
 
@@ -55,8 +54,9 @@ _NAMES: Final[dict[str, Any]] = {
     **{
         function.__name__: function
         for function in (
-            builtin_mock, compare, conflict, constantly, elements, equal, get, get_base, is_collection, items, key,
-            lookup, lookup_base, make_object, ordered_elements, ordered_items, put, tree_get, tree_value,
+            builtin_mock, compare, conflict, constantly, elements, equal, get, get_base, get_sure, is_collection, items,
+            key, lookup, lookup_base, lookup_sure, make_object, ordered_elements, ordered_items, put, tree_get,
+            tree_value,
         )
     },
     # These are written by the compiler alone, and cannot be reached from a policy.

@@ -130,10 +130,7 @@ class BodyLowerer(TermLowerer):
 
     def _some_in(self, some: ast.SomeIn) -> Step:
         domain = self._term(some.domain)
-        bound = pattern_names(some.value) + (pattern_names(some.key) if some.key is not None else [])
-        for name in bound:
-            if not name.startswith("$"):
-                self._declare(ast.Var(name, some.position), "declared")
+        self._declare_members(some)
         key = self._simple(some.key) if some.key is not None else self._scopes.fresh()
         value = self._term(some.value)
         if isinstance(domain, Path):
@@ -141,6 +138,20 @@ class BodyLowerer(TermLowerer):
         if not isinstance(domain, Local):
             domain = self._bind(domain, some.position)
         return Unify(value, Path(domain, (key,), some.position), some.position, self._overrides)
+
+    def _declare_members(self, some: ast.SomeIn) -> None:
+        """Declare what the members are called.
+
+        A name that comprehensions in the domain use as well declares nothing: where a third one is in reach, OPA takes
+        the two for one variable.
+        """
+        bound = pattern_names(some.value) + (pattern_names(some.key) if some.key is not None else [])
+        used, outside = set(_names(some.domain)), set(_names(some.domain, closures=False))
+        for name in bound:
+            if name in outside:
+                self._mistake(some.position, "rego_compile_error", f"var {name} assigned before")
+            elif not name.startswith("$") and name not in used:
+                self._declare(ast.Var(name, some.position), "declared")
 
     def _every(self, every: ast.Every) -> Step:
         domain = self._scopes.fresh()
@@ -221,19 +232,19 @@ class BodyLowerer(TermLowerer):
         return None
 
 
-def _names(node: object) -> Iterator[str]:
-    """Give the names that stand anywhere in some syntax."""
+def _names(node: object, *, closures: bool = True) -> Iterator[str]:
+    """Give the names that stand anywhere in some syntax, on request without those in comprehensions."""
     if isinstance(node, tuple):
         for item in node:
-            yield from _names(item)
+            yield from _names(item, closures=closures)
     elif isinstance(node, ast.Var):
         yield node.name
     elif isinstance(node, ast.Call):
         yield node.name[0]
-        yield from _names(node.arguments)
-    elif is_dataclass(node):
+        yield from _names(node.arguments, closures=closures)
+    elif is_dataclass(node) and (closures or not isinstance(node, ast.Comprehension)):
         for child in ast.children(node):
-            yield from _names(child)
+            yield from _names(child, closures=closures)
 
 
 def _static_name(term: ast.Term) -> tuple[str, ...] | None:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ztag_extauthz.rego import nodes as ast
-from ztag_extauthz.rego import open_sets
 from ztag_extauthz.rego.builtins.interface import REGISTRY
 from ztag_extauthz.rego.builtins.signatures import DEPRECATED
 from ztag_extauthz.rego.ir import (
@@ -209,9 +208,6 @@ class TermLowerer:
             self._body(term.body)
             key = self._simple(term.key) if term.key is not None else None
             value = self._simple(term.value)
-        place = open_sets.iterated(steps) if term.kind == "array" else None
-        if place is not None:
-            self._mistake(place, "rego_unsupported_error", open_sets.MESSAGE, open_sets.REMEDY)
         return Comp(term.kind, key, value, tuple(steps))
 
     def _template(self, template: ast.Template) -> Term:

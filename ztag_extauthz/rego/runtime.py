@@ -1,6 +1,5 @@
 """What compiled policies call: the state of one evaluation, look-ups, iteration, and building with conflict checks."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
@@ -11,19 +10,15 @@ from ztag_extauthz.rego.values import (
     UNDEFINED,
     Key,
     KeyForm,
-    Number,
     Value,
     equal,
     int64,
-    is_number,
     key,
     ordered_forms,
     unkey,
 )
 
 T = TypeVar("T")
-
-_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,17}")
 
 PENDING: Final = object()
 """Stands in the memo for what has not been asked for."""
@@ -147,23 +142,6 @@ def get(value: Value, wanted: Value) -> Value:
 def lookup(value: Value, path: Iterable[Value]) -> Value:
     for part in path:
         value = get(value, part)
-        if value is UNDEFINED:
-            return UNDEFINED
-    return value
-
-
-def get_base(value: Value, wanted: Value) -> Value:
-    """Look into a base document: OPA's paths into its store are text, so `2` finds the name "2" and the reverse."""
-    if value.__class__ is dict and is_number(wanted):
-        wanted = wanted.text if wanted.__class__ is Number else str(wanted)
-    elif value.__class__ is list and wanted.__class__ is str and _INDEX.fullmatch(wanted):
-        wanted = int(wanted)
-    return get(value, wanted)
-
-
-def lookup_base(value: Value, path: Iterable[Value]) -> Value:
-    for part in path:
-        value = get_base(value, part)
         if value is UNDEFINED:
             return UNDEFINED
     return value

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ztag_extauthz.rego.runtime import PENDING, Branch, State, get, get_base, lookup
+from ztag_extauthz.rego.runtime import PENDING, Branch, State, get, lookup
+from ztag_extauthz.rego.runtime_base import get_base
 from ztag_extauthz.rego.values import UNDEFINED, Value, unkey
 
 

@@ -4,7 +4,7 @@ The order is OPA's: round after round the first steps that can be taken, so a bo
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from typing import Any
@@ -16,13 +16,18 @@ from ztag_extauthz.rego.nodes import Position
 
 @dataclass(slots=True)
 class Unsafe:
-    """The locals that nothing binds, with the place of a step that needs them."""
+    """The locals that nothing binds, with the place of a step that needs them; and steps that stand too early."""
 
     found: dict[int, Position] = field(default_factory=dict)
+    early: list[Position] = field(default_factory=list)
 
     def add(self, numbers: set[int], position: Position) -> None:
         for number in sorted(numbers):
             self.found.setdefault(number, position)
+
+    def misplaced(self) -> Iterator[tuple[Position, str]]:
+        for place in self.early:
+            yield place, "OPA would evaluate this before all that it needs is known"
 
     def messages(self, names: Sequence[str]) -> list[tuple[Position, str]]:
         named = [(place, f"var {names[number]} is unsafe") for number, place in self.found.items() if names[number]]
@@ -46,7 +51,8 @@ def order_definition(definition: Definition, unsafe: Unsafe) -> Definition:
 
 def order_steps(steps: Steps, bound: set[int], unsafe: Unsafe) -> Steps:
     """Put steps in order, and those of the bodies within them; `bound` are known before."""
-    ordered, missing = _order(steps, bound)
+    ordered, missing, early = _order(steps, bound)
+    unsafe.early += [step.position for step in early]
     for step, numbers in missing:
         unsafe.add(numbers, step.position)
     known = set(bound)
@@ -57,7 +63,11 @@ def order_steps(steps: Steps, bound: set[int], unsafe: Unsafe) -> Steps:
     return tuple(result)
 
 
-def _order(steps: Steps, bound: set[int]) -> tuple[list[Step], list[tuple[Step, set[int]]]]:
+def _order(steps: Steps, bound: set[int]) -> tuple[list[Step], list[tuple[Step, set[int]]], list[Step]]:
+    """Give the steps in order; those that lack locals, and which; those that OPA would take too early.
+
+    Once the locals in the bodies within a step are known, OPA forgets about the others that the step needs.
+    """
     needs = [locals_of(step, closures=False) for step in steps]
     visible = set().union(*needs)
     closed = [_closure_locals(step) & visible - bound for step in steps]
@@ -65,7 +75,7 @@ def _order(steps: Steps, bound: set[int]) -> tuple[list[Step], list[tuple[Step, 
     for index, needed in enumerate(needs):
         for number in needed | closed[index]:
             users[number].append(index)
-    safe, placed, taken = set(bound), [], [False] * len(steps)
+    safe, placed, early, taken = set(bound), [], {}, [False] * len(steps)
     queue = [(0, index) for index in range(len(steps))]
     heapify(queue)
     while queue:
@@ -75,6 +85,8 @@ def _order(steps: Steps, bound: set[int]) -> tuple[list[Step], list[tuple[Step, 
         # Only its own locals: a body of thousands of steps has as many that do not concern this one.
         new = outputs(steps[index], safe & needs[index])
         if not needs[index] - new <= safe:
+            if closed[index]:
+                early[index] = steps[index]
             continue
         taken[index] = True
         placed.append(steps[index])
@@ -83,7 +95,7 @@ def _order(steps: Steps, bound: set[int]) -> tuple[list[Step], list[tuple[Step, 
             if not taken[other]:
                 heappush(queue, (turn if other > index else turn + 1, other))
     missing = [(step, (needs[index] | closed[index]) - safe) for index, step in enumerate(steps) if not taken[index]]
-    return placed, missing
+    return placed, missing, list(early.values())
 
 
 def _closure_locals(step: Any) -> set[int]:

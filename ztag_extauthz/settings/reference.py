@@ -2,7 +2,7 @@
 
 import json
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -85,6 +85,8 @@ def _type(annotation: Any) -> str:
         return " or ".join(_type(argument) for argument in arguments if argument is not type(None))
     if origin in (tuple, list, set, frozenset):
         return f"list of {_type(arguments[0])}"
+    if origin is Mapping:
+        return "names with texts"
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return "section"
     names = {str: "text", int: "whole number", float: "number", bool: "`true`, `false`"}
