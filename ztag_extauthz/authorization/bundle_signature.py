@@ -120,7 +120,8 @@ def _names(files: Any) -> dict[str, tuple[str, str]]:
         raise ValueError("it names no files")  # noqa: TRY004 - a wrong document
     found: dict[str, tuple[str, str]] = {}
     for file in files:
-        name, algorithm, digest = (file.get(part) for part in ("name", "algorithm", "hash"))
+        parts = file if isinstance(file, dict) else {}
+        name, algorithm, digest = (parts.get(part) for part in ("name", "algorithm", "hash"))
         if not isinstance(name, str) or not isinstance(digest, str) or not isinstance(algorithm, str):
             raise ValueError("it names a file without its digest")  # noqa: TRY004
         found[str(PurePosixPath(name.lstrip("/")))] = (algorithm, digest)

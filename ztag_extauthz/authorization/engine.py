@@ -74,7 +74,8 @@ class Pending(PolicyEngine):
         self._successor: PolicyEngine = self
 
     def give_way(self, successor: PolicyEngine) -> None:
-        self._successor = successor
+        """Ask another engine from now on."""
+        self._successor, self.version = successor, successor.version
         self._come.set()
 
     async def ask(self, document: Value, deadline: float) -> Value:

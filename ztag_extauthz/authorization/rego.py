@@ -147,7 +147,7 @@ class Rego(Authorizer):
 
     def put_in_force(self, policy: PolicyEngine, loaded_at: float) -> None:
         """Ask this engine from the next request on; `loaded_at` in Unix seconds."""
-        if isinstance(self.policy, Pending):
+        if isinstance(self.policy, Pending) and policy is not self.policy:
             self.policy.give_way(policy)
         self.policy = policy
         self._immediate = policy.immediate()
