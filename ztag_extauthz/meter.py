@@ -25,6 +25,7 @@ Name = Literal[
     "ztag_key_fetches",
     "ztag_audit_dropped",
     "ztag_record_dropped",
+    "ztag_decision_log_dropped",
     "ztag_shadow",
     "ztag_reloads",
     "ztag_bundle_fetches",
@@ -71,6 +72,9 @@ METRICS: Mapping[Name, Metric] = {
     "ztag_key_fetches": Metric("counter", "Fetches of signing keys.", {"result": ("ok", "error")}),
     "ztag_audit_dropped": Metric("counter", "Audit lines dropped because the writer could not keep up."),
     "ztag_record_dropped": Metric("counter", "Requests not recorded because the writer could not keep up."),
+    "ztag_decision_log_dropped": Metric(
+        "counter", "Decisions not uploaded because the collector or the writer could not keep up."
+    ),
     "ztag_shadow": Metric(
         "counter",
         "Requests that a candidate policy was asked about beside the one in force, by how its answer differs.",

@@ -72,6 +72,8 @@ def build(settings: Settings, resources: Resources) -> Gateway:
     if mistakes:
         raise SettingsError(tuple(replace(mistake, setting=settings.place(mistake.setting)) for mistake in mistakes))
     authenticators = join(credentials)
+    for reporter in told:
+        reporter.attend(authorizers)
     reporters = [Metrics(resources.meter), Log(settings.response.owned_headers), *told]
     revoked = {} if register is None else {"revoked": register.refuse}
     if len(protected):
