@@ -165,7 +165,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("content", "why"), BAD)
+@pytest.mark.parametrize(("content", "why"), BAD, ids=[why for _, why in BAD])
 def test_a_bad_bundle_leaves_the_last_good_one(node: Node, content: bytes, why: str) -> None:
     async def work() -> None:
         node.serve(bundle(versioned("1")), '"1"')
