@@ -50,6 +50,10 @@ risk: $(READY) ## Limits under load, and what the risk scorer finds (DATA=folder
 	$(RUN) -m loadtest.risk $(if $(DATA),--data $(DATA))
 	$(RUN) -m loadtest.risk.live
 
+.PHONY: cache-replicas
+cache-replicas: $(READY) ## The cache over replicas: a hit in Redis, a Redis that is down, masters killed under load
+	$(RUN) -m loadtest.cache
+
 .PHONY: contract
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
 	@$(NEEDS_GO)
@@ -66,8 +70,9 @@ peers: $(READY) ## ztag beside a real opa-envoy-plugin: throughput, latency, CPU
 	$(RUN) -m loadtest.peers
 
 .PHONY: examples
-examples: $(READY) ## The tests of policy/ by the real opa, too, and its check and fmt (OPA=path)
+examples: $(READY) ## The tests of policy/ by the real opa, too, its check, fmt and decision logs (OPA=path)
 	$(RUN) -m loadtest.conformance.examples
+	$(RUN) -m loadtest.decision_logs
 
 .PHONY: conformance
 conformance: $(READY) ## Compare the Rego engine with OPA: its cases, random and mutated policies (needs Go)

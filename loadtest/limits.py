@@ -176,7 +176,7 @@ def _request(address: str) -> Request:
         context_extensions={},
         is_http=True,
         defect="",
-        attributes=dict,
+        attributes=lambda *_: {},
     )
 
 

@@ -22,7 +22,7 @@ _REQUEST = Request(
     context_extensions={},
     is_http=True,
     defect="",
-    attributes=dict,
+    attributes=lambda *_: {},
 )
 
 

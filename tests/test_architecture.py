@@ -32,6 +32,7 @@ LAYERS = {
     "traits": 7,
     "fetch": 7,
     "fields": 7,
+    "identity_headers": 7,
     "protected_resource": 7,
     "structured": 7,
     "hosts": 7,
@@ -48,6 +49,7 @@ ALLOWED = {
     ("server", "wiring"),  # a worker builds its own gateway
     ("wiring", "server"),  # and the gateway holds the server's core
     ("settings", "assertion"),  # its section
+    ("revocation", "authentication"),  # events are signed as tokens are
     ("envoy", "assertion"),  # which the encoder adds
     ("envoy", "settings"),  # the encoder's own section
 }

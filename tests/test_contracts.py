@@ -95,7 +95,7 @@ NO_CREDENTIAL = Request(
     context_extensions=EMPTY,
     is_http=True,
     defect="",
-    attributes=dict,
+    attributes=lambda *_: {},
 )
 ANN = Identity("ann", "https://issuer.example", "jwt")
 

@@ -95,8 +95,10 @@ class Request(Struct, frozen=True):
     """False for the network (L4) filter, which sends no `http`."""
     defect: str
     """What makes the request unreadable ("" if nothing does); it is refused with 400."""
-    attributes: Callable[[], dict[str, Any]]
-    """`input.attributes` of opa-envoy-plugin, built when somebody asks for it."""
+    attributes: Callable[..., dict[str, Any]]
+    """`input.attributes` of opa-envoy-plugin, built when somebody asks for it; given names, those members alone."""
+    as_sent: bool = False
+    """Whether `method`, `scheme`, `host`, `path` and `headers` are there, and are Envoy's own fields of these names."""
 
 
 class Identity(Struct, frozen=True):

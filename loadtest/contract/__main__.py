@@ -23,6 +23,7 @@ from ztag_extauthz.authentication.anonymous import NOBODY
 from ztag_extauthz.authorization import opa_input
 from ztag_extauthz.authorization.embedded import Embedded
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
+from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.authorization.rego import Rego, RegoSettings
 from ztag_extauthz.envoy import Encoder, decode
 from ztag_extauthz.errors import CheckError
@@ -62,7 +63,7 @@ def _their_document(ask: plugin.Ask, request: CheckRequest) -> Any:
 def _our_document(request: CheckRequest) -> Any:
     try:
         document = opa_input.build(Context(decode(request.SerializeToString()), NOBODY), DESCRIPTOR)
-    except opa_input.ParseError:
+    except ParseError:
         return "400"
     del document["identity"]
     return json.loads(dumps(document), parse_float=Decimal)

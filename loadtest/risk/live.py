@@ -115,7 +115,7 @@ def _entry(at: float, user: int, issuer: str, source: random.Random) -> Entry:
         context_extensions=EMPTY,
         is_http=True,
         defect="",
-        attributes=dict,
+        attributes=lambda *_: {},
     )
     return Entry("", at, request, Identity(_subject(user), issuer, "jwt"), allowed=True, failed=False, attack=None)
 

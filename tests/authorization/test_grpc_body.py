@@ -8,7 +8,7 @@ from loadtest.contract.shop import ITEM, file_descriptor_set, framed
 from tests.authorization.parts import document
 from tests.envoy.checks import check
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
-from ztag_extauthz.authorization.opa_input import ParseError
+from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.errors import PolicyError
 from ztag_extauthz.rego.values import Number
 

@@ -5,7 +5,7 @@ import pytest
 from tests.authorization.parts import document
 from tests.envoy.checks import check
 from ztag_extauthz.authorization.opa_body import MAX_BYTES
-from ztag_extauthz.authorization.opa_input import ParseError
+from ztag_extauthz.authorization.parse_error import ParseError
 
 JSON = "application/json"
 

@@ -4,7 +4,8 @@ import pytest
 
 from tests.authorization.parts import document
 from tests.envoy.checks import ALICE, a92, check, connection, listed
-from ztag_extauthz.authorization.opa_input import Identities, ParseError
+from ztag_extauthz.authorization.opa_input import Identities, of_identity
+from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.model import Identity
 
 
@@ -68,20 +69,20 @@ def test_who_asks_is_there() -> None:
 
 
 def test_never_4_nobody_is_shown_as_somebody_else() -> None:
-    identities = Identities(max_entries=2)
+    identities = Identities(of_identity, max_entries=2)
     people = [Identity(subject=f"s{number}", issuer="i", kind="jwt", claims={"n": number}) for number in range(9)]
     for person in [*people, *people]:
         for _ in range(2):
-            assert identities.document(person)["subject"] == person.subject
-            assert identities.document(person)["claims"] == person.claims
+            assert identities(person)["subject"] == person.subject
+            assert identities(person)["claims"] == person.claims
 
 
 def test_never_4_an_identity_that_is_gone_leaves_its_place_to_nobody() -> None:
-    identities = Identities()
+    identities = Identities(of_identity)
     for number in range(1000):
         # Each is garbage at once, so that a later one could be made at the same address.
         passing = Identity(subject=f"s{number}", issuer="i", kind="jwt")
-        assert identities.document(passing)["subject"] == f"s{number}"
+        assert identities(passing)["subject"] == f"s{number}"
 
 
 def test_facts_are_there_and_take_no_other_place() -> None:

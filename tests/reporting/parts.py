@@ -31,7 +31,7 @@ REQUEST = Request(
     context_extensions={"route": "orders"},
     is_http=True,
     defect="",
-    attributes=dict,
+    attributes=lambda *_: {},
 )
 IDENTITY = Identity("alice", "https://issuer.example", "jwt", {"sub": "alice", "email": "a@example"}, NOW + 60)
 DECISION = Decision(

@@ -188,6 +188,24 @@ def test_s11_any_text_survives(host: str, path: str, subject: str, detail: str) 
     assert told["identity"].get("subject", "") == subject
 
 
+@pytest.mark.parametrize(
+    "text", [f"a {TOKEN}", TOKEN.replace("eyJ", "%65yJ"), f"{TOKEN[:10]} \u2028", f"{TOKEN} \ud800"]
+)
+def test_never_6_no_token_in_any_text_of_a_record(text: str) -> None:
+    request = asked(id=text, method=text, protocol=text, context_extensions={text: text})
+    decision = decided(
+        verdict=Deny(
+            Reason.POLICY, text, metadata={"rule": text, "of": {text: frozenset({text})}}, policy_revision=text
+        ),
+        identity=replace(IDENTITY, subject=text, issuer=text, claims={text: [text]}),
+        facts={text: (text,)},
+    )
+    for record in (brief(request, decision), full(request, decision)):
+        told = to_json(record).decode()
+        assert MASK in told
+        assert "yJ" not in told
+
+
 def test_texts_are_bounded() -> None:
     assert len(line(asked(path="/" + "x" * 1_000_000))["request"]["path"]) == MAX_TEXT + 3
 

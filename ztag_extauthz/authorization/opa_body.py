@@ -18,19 +18,16 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _INT64: Final = range(-(2**63), 2**63)
 
 
-def parse(
-    request: Request, parsed_path: list[str], descriptor: ProtoDescriptor | None, *, is_text: bool
-) -> tuple[Any, bool]:
-    """Return the body, or None where it is not understood, and whether it is cut; raises `ParseError`.
-
-    A body that Envoy sent as text (without `pack_as_bytes`) has lost what makes it a gRPC message.
-    """
+def parse(request: Request, parsed_path: list[str], descriptor: ProtoDescriptor | None) -> tuple[Any, bool]:
+    """Return the body, or None where it is not understood, and whether it is cut; raises `ParseError`."""
     if request.partial:
         return None, True
     content_type = request.headers.get("content-type", "")
     if "application/grpc" in content_type and "application/json" not in content_type:
         _refuse_large(request.body or b"")
-        return descriptor.parse(request.body or b"", parsed_path) if descriptor and not is_text else (None, False)
+        if descriptor is None or _is_text(request):
+            return None, False
+        return descriptor.parse(request.body or b"", parsed_path)
     parser = _parser(content_type)
     if parser is None or not request.body:
         return None, False
@@ -38,6 +35,11 @@ def parse(
         return None, True
     _refuse_large(request.body)
     return parser(request.body, content_type), False
+
+
+def _is_text(request: Request) -> bool:
+    """Tell whether Envoy sent the body as text (without `pack_as_bytes`): that loses what makes it a gRPC message."""
+    return "body" in request.attributes("request").get("request", {}).get("http", {})
 
 
 def _refuse_large(body: bytes) -> None:

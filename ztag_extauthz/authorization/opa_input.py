@@ -8,23 +8,24 @@ Parsing follows Go's `net/url`, on which existing policies rely: "%2F" becomes a
 is an error.
 """
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
 
 from ztag_extauthz.authorization import opa_body
-from ztag_extauthz.authorization.go_url import parse_query, unescape
+from ztag_extauthz.authorization.go_url import MAX_PARAMETERS, parse_query, unescape
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
-from ztag_extauthz.authorization.parse_error import ParseError
-from ztag_extauthz.model import Context, Identity
+from ztag_extauthz.model import Context, Identity, Request
 from ztag_extauthz.rego.documents import from_python
 from ztag_extauthz.rego.values import Value
 
-__all__ = ["Identities", "ParseError", "build"]
+Made = TypeVar("Made")
 
 BODY: Final = frozenset({"parsed_body", "truncated_body"})
 """The fields that a body has to be parsed for."""
 
+
 _METADATA: Final = ("metadataContext", "routeMetadataContext")
-_VERSION: Final = {"ext_authz": "v3", "encoding": "protojson"}
+VERSION: Final = {"ext_authz": "v3", "encoding": "protojson"}
 
 
 def build(
@@ -36,55 +37,81 @@ def build(
 ) -> dict[str, Any]:
     """Return one request's document, a value of Rego; raises `ParseError` where opa-envoy-plugin refuses with 400.
 
-    Only what may hold fractions has to be made a value; the rest is one as it is. `identity` is `input.identity` where
-    it is known already (`Identities`).
+    `identity` is `input.identity` where it is known already (`Identities`).
     """
     request = context.request
-    path, _, query = request.path.partition("?")
-    parsed_path = unescape(path).lstrip("/").split("/")
-    attributes = request.attributes()
-    for name in _METADATA:
-        if name in attributes:
-            attributes[name] = from_python(attributes[name])
     document: dict[str, Any] = {
         **(from_python(dict(context.facts)) if context.facts else {}),
-        "version": _VERSION,
-        "attributes": attributes,
-        "parsed_path": parsed_path,
-        "parsed_query": parse_query(query),
-        "identity": identity or _identity(context.identity),
+        "version": VERSION,
+        "parsed_path": parsed_path(request),
+        "parsed_query": parsed_query(request),
+        "attributes": attributes(request),
+        "identity": identity or of_identity(context.identity),
     }
     if parse_body:
-        is_text = "body" in attributes.get("request", {}).get("http", {})
-        body, truncated = opa_body.parse(request, parsed_path, descriptor, is_text=is_text)
-        document["parsed_body"], document["truncated_body"] = body, truncated
+        document.update(body(request, descriptor))
     if request.source.principal:
         document["source_principal"] = request.source.principal
     return document
 
 
-class Identities:
-    """`input.identity` of those who asked lately: a token is verified once, and so its claims are made values once.
+def check(request: Request) -> None:
+    """Raise `ParseError` where `parsed_path` or `parsed_query` does."""
+    path = request.path
+    if "%" in path or ";" in path or len(path) > MAX_PARAMETERS:
+        parsed_path(request)
+        parsed_query(request)
+
+
+def parsed_path(request: Request) -> list[str]:
+    """Return `input.parsed_path`; raises `ParseError`."""
+    return unescape(request.path.partition("?")[0]).lstrip("/").split("/")
+
+
+def parsed_query(request: Request) -> dict[str, list[str]]:
+    """Return `input.parsed_query`; raises `ParseError`."""
+    return parse_query(request.path.partition("?")[2])
+
+
+def attributes(request: Request, *names: str) -> dict[str, Any]:
+    """Return `input.attributes`, or those of its members that are named."""
+    found = request.attributes(*names)
+    for name in _METADATA:  # only these may hold fractions, and have to be made values
+        if name in found:
+            found[name] = from_python(found[name])
+    return found
+
+
+def body(request: Request, descriptor: ProtoDescriptor | None) -> dict[str, Any]:
+    """Return `input.parsed_body` and `input.truncated_body`; raises `ParseError`."""
+    parsed, truncated = opa_body.parse(request, parsed_path(request), descriptor)
+    return {"parsed_body": parsed, "truncated_body": truncated}
+
+
+class Identities(Generic[Made]):
+    """What is made of those who asked lately: a token is verified once, and so its claims are made values once.
 
     An entry holds its `Identity`, so that an `id` that is found here is still the one that was meant.
     """
 
-    def __init__(self, max_entries: int = 4096) -> None:
+    def __init__(self, make: Callable[[Identity], Made], max_entries: int = 4096) -> None:
+        self._make = make
         self._max_entries = max_entries
-        self._entries: dict[int, tuple[Identity, Value]] = {}
+        self._entries: dict[int, tuple[Identity, Made]] = {}
 
-    def document(self, identity: Identity) -> Value:
+    def __call__(self, identity: Identity) -> Made:
         found = self._entries.get(id(identity))
         if found is not None:
             return found[1]
         if len(self._entries) >= self._max_entries:
             self._entries.clear()
-        document = _identity(identity)
-        self._entries[id(identity)] = identity, document
-        return document
+        made = self._make(identity)
+        self._entries[id(identity)] = identity, made
+        return made
 
 
-def _identity(identity: Identity) -> Value:
+def of_identity(identity: Identity) -> Value:
+    """Return `input.identity`."""
     return {
         "subject": identity.subject,
         "issuer": identity.issuer,

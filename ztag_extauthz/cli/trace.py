@@ -9,14 +9,15 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from ztag_extauthz.authorization import opa_input
 from ztag_extauthz.authorization.interface import Authorizer, Question
+from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.component import Resources
 from ztag_extauthz.envoy import decode
 from ztag_extauthz.envoy.protojson import check_request, check_response
 from ztag_extauthz.model import Allow, Context, Decision, Stage, Verdict
 from ztag_extauthz.rego.documents import dumps
-from ztag_extauthz.rego.reads import InputPath, Reads
+from ztag_extauthz.rego.frozen import InputPath
+from ztag_extauthz.rego.reads import Reads
 from ztag_extauthz.rego.runtime import lookup
 from ztag_extauthz.rego.values import UNDEFINED, Value
 from ztag_extauthz.reporting.log import not_owned, warning
@@ -55,7 +56,7 @@ class Witness(Authorizer):
             return ()
         try:
             return tuple(self.authorizer.questions(self.context))
-        except opa_input.ParseError:
+        except ParseError:
             return ()
 
 

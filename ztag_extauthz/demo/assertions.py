@@ -51,7 +51,7 @@ def made_by(folder: Path, upstream: str) -> str:
         context_extensions={AUDIENCE_EXTENSION: upstream},
         is_http=True,
         defect="",
-        attributes=dict,
+        attributes=lambda *_: {},
     )
     return signer.assertion(to_upstream, _ROOT, "")
 

@@ -19,27 +19,31 @@ from google.protobuf.struct_pb2 import Struct, Value
 Object: TypeAlias = dict[str, Any]
 
 _MAX_EXACT = 2.0**53
+_MEMBERS = frozenset(
+    {"source", "destination", "request", "contextExtensions", "metadataContext", "routeMetadataContext", "tlsSession"}
+)
 
 
-def to_input(attributes: AttributeContext, headers: Object | None = None) -> Object:
-    """Return a new `input.attributes`; a JSON document.
+def to_input(attributes: AttributeContext, headers: Object | None = None, *names: str) -> Object:
+    """Return a new `input.attributes`, or those of its members that are named; a JSON document.
 
     `headers` is `request.http.headers` where somebody has already copied it, which takes as long as all the rest.
     """
     result: Object = {}
-    if attributes.HasField("source"):
+    wanted = names or _MEMBERS
+    if "source" in wanted and attributes.HasField("source"):
         result["source"] = _peer(attributes.source)
-    if attributes.HasField("destination"):
+    if "destination" in wanted and attributes.HasField("destination"):
         result["destination"] = _peer(attributes.destination)
-    if attributes.HasField("request"):
+    if "request" in wanted and attributes.HasField("request"):
         result["request"] = _request(attributes.request, headers)
-    if attributes.context_extensions:
+    if "contextExtensions" in wanted and attributes.context_extensions:
         result["contextExtensions"] = dict(attributes.context_extensions)
-    if attributes.HasField("metadata_context"):
+    if "metadataContext" in wanted and attributes.HasField("metadata_context"):
         result["metadataContext"] = _metadata(attributes.metadata_context)
-    if attributes.HasField("route_metadata_context"):
+    if "routeMetadataContext" in wanted and attributes.HasField("route_metadata_context"):
         result["routeMetadataContext"] = _metadata(attributes.route_metadata_context)
-    if attributes.HasField("tls_session"):
+    if "tlsSession" in wanted and attributes.HasField("tls_session"):
         sni = attributes.tls_session.sni
         result["tlsSession"] = {"sni": sni} if sni else {}
     return result

@@ -64,6 +64,7 @@ def _http(attributes: AttributeContext) -> Request:
         is_http=True,
         defect=defect,
         attributes=partial(to_input, attributes, as_sent),
+        as_sent=as_sent is not None and bool(http.method and http.scheme and http.host and http.path),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ztag_extauthz.rego.compile_terms import fold
+from ztag_extauthz.rego.frozen import InputPath
 from ztag_extauthz.rego.ir import (
     Check,
     Comp,
@@ -22,7 +23,6 @@ from ztag_extauthz.rego.ir import (
     locals_of,
     parts,
 )
-from ztag_extauthz.rego.reads import InputPath
 
 if TYPE_CHECKING:
     from ztag_extauthz.rego.dependencies import Dependencies

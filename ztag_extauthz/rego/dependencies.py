@@ -6,13 +6,16 @@ hold input) is read deeply at once. So the answer may name too much, never too l
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ztag_extauthz.rego.aliases import NONE, WHOLE, Aliases, Scope
 from ztag_extauthz.rego.ir import Check, Const, Definition, Function, Invoke, Override, Path, Term, Unify, locals_of
 from ztag_extauthz.rego.names import find_builtin
-from ztag_extauthz.rego.reads import InputPath, Reads, normalised
+from ztag_extauthz.rego.reads import Reads, normalised
 from ztag_extauthz.rego.tree import Group, Node, Tree
+
+if TYPE_CHECKING:
+    from ztag_extauthz.rego.frozen import InputPath
 
 Key: TypeAlias = tuple[Any, ...]
 

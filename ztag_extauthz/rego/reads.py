@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from ztag_extauthz.rego.documents import dumps
-from ztag_extauthz.rego.values import UNDEFINED, Number, Value
-
-InputPath: TypeAlias = tuple[str | int, ...]
+from ztag_extauthz.rego.frozen import InputPath, follow, freeze, freeze_kind
+from ztag_extauthz.rego.values import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +31,8 @@ class Reads:
 
     def key(self, document: Value) -> tuple[Any, ...]:
         """Give what the decision sees of an input, fit for a dictionary."""
-        seen = [_freeze(_follow(document, path)) for path in sorted(self.deep, key=repr)]
-        found = [_existence(document, path) for path in sorted(self.exists, key=repr)]
+        seen = [freeze(follow(document, path)) for path in sorted(self.deep, key=repr)]
+        found = [freeze_kind(follow(document, path)) for path in sorted(self.exists, key=repr)]
         return (*seen, *found)
 
 
@@ -63,47 +61,3 @@ def _shortest(paths: Iterable[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
 
 def _covered(path: InputPath, whole: set[InputPath]) -> bool:
     return any(path[:length] in whole for length in range(len(path) + 1))
-
-
-class _Broken:
-    """Where a path leads nowhere: at which step, and whether there is a collection that lacks the key."""
-
-    __slots__ = ("depth", "kind")
-
-    def __init__(self, depth: int, kind: str) -> None:
-        self.depth = depth
-        self.kind = kind
-
-
-def _follow(value: Value, path: InputPath) -> Value:
-    if value is UNDEFINED:
-        return _Broken(-1, "")
-    for depth, part in enumerate(path):
-        kind = value.__class__
-        if (kind is dict and part in value and part.__class__ is str) or (
-            kind is list and part.__class__ is int and part < len(value)
-        ):
-            value = value[part]
-        else:
-            return _Broken(depth, kind.__name__)
-    return value
-
-
-def _freeze(value: Value) -> Any:
-    kind = value.__class__
-    if kind is str or value is None:
-        return value
-    if kind is _Broken:
-        return (value.depth, value.kind)
-    if kind is Number:
-        return ("number", value.text)
-    if kind is bool or kind is int:
-        return (kind.__name__, value)
-    return ("json", dumps(value, escape_html=False))
-
-
-def _existence(document: Value, path: InputPath) -> Any:
-    found = _follow(document, path)
-    if found.__class__ is _Broken:
-        return (found.depth, found.kind)
-    return found.__class__.__name__

@@ -49,8 +49,11 @@ class Log(Reporter):
         verdict = decision.verdict
         if isinstance(verdict, Failed):
             self._error(decision, verdict)
-        elif isinstance(verdict, Allow) and verdict.request_headers:
-            self._warn(verdict.request_headers)
+        elif isinstance(verdict, Allow):
+            for name, _ in verdict.request_headers:
+                if name not in self._known:
+                    self._warn(verdict.request_headers)
+                    return
 
     def _error(self, decision: Decision, failed: Failed) -> None:
         key = (failed.reason, decision.decided_by)

@@ -2,11 +2,11 @@
 
 Rules:
 1. no token, no body, no query value, no path parameter (`;jsessionid=…`) and no password in an address, encoded or not,
-   whoever asks for the record; what looks like a token in a path or a header is masked, what stands in a header or a
-   context extension that is named like a secret is masked whole
+   whoever asks for the record; what looks like a token is masked (by `to_json`, in every text), what stands in a header
+   or a context extension that is named like a secret is masked whole
 2. `brief` adds nothing that a caller could fill with whatever they like but the path, the host and the method; claims,
    facts, headers and the answer are for `full`
-3. texts are bounded
+3. texts are bounded (by `to_json`)
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from ztag_extauthz.model import Allow, Decision, Deny, Failed, Identity, Outcome, Pairs, Request, Timings
-from ztag_extauthz.reporting.masking import clean, extension, header, split
+from ztag_extauthz.reporting.masking import MAX_TEXT, clean, extension, header, split
 
 if TYPE_CHECKING:
     from ztag_extauthz.proto.ztag.v1 import decision_pb2
@@ -116,14 +116,30 @@ def full(request: Request, decision: Decision) -> DecisionRecord:
 
 
 def to_json(record: DecisionRecord) -> bytes:
-    """Return one line of ASCII, whatever the texts hold: nothing in it speaks to a terminal or to a log's reader."""
+    """Return one line of ASCII, whatever the texts hold: nothing in it speaks to a terminal or to a log's reader.
+
+    Each text is `clean`, the names of members too. Nearly always all of them are, and one look at the line tells so.
+    """
     try:
-        line = msgspec.json.encode(record, enc_hook=plain)
+        line = _ENCODER.encode(record)
+        if len(line) > MAX_TEXT or b"eyJ" in line or b"%" in line:
+            line = _ENCODER.encode(_cleaned(record))
     except UnicodeEncodeError:  # half a surrogate pair
-        return _ascii(msgspec.to_builtins(record, enc_hook=plain))
+        return _ascii(_cleaned(record))
     if not line.isascii():
         line = _ascii(msgspec.json.decode(line))
     return line.replace(b"\x7f", b"\\u007f")
+
+
+def _cleaned(value: Any) -> Any:
+    """Return a record as plain values with every text cleaned."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(name): _cleaned(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(item) for item in value]
+    return _cleaned(msgspec.to_builtins(value, enc_hook=plain)) if isinstance(value, Struct) else value
 
 
 def plain(value: object) -> object:
@@ -158,10 +174,10 @@ def _record(decision: Decision, request: RequestRecord, identity: IdentityRecord
         _timings(decision.timings),
         identity,
         refusal.reason if refusal else "",
-        clean(refusal.detail) if refusal else "",
+        refusal.detail if refusal else "",
         rule_of(verdict),
-        RefusalRecord(shadowed.reason, clean(shadowed.detail)) if shadowed else None,
-        clean(verdict.policy_revision),
+        RefusalRecord(shadowed.reason, shadowed.detail) if shadowed else None,
+        verdict.policy_revision,
     )
 
 
@@ -178,19 +194,19 @@ def rule_of(verdict: Allow | Deny | Failed) -> str:
 
 
 def _request(request: Request, headers: Mapping[str, str]) -> RequestRecord:
-    extensions = {clean(name): extension(name, value) for name, value in request.context_extensions.items()}
+    extensions = {name: extension(name, value) for name, value in request.context_extensions.items()}
     return RequestRecord(
-        clean(request.id),
-        clean(request.method),
-        clean(request.scheme),
-        clean(request.host.rpartition("@")[2]),
-        clean(split(request.path)[0]),
-        clean(request.protocol),
+        request.id,
+        request.method,
+        request.scheme,
+        request.host.rpartition("@")[2],
+        split(request.path)[0],
+        request.protocol,
         headers,
         request.source.address,
-        clean(request.source.principal),
+        request.source.principal,
         request.destination.address,
-        clean(request.destination.principal),
+        request.destination.principal,
         extensions,
         len(request.body or b""),
         request.partial,
@@ -201,7 +217,7 @@ def _identity(identity: Identity | None) -> IdentityRecord | None:
     if identity is None:
         return None
     expires = None if identity.expires_at is None else datetime.fromtimestamp(identity.expires_at, UTC)
-    return IdentityRecord(clean(identity.subject), identity.issuer, identity.kind, expires)
+    return IdentityRecord(identity.subject, identity.issuer, identity.kind, expires)
 
 
 def _timings(timings: Timings) -> TimingsRecord:
@@ -242,4 +258,5 @@ def _ascii(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), default=str).encode()
 
 
+_ENCODER = msgspec.json.Encoder(enc_hook=plain)
 _OUTCOMES: Mapping[type, Outcome] = {Allow: Outcome.ALLOW, Deny: Outcome.DENY, Failed: Outcome.ERROR}

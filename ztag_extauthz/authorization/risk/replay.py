@@ -79,7 +79,7 @@ def _entry(record: dict[str, Any]) -> Entry:
         context_extensions=EMPTY,
         is_http=True,
         defect="",
-        attributes=dict,
+        attributes=lambda *_: {},
     )
     identity = Identity(who.get("subject", ""), who.get("issuer", ""), who.get("kind", "")) if who else None
     label: Literal["attack", "benign"] | None = record.get("label")
