@@ -60,6 +60,7 @@ class Encoder:
         """Whether a `Failed` is answered with `error_response` rather than with a gRPC status."""
         owned = [name.lower() for name in settings.owned_headers]
         self._owned = frozenset(map(_canonical, owned))
+        self._marks = (PREFIX, *self._owned)
         spelled = dict.fromkeys((*IDENTITY_HEADERS, ASSERTION, *owned))
         removed = (*spelled, *(name.replace("-", "_") for name in spelled), *map(str.lower, settings.remove_headers))
         self._always_removed = tuple(dict.fromkeys(removed))
@@ -139,7 +140,7 @@ class Encoder:
     def _seen(self, request: Request) -> list[str]:
         """Return the names that the client sent and only we may set."""
         names = "\n".join(request.headers).replace("_", "-")
-        if PREFIX not in names and not any(owned in names for owned in self._owned):
+        if not any(map(names.__contains__, self._marks)):
             return []
         return [name for name in request.headers if self._is_owned(_canonical(name))]
 
