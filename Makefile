@@ -50,6 +50,10 @@ risk: $(READY) ## Limits under load, and what the risk scorer finds (DATA=folder
 	$(RUN) -m loadtest.risk $(if $(DATA),--data $(DATA))
 	$(RUN) -m loadtest.risk.live
 
+.PHONY: cache-replicas
+cache-replicas: $(READY) ## The cache over replicas: a hit in Redis, a Redis that is down, masters killed under load
+	$(RUN) -m loadtest.cache
+
 .PHONY: contract
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
 	@$(NEEDS_GO)

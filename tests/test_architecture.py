@@ -48,6 +48,7 @@ ALLOWED = {
     ("server", "wiring"),  # a worker builds its own gateway
     ("wiring", "server"),  # and the gateway holds the server's core
     ("settings", "assertion"),  # its section
+    ("revocation", "authentication"),  # events are signed as tokens are
     ("envoy", "assertion"),  # which the encoder adds
     ("envoy", "settings"),  # the encoder's own section
 }

@@ -30,6 +30,7 @@ Name = Literal[
     "ztag_limits",
     "ztag_limit_fallbacks",
     "ztag_risk",
+    "ztag_revocation_requests",
     "ztag_cache_redis",
     "ztag_cache_redis_seconds",
     "ztag_cache_redis_writes",
@@ -82,6 +83,11 @@ METRICS: Mapping[Name, Metric] = {
     ),
     "ztag_limit_fallbacks": Metric("counter", "Requests judged by the node's share of a limit while Redis was down."),
     "ztag_risk": Metric("counter", "Requests by risk band.", {"band": ("low", "elevated", "high")}),
+    "ztag_revocation_requests": Metric(
+        "counter",
+        "What operators and transmitters of security events asked to be revoked.",
+        {"source": ("operator", "event"), "result": ("ok", "refused", "error")},
+    ),
     "ztag_cache_redis": Metric(
         "counter",
         "Answers looked for in Redis: found, not there, not asked for, or there and not believed.",

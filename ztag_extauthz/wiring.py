@@ -17,6 +17,7 @@ from ztag_extauthz.pipeline import Pipeline
 from ztag_extauthz.protected_resource import ProtectedResources
 from ztag_extauthz.reporting.log import Log
 from ztag_extauthz.reporting.metrics import Metrics
+from ztag_extauthz.revocation.register import Register
 from ztag_extauthz.server.core import Core
 from ztag_extauthz.settings import Settings
 
@@ -65,7 +66,7 @@ def build(settings: Settings, resources: Resources) -> Gateway:
     credentials = list(_each("authentication", settings.authentication, resources, mistakes))
     authorizers = list(_each("authorization", settings.authorization, resources, mistakes))
     told = list(_each("reporting", settings.reporting, resources, mistakes))
-    register = None if settings.revocation is None else settings.revocation.build(resources)
+    register = _register(settings, resources, mistakes)
     signer = _signer(settings, resources, mistakes)
     protected = _protected(settings, mistakes)
     if mistakes:
@@ -79,6 +80,16 @@ def build(settings: Settings, resources: Resources) -> Gateway:
     core = Core(pipeline, Encoder(settings.response, signer, protected), settings.server, resources.meter)
     registers = () if register is None else (register,)
     return Gateway(core, pipeline, (*gates, *authenticators, *registers, *authorizers, *reporters))
+
+
+def _register(settings: Settings, resources: Resources, mistakes: list[Mistake]) -> Register | None:
+    if settings.revocation is None:
+        return None
+    try:
+        settings.revocation.receiver(resources)  # the supervisor's, which would notice too late
+    except MistakesError as error:
+        mistakes += error.of("revocation")
+    return settings.revocation.build(resources)
 
 
 def _signer(settings: Settings, resources: Resources, mistakes: list[Mistake]) -> Signer | None:

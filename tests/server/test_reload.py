@@ -19,7 +19,7 @@ from ztag_extauthz.meter import CELLS, Meter
 from ztag_extauthz.server.crew import Crew
 from ztag_extauthz.server.kept import Keeper
 from ztag_extauthz.server.reload import Reloader
-from ztag_extauthz.settings import load
+from ztag_extauthz.settings import Settings, load
 from ztag_extauthz.stores.shared import SharedMemory
 
 
@@ -82,10 +82,13 @@ def test_an_error_that_nobody_foresaw_is_a_refused_reload(tmp_path: Path, caplog
     cells = [0.0] * CELLS
     meter = Meter(cells)
 
+    async def nobody(_: Settings) -> None:
+        """Nobody else has to know."""
+
     async def main() -> None:
         crew = Crew((), settings, tmp_path, lambda: None, SharedMemory(tmp_path))
         # No file has such a name, and Python says so by an error of its own.
-        reloader = Reloader(Path("a\0b"), {}, crew, meter, Keeper(tmp_path / "kept", tmp_path))
+        reloader = Reloader(Path("a\0b"), {}, crew, meter, Keeper(tmp_path / "kept", tmp_path), also=nobody)
         await reloader._reload()
 
     asyncio.run(main())

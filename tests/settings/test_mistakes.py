@@ -126,6 +126,21 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "secret_header": (
         "secret_header.yaml:8: reporting[0].include_headers: authorization may hold a secret (leave it out: who reads the log could use it)",
     ),
+    "revocation_by_nobody": (
+        "revocation_by_nobody.yaml:2: listen.revocation: nobody may revoke there (add revocation.operators or revocation.transmitters)",
+    ),
+    "revocation_in_the_open": (
+        "revocation_in_the_open.yaml:2: listen.revocation: plain text on an address that others can reach (add listen.revocation_tls, listen on loopback, or set listen.insecure_plaintext: true)",
+    ),
+    "revocation_no_address": (
+        "revocation_no_address.yaml:2: listen.revocation: is no address (write host:port, e.g. 127.0.0.1:9903)",
+    ),
+    "revocation_nowhere": (
+        "revocation_nowhere.yaml:1: revocation: operators or transmitters, but no listener that they could reach (add listen.revocation: host:port, e.g. 127.0.0.1:9903)",
+    ),
+    "revocation_tls_alone": (
+        "revocation_tls_alone.yaml:2: listen.revocation_tls: needs listen.revocation (add it, or leave both out)",
+    ),
     "section_as_text": (
         "section_as_text.yaml:1: listen: expected a section, got text (write it as lines `key: value`, indented)",
     ),

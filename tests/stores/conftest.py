@@ -4,7 +4,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,26 +81,7 @@ def redis(tmp_path: Path) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
 @pytest.fixture
 def redis_cluster(tmp_path: Path) -> Iterator[int]:
     """Three masters; returns the port of one."""
-    from redis import Redis
+    from tests.stores import cluster
 
-    with ExitStack() as stack:
-        ports = [
-            stack.enter_context(
-                redis_server(tmp_path / str(number), "--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
-            )[0]
-            for number in range(3)
-        ]
-        nodes = [stack.enter_context(Redis(port=port)) for port in ports]
-        for number, node in enumerate(nodes):
-            first, last = number * 5462, min(16383, (number + 1) * 5462 - 1)
-            node.execute_command("CLUSTER ADDSLOTS", *range(first, last + 1))
-            for port in ports:
-                node.execute_command("CLUSTER MEET", "127.0.0.1", port)
-        wait_until(lambda: all(_healthy(node) for node in nodes), 20)
-        yield ports[0]
-
-
-def _healthy(node: object) -> bool:
-    state = node.execute_command("CLUSTER INFO")  # type: ignore[attr-defined]
-    text = state if isinstance(state, dict) else dict(line.split(":") for line in state.decode().split())
-    return bool(text["cluster_state"] == "ok" and text["cluster_known_nodes"] == "3")
+    with cluster.redis_cluster(tmp_path) as started:
+        yield started.port

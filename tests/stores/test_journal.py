@@ -113,3 +113,15 @@ def test_a_cluster_keeps_it_on_one_node_and_its_replicas(redis_cluster: int) -> 
         await one.close()
 
     asyncio.run(main())
+
+
+def test_an_account_that_may_not_ask_for_replicas_does_not_wait_for_them(redis: Server) -> None:
+    async def main() -> None:
+        await ask_redis(redis[0], "ACL", "SETUSER", "ztag", "on", ">secret", "~*", "+@all", "-@dangerous")
+        one = journal(redis[0], url=f"redis://ztag:secret@127.0.0.1:{redis[0]}")
+        await one.add((A,))
+        await one.secure()
+        assert (await one.news()).entries == (A,)
+        await one.close()
+
+    asyncio.run(main())

@@ -120,9 +120,10 @@ def test_a_redis_that_does_not_answer_in_time_is_down(redis: Server) -> None:
     asyncio.run(asyncio.wait_for(main(), 20))
 
 
-def test_a_start_without_redis_waits_for_nothing() -> None:
+@pytest.mark.parametrize("place", [{}, {"url": None, "folder": "/nowhere"}])
+def test_a_start_without_redis_waits_for_nothing(place: dict[str, object]) -> None:
     async def main() -> None:
-        async with values(1) as opened:
+        async with values(1, **place) as opened:
             with pytest.raises(UnavailableError):
                 await opened.put(ITEMS)
 

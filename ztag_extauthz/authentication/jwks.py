@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ztag_extauthz.authentication.jose.key_set import KeySet
 
 WELL_KNOWN = "/.well-known/openid-configuration"
-OAUTH_WELL_KNOWN = "/.well-known/oauth-authorization-server"
+INSERTED = {"oauth": "/.well-known/oauth-authorization-server", "ssf": "/.well-known/ssf-configuration"}
+"""These stand between host and path (RFC 8414 3, Shared Signals Framework 1.0, 7.2)."""
 
 
 class JwksSettings(Section):
@@ -37,9 +38,10 @@ class JwksSettings(Section):
     """A JSON Web Key Set."""
     url: str | None = None
     """https address of the key set. Redirects are not followed."""
-    discovery: Literal["openid", "oauth"] = "openid"
-    """Whose metadata names the key set: `/.well-known/openid-configuration` behind the issuer, or
-    `/.well-known/oauth-authorization-server` (RFC 8414) between its host and its path."""
+    discovery: Literal["openid", "oauth", "ssf"] = "openid"
+    """Whose metadata names the key set: `/.well-known/openid-configuration` behind the issuer,
+    `/.well-known/oauth-authorization-server` (RFC 8414) or, for a transmitter of events,
+    `/.well-known/ssf-configuration` between its host and its path."""
     ca: str | None = None
     """PEM file with the authorities that the key server's certificate is verified against; left out: the system's."""
     timeout: Seconds = Field(default=5.0, le=60)
@@ -109,7 +111,7 @@ def _metadata_address(settings: JwksSettings, issuer: str) -> str:
     if settings.discovery == "openid":
         return issuer.rstrip("/") + WELL_KNOWN
     parts = urlsplit(issuer)
-    return urlunsplit(parts._replace(path=OAUTH_WELL_KNOWN + parts.path.rstrip("/")))
+    return urlunsplit(parts._replace(path=INSERTED[settings.discovery] + parts.path.rstrip("/")))
 
 
 def _discover(settings: JwksSettings, issuer: str, deadline: float, context: "ssl.SSLContext") -> str:

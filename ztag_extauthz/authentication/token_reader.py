@@ -204,8 +204,8 @@ class TokenReader(Authenticator):
         return why or await self._check(token, issuer, deadline)
 
     async def _check(self, token: Token, issuer: Issuer, deadline: float) -> Remembered | str:
-        keys = await _keys_for(token, issuer.source, deadline)
-        why = _why_not_signed(token, keys)
+        keys = await keys_for(token, issuer.source, deadline)
+        why = why_not_signed(token, keys)
         if why:
             return why
         try:
@@ -225,15 +225,16 @@ class TokenReader(Authenticator):
         return why
 
 
-def _why_not_signed(token: Token, keys: "KeySet") -> str:
+def why_not_signed(token: Token, keys: "KeySet") -> str:
+    """Return why a token is not signed by one of these keys, in words fit for its sender, or ""."""
     verify = keys.verifier(token.key_id, token.algorithm)
     if verify is None:
         return "the token names no key of its issuer that fits its algorithm"
     return "" if verify(token.signature, token.signed) else "the signature of the token is not right"
 
 
-async def _keys_for(token: Token, source: KeySource, deadline: float) -> "KeySet":
-    """Return the issuer's keys, new ones if the token's key is not among those at hand.
+async def keys_for(token: Token, source: KeySource, deadline: float) -> "KeySet":
+    """Return the issuer's keys, new ones if the token's key is not among those at hand. Raises as `KeySource.first`.
 
     If no newer ones can be had, the old ones are the answer and the token is refused. Were that an error, an Envoy that
     lets requests through on errors would let through whoever invents a `kid`.

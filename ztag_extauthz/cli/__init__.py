@@ -9,7 +9,7 @@ import traceback
 import typer
 
 from ztag_extauthz import __version__
-from ztag_extauthz.cli import check, config, demo, key, policy, replay, revoke, risk, serve, wire
+from ztag_extauthz.cli import check, config, demo, forget, key, policy, replay, revoke, risk, serve, wire
 from ztag_extauthz.cli.common import FAILED
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command()(demo.demo)
 app.command()(replay.replay)
 app.command()(revoke.revoke)
 app.add_typer(config.app, name="config")
+app.add_typer(forget.app, name="forget")
 app.add_typer(key.app, name="key")
 app.add_typer(policy.app, name="policy")
 app.add_typer(risk.app, name="risk")

@@ -21,14 +21,13 @@ def revoke(
     """Refuse a token, a session, a subject or everything of an issuer, in all workers of all replicas."""
     from time import time
 
-    from ztag_extauthz.revocation.entries import Kind, Revocation
+    from ztag_extauthz.revocation.entries import Order
 
-    named: list[tuple[Kind, str]] = [("token", token), ("session", session), ("subject", subject)]
-    given = [(kind, value) for kind, value in named if value]
-    if everything:
-        given.append(("issuer", ""))
-    if len(given) != 1:
-        raise typer.BadParameter("name exactly one of --token, --session, --subject, --everything")
+    order = Order(issuer, token, session, subject, everything, before)
+    try:
+        order.entry(time(), 0.0)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     with telling_mistakes():
         settings = load_settings(config).revocation
         if settings is None:
@@ -37,8 +36,6 @@ def revoke(
             raise SettingsError((Mistake(str(config), "has no revocation", "add revocation: {redis: …, secret: …}"),))
         from ztag_extauthz.revocation.journal import journal
 
-        now = time()
-        entry = Revocation(given[0][0], issuer, given[0][1], before or now, now + settings.remember)
-
+        entry = order.entry(time(), settings.remember)
         asyncio.run(tell(journal(settings), lambda _: entry))
     print(f"revoked: {entry.kind} {entry.value or entry.issuer}", file=sys.stderr)

@@ -33,6 +33,30 @@ class Revocation(Struct, frozen=True, forbid_unknown_fields=True):
         return self.kind, self.issuer, self.value
 
 
+class Order(Struct, frozen=True, forbid_unknown_fields=True):
+    """What an operator asks for: exactly one of `token`, `session`, `subject` and `everything`."""
+
+    issuer: str
+    token: str = ""
+    session: str = ""
+    subject: str = ""
+    everything: bool = False
+    before: float | None = None
+    """Unix seconds; None for now."""
+
+    def entry(self, now: float, remember: float) -> Revocation:
+        """Return the entry. `now` in Unix seconds, `remember` in seconds. Raises `ValueError`."""
+        named: list[tuple[Kind, str]] = [("token", self.token), ("session", self.session), ("subject", self.subject)]
+        given = [(kind, value) for kind, value in named if value]
+        if self.everything:
+            given.append(("issuer", ""))
+        if len(given) != 1:
+            raise ValueError("name exactly one of token, session, subject, everything")
+        return Revocation(
+            given[0][0], self.issuer, given[0][1], now if self.before is None else self.before, now + remember
+        )
+
+
 def keys_of(identity: Identity) -> Iterator[tuple[Kind, str, str]]:
     """Yield the keys of the entries that would refuse somebody."""
     claims, issuer = identity.claims, identity.issuer

@@ -154,7 +154,7 @@ class _App:
                 await self._other(scope, headers, receive, send)
                 return
             if self._peers is not None:
-                self._peers.admit(_certificate(scope))
+                self._peers.admit(certificate(scope))
             deadline = self._deadline(headers)
             answer = frame(await method(await self._message(headers, receive, deadline), deadline))
         except RpcError as error:
@@ -195,7 +195,7 @@ class _App:
             await _plain(send, 405 if scope["method"] != "POST" else 415)
             return
         if self._peers is not None:
-            self._peers.admit(_certificate(scope))
+            self._peers.admit(certificate(scope))
         streaming, dialogue = self._streaming.get(scope["path"]), self._dialogues.get(scope["path"])
         with self._place():
             if streaming:
@@ -238,7 +238,7 @@ class _App:
         await send(_OK)
 
 
-def _certificate(scope: Event) -> str | None:
+def certificate(scope: Event) -> str | None:
     """Return the client's own certificate in PEM; h2corn gives the same text to all requests of a connection."""
     chain = scope["extensions"].get("tls", {}).get("client_cert_chain", ())
     return chain[0] if chain else None

@@ -36,6 +36,8 @@ def _mistakes(settings: Settings) -> Iterator[Mistake]:
     listen = settings.listen
     if listen.tls:
         yield from tls.mistakes(listen.tls)
+    if listen.revocation_tls:
+        yield from tls.mistakes(listen.revocation_tls, "listen.revocation_tls")
     folder = Path(listen.grpc.removeprefix(UNIX)).parent
     if listen.grpc.startswith(UNIX) and not folder.is_dir():
         yield Mistake(str(folder), "is no folder", "the socket is made in it", "listen.grpc")

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from ztag_extauthz.errors import SettingsError
@@ -29,12 +29,23 @@ _TURN = 5.0
 class Reloader:
     """Puts new settings in force, one reload after the other."""
 
-    def __init__(self, config: Path, environment: Mapping[str, str], crew: Crew, meter: Meter, keeper: Keeper) -> None:
+    def __init__(  # noqa: PLR0913 - what a reload changes
+        self,
+        config: Path,
+        environment: Mapping[str, str],
+        crew: Crew,
+        meter: Meter,
+        keeper: Keeper,
+        *,
+        also: Callable[[Settings], Awaitable[None]],
+    ) -> None:
+        """`also` is told of the settings that the workers have changed over to."""
         self._config = config
         self._environment = environment
         self._crew = crew
         self._meter = meter
         self._keeper = keeper
+        self._also = also
         self._revision = 0
         self._requested = asyncio.Event()
         self._tls = digest(crew.settings.listen.tls)
@@ -98,8 +109,9 @@ class Reloader:
         except SettingsError as error:
             return str(error)
         tls = settings.listen.tls
-        if tls and (mistake := why_not(tls)):
-            return mistake
+        for files in (tls, settings.listen.revocation_tls):
+            if files and (mistake := why_not(files)):
+                return mistake
         self._revision += 1
         kept = await asyncio.to_thread(self._keeper.copy, settings)
         mistakes = await self._crew.change_over(self._revision, settings, kept)
@@ -107,6 +119,8 @@ class Reloader:
             await asyncio.to_thread(self._keeper.settle, accepted=not mistakes)
         if not mistakes and digest(tls) != self._tls:
             await self._renew(digest(tls))
+        if not mistakes:
+            await self._also(settings)
         return mistakes
 
     async def _renew(self, files: bytes) -> None:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.hosts import is_loopback
 from ztag_extauthz.meter import CELLS, Meter
@@ -29,6 +30,7 @@ from ztag_extauthz.server.engine import Place
 from ztag_extauthz.server.kept import Keeper
 from ztag_extauthz.server.messages import Drain
 from ztag_extauthz.server.reload import Reloader
+from ztag_extauthz.server.revocation_listener import RevocationListener
 from ztag_extauthz.server.sockets import AddressError, Bound, bind
 from ztag_extauthz.server.worker import configure_log
 from ztag_extauthz.settings import Settings, insecure, load
@@ -91,13 +93,18 @@ def with_temporary_folder() -> None:
 
 
 def _bind_all(settings: Settings) -> list[Bound]:
-    """Bind every worker's address, then the admin listener's. Raises `AddressError`, and then none is bound."""
+    """Bind every worker's address, then the others' in the order of the settings.
+
+    Raises `AddressError`, and then none is bound.
+    """
     bounds: list[Bound] = []
     try:
         for address in endpoints(settings.listen.grpc, settings.server.workers):
             handed_over = settings.server.engine == "h2corn"
             bounds.append(bind(address, handed_over=handed_over, mode=settings.listen.mode))
         bounds.append(bind(settings.listen.admin, handed_over=True))
+        if settings.listen.revocation:
+            bounds.append(bind(settings.listen.revocation, handed_over=True))
     except AddressError:
         for bound in bounds:
             bound.close()
@@ -118,7 +125,8 @@ class _Supervisor:
         self._config = config
         keeper = Keeper(memory.folder / "kept", config.resolve().parent)
         self._kept = keeper.copy(settings)
-        *grpc, self._admin_bound = bounds
+        workers = settings.server.workers
+        grpc, self._admin_bound, others = bounds[:workers], bounds[workers], bounds[workers + 1 :]
         cells = [0.0] * CELLS
         tls = settings.listen.tls
         members = [
@@ -127,7 +135,9 @@ class _Supervisor:
         ]
         self._crew = Crew(members, settings, config.resolve().parent, self._changed, memory)
         self._admin = Admin(members, cells, settings.server.engine, self._key_set)
-        self._reloader = Reloader(config, environment, self._crew, Meter(cells), keeper)
+        own = Resources(config.resolve().parent, time.time, Meter(cells))
+        self._revocations = [RevocationListener(bound, settings.listen, own) for bound in others]
+        self._reloader = Reloader(config, environment, self._crew, own.meter, keeper, also=self._reloaded)
         self._over: asyncio.Event = asyncio.Event()
         self._ended_at = 0.0
         self._code = 0
@@ -142,15 +152,28 @@ class _Supervisor:
         admin = admin_server(self._admin, self._admin_bound)
         serving = asyncio.create_task(admin.serve())
         self._crew.start()
+        try:
+            for listener in self._revocations:
+                await listener.start(self._settings)
+        except SettingsError as error:
+            sys.stderr.write(f"{error}\n")
+            self._code = 2
+            self._over.set()
         background = [asyncio.create_task(work) for work in (self._reloader.run(), self._crew.watch())]
         await self._over.wait()
         for task in background:
             task.cancel()
+        for listener in self._revocations:
+            await listener.stop()
         await self._drain()
         admin.shutdown()
         await asyncio.wait({serving})
         _LOG.info("ended, exit code %d", self._code)
         return self._code
+
+    async def _reloaded(self, settings: Settings) -> None:
+        for listener in self._revocations:
+            await listener.reload(settings)
 
     def _changed(self) -> None:
         """Say once that all workers accept; end where they cannot start under the settings."""

@@ -13,16 +13,16 @@ def why_not(tls: TlsSettings) -> str:
     return "\n".join(map(str, mistakes(tls)))
 
 
-def mistakes(tls: TlsSettings) -> tuple[Mistake, ...]:
-    """Return what is wrong with the files: missing, no PEM, a key of another certificate."""
+def mistakes(tls: TlsSettings, section: str = "listen.tls") -> tuple[Mistake, ...]:
+    """Return what is wrong with the files of a section: missing, no PEM, a key of another certificate."""
     files = {"certificate": tls.certificate, "key": tls.key} | ({"client_ca": tls.client_ca} if tls.client_ca else {})
     found = {name: what for name, path in files.items() if (what := _unreadable(path))}
     for name in files.keys() - found.keys() - {"key"}:
         if not _holds_certificates(files[name]):
             found[name] = "holds no certificate in PEM"
-    if not found.keys() & {"certificate", "key"} and (what := _unfit(tls)):
+    if not found.keys() & {"certificate", "key"} and (what := _unfit(tls, section)):
         found["key"] = what
-    return tuple(Mistake(files[name], found[name], setting=f"listen.tls.{name}") for name in files if name in found)
+    return tuple(Mistake(files[name], found[name], setting=f"{section}.{name}") for name in files if name in found)
 
 
 def _unreadable(path: str) -> str:
@@ -41,17 +41,17 @@ def _holds_certificates(path: str) -> bool:
     return True
 
 
-def _unfit(tls: TlsSettings) -> str:
+def _unfit(tls: TlsSettings, section: str) -> str:
     """Say why the key cannot be used with the certificate, "" if it can."""
     try:
         # Without a password OpenSSL would ask the terminal for that of an encrypted key.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key, password="")
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            return "does not belong to listen.tls.certificate"
+            return f"does not belong to {section}.certificate"
         if error.reason in {None, "PEM_LIB", "NO_START_LINE", "BAD_PASSWORD_READ", "BAD_DECRYPT"}:
             return "holds no private key in PEM that can be read without a password"
-        return f"cannot be used with listen.tls.certificate: {error.reason}"
+        return f"cannot be used with {section}.certificate: {error.reason}"
     return ""
 
 

@@ -18,7 +18,7 @@ from ztag_extauthz.section import Seconds, Section
 
 
 class TlsSettings(Section):
-    """TLS of the gRPC listener. The files are read again when they change."""
+    """TLS of a listener. The files are read again when they change."""
 
     file_fields: ClassVar[tuple[str, ...]] = ("certificate", "key", "client_ca")
 
@@ -44,6 +44,11 @@ class ListenSettings(Section):
     them."""
     tls: TlsSettings | None = None
     """TLS of the gRPC listener; left out: plain text."""
+    revocation: str | None = None
+    """`host:port` where operators (`POST /revocations`) and transmitters of security events (`POST /events`) revoke;
+    left out: nowhere."""
+    revocation_tls: TlsSettings | None = None
+    """TLS of that listener; left out: plain text."""
     insecure_plaintext: bool = False
     """Serve plain text on an address that is not loopback nor a UNIX socket, where a mesh does the encryption."""
     insecure_any_client: bool = False

@@ -14,6 +14,7 @@ from ztag_extauthz.authentication import AuthenticatorSettings
 from ztag_extauthz.authorization import AuthorizerSettings
 from ztag_extauthz.authorization.profiles import ProfilesSettings
 from ztag_extauthz.hosts import is_loopback
+from ztag_extauthz.revocation.settings import RevocationSettings
 from ztag_extauthz.section import Section
 from ztag_extauthz.settings.addresses import UNIX, split_address
 from ztag_extauthz.settings.document import Path, spell
@@ -29,6 +30,9 @@ class Sound(Struct, frozen=True):
     server: ServerSettings | None
     authentication: Sequence[Any]
     authorization: Sequence[Any]
+    revocation: RevocationSettings | None
+    revokes: bool
+    """Whether there is a section `revocation`."""
 
 
 def sound(value: dict[str, Any]) -> Sound:
@@ -38,6 +42,8 @@ def sound(value: dict[str, Any]) -> Sound:
         _try(ServerSettings, value.get("server", {})),
         _entries(AuthenticatorSettings, value.get("authentication")),
         _entries(AuthorizerSettings, value.get("authorization")),
+        _try(RevocationSettings, value.get("revocation")),
+        bool(value.get("revocation")),
     )
 
 
@@ -46,6 +52,7 @@ def check(parts: Sound) -> Iterator[Finding]:
     if parts.listen:
         yield from _check_addresses(parts.listen, parts.server.workers if parts.server else 1)
         yield from _check_tls(parts.listen)
+        yield from _check_revocation(parts.listen, parts.revocation, missing=not parts.revokes)
     yield from _check_authentication(parts.authentication)
     yield from _check_replays(parts.authentication, parts.server.workers if parts.server else 1)
     yield from _check_realms(parts.authentication)
@@ -110,6 +117,29 @@ def _check_addresses(listen: ListenSettings, workers: int) -> Iterator[Finding]:
     if admin and admin[1] and grpc[1] <= admin[1] < grpc[1] + workers:
         remedy = "each worker has a port of its own, from that of listen.grpc on"
         yield ("listen", "admin"), f"port {admin[1]} belongs to a worker", remedy
+
+
+def _check_revocation(
+    listen: ListenSettings, revocation: RevocationSettings | None, *, missing: bool
+) -> Iterator[Finding]:
+    """Whoever is believed has to reach us, and what we are told must not be read on the way."""
+    told = revocation is not None and bool(revocation.operators or revocation.transmitters)
+    if listen.revocation is None:
+        if told:
+            remedy = "add listen.revocation: host:port, e.g. 127.0.0.1:9903"
+            yield ("revocation",), "operators or transmitters, but no listener that they could reach", remedy
+        if listen.revocation_tls:
+            yield ("listen", "revocation_tls"), "needs listen.revocation", "add it, or leave both out"
+        return
+    if missing or (revocation is not None and not told):
+        remedy = "add revocation.operators or revocation.transmitters"
+        yield ("listen", "revocation"), "nobody may revoke there", remedy
+    address = split_address(listen.revocation)
+    if address is None:
+        yield ("listen", "revocation"), "is no address", "write host:port, e.g. 127.0.0.1:9903"
+    elif not is_loopback(address[0]) and listen.revocation_tls is None and not listen.insecure_plaintext:
+        remedy = "add listen.revocation_tls, listen on loopback, or set listen.insecure_plaintext: true"
+        yield ("listen", "revocation"), "plain text on an address that others can reach", remedy
 
 
 def _check_clients(tls: TlsSettings) -> Iterator[Finding]:

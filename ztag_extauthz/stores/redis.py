@@ -96,16 +96,22 @@ class RedisStore:
                 return await client.eval(script, len(keys), *keys, *arguments)
 
     async def secure(self, key: bytes) -> None:
-        """Wait until the replicas of the key's node have what this process wrote last, or `timeout` seconds.
+        """Wait until the replicas of the key's node have what this process wrote last, or half of `timeout`.
 
-        Only where nobody else uses this object: Redis waits for what was written on the same connection.
-        Raises `UnavailableError`.
+        Only where nobody else uses this object: Redis waits for what was written on the same connection. Where the
+        account may not ask for the replicas (ROLE, WAIT), there is no waiting. Raises `UnavailableError`.
         """
+        from redis.exceptions import NoPermissionError  # noqa: PLC0415 - an extra
+
         async with self._asking() as client:
-            node = {"target_nodes": client.get_node_from_key(key)} if self._settings.cluster else {}
-            role = await client.execute_command("ROLE", **node)
-            if role[0] == b"master" and role[2]:
-                await client.execute_command("WAIT", len(role[2]), int(self._settings.timeout * 500), **node)
+            with suppress(NoPermissionError):
+                await self._wait(client, key)
+
+    async def _wait(self, client: Any, key: bytes) -> None:
+        node = {"target_nodes": client.get_node_from_key(key)} if self._settings.cluster else {}
+        role = await client.execute_command("ROLE", **node)
+        if role[0] == b"master" and role[2]:
+            await client.execute_command("WAIT", len(role[2]), int(self._settings.timeout * 500), **node)
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[Any]:

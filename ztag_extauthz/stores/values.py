@@ -35,7 +35,6 @@ class RedisValues:
 
     def start(self) -> None:
         """Connect in the background."""
-        self._client = connect(self._settings)
         self._regaining = asyncio.create_task(self._regain(_FIRST), name="redis")
 
     async def close(self) -> None:
@@ -108,6 +107,8 @@ class RedisValues:
         told = ""
         while True:
             try:
+                if self._client is None:
+                    self._client = connect(self._settings)
                 async with asyncio.timeout(PATIENCE):
                     await self._client.get(key)
             except (RedisError, OSError, TimeoutError) as error:

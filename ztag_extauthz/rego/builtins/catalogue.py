@@ -11,6 +11,7 @@ from ztag_extauthz.rego.builtins import (  # noqa: F401 (each registers what it 
     graphs,
     http,
     json_paths,
+    json_schema,
     jwt,
     jwt_constraints,
     net,

@@ -40,7 +40,7 @@ def _compile(pattern: str) -> Any:
 
 
 @lru_cache(maxsize=1024)
-def _matcher(pattern: str) -> Callable[[str], bool]:
+def matcher(pattern: str) -> Callable[[str], bool]:
     """Make the quickest function that gives RE2's answer."""
     fast = linear_matcher(pattern)
     if fast is not None:
@@ -60,15 +60,15 @@ def _specialise(arguments: Sequence[Value]) -> Callable[..., Any] | None:
     if pattern.__class__ is not str or text is not NOT_CONSTANT:
         return None
     try:
-        matcher = _matcher(pattern)
+        matches = matcher(pattern)
     except BuiltinError:
         return None
-    return lambda text: matcher(text if text.__class__ is str else string(text, 2))
+    return lambda text: matches(text if text.__class__ is str else string(text, 2))
 
 
 @builtin("regex.match", specialise=_specialise)
 def match(pattern: Value, text: Value) -> Value:
-    return _matcher(string(pattern, 1))(string(text, 2))
+    return matcher(string(pattern, 1))(string(text, 2))
 
 
 @builtin("regex.globs_match")
