@@ -1,7 +1,7 @@
 """The embedded engine: policies compiled to Python by `ztag_extauthz.rego`, in OPA's meaning."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any
 
@@ -67,6 +67,9 @@ class Embedded(PolicyEngine):
     def reads(self) -> Reads:
         """Return what of the input and the data the decision can depend on."""
         return self._policy.reads(self._point)
+
+    def annotations(self) -> Iterable[tuple[str, Value]]:
+        return self._policy.annotations(self._point)
 
     def explain(self, document: Value, deadline: float) -> Explanation:
         """Return which rules were tried for an `input` document, and where each of them failed."""

@@ -1,7 +1,7 @@
 """What a Rego engine has to be able to do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -53,6 +53,10 @@ class PolicyEngine(ABC):
     @abstractmethod
     def reads(self) -> "Reads":
         """Return what of the input and the data the decision can depend on."""
+
+    def annotations(self) -> Iterable[tuple[str, Value]]:
+        """Return the annotations that concern the decision, each with the file and line of the rule."""
+        return ()
 
     @abstractmethod
     def explain(self, document: Value, deadline: float) -> "Explanation":

@@ -1,19 +1,25 @@
 """Rego policies, as opa-envoy-plugin asks them."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 from pydantic import field_validator, model_validator
 
 from ztag_extauthz.authorization import bundle, opa_input, opa_result
+from ztag_extauthz.authorization.cache.interface import Answers, NoAnswers
+from ztag_extauthz.authorization.cache.levels import Levels
+from ztag_extauthz.authorization.cache.life import is_unlike
+from ztag_extauthz.authorization.cache.settings import CacheSettings
 from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer, Question
 from ztag_extauthz.authorization.opa_settings import OpaSettings
 from ztag_extauthz.authorization.parse_error import ParseError
+from ztag_extauthz.authorization.projection import Projection
 from ztag_extauthz.authorization.shadow import Shadow, ShadowSettings
 from ztag_extauthz.component import Readiness, Resources
 from ztag_extauthz.errors import CheckError, Mistake, PolicyError, SettingsError
@@ -51,6 +57,8 @@ class RegoSettings(Section):
     http_hosts: tuple[str, ...] = ()
     """The hosts (`pdp.example` or `pdp.example:8443`) that `http.send` may ask, by https (by http on loopback alone).
     Without any, policies that call it are refused. A policy that waits for a host makes the request wait too."""
+    cache: CacheSettings | None = CacheSettings()
+    """Remember answers; `null`: every request is decided anew."""
     shadow: ShadowSettings | None = None
     """A candidate that is asked beside, and never heard."""
 
@@ -83,15 +91,15 @@ class RegoSettings(Section):
 
     def build(self, resources: Resources) -> "Rego":
         """Load the policies; raises `PolicyError` or `SettingsError` with every mistake."""
+        descriptor = _descriptor(self.proto_descriptor, resources.folder)
+        levels = None if self.cache is None else Levels(self.cache, resources)
         try:
             policy = self._engine(resources.folder)
+            parts = (self, policy, descriptor, resources.clock(), levels)
+            return Rego(*parts) if self.shadow is None else Shadowed(*parts, self.shadow.build(self, resources))
         except PolicyError as error:
             placed = (replace(mistake, setting=mistake.setting or "policies") for mistake in error.mistakes)
             raise PolicyError(tuple(placed)) from error
-        descriptor = _descriptor(self.proto_descriptor, resources.folder)
-        if self.shadow is not None:
-            return Shadowed(self, policy, descriptor, resources.clock(), self.shadow.build(self, resources))
-        return Rego(self, policy, descriptor, resources.clock())
 
     def _engine(self, folder: Path) -> PolicyEngine:
         loaded = bundle.load(self.policies, folder) if self.policies else None
@@ -118,9 +126,15 @@ def _placed(error: CheckError, place: str, revision: str) -> CheckError:
     return placed
 
 
-def _reads_body(reads: "Reads") -> bool:
-    """Tell whether a decision can depend on the body's meaning; whatever is not followed counts as if it could."""
-    return any(not path or path[0] in opa_input.BODY for path in reads.deep | reads.exists)
+class InForce(Struct, frozen=True):
+    """One revision of the policy, and what is known of its answers: exchanged as a whole, so that none are mixed."""
+
+    policy: PolicyEngine
+    immediate: Callable[[Value, float], Value] | None
+    projection: Projection | None
+    """None where no key is worth making: the engine is given the whole document."""
+    parse_body: bool
+    answers: Answers
 
 
 class Rego(Authorizer):
@@ -129,47 +143,72 @@ class Rego(Authorizer):
     kind = "rego"
 
     def __init__(
-        self, settings: RegoSettings, policy: PolicyEngine, descriptor: ProtoDescriptor | None, loaded_at: float
+        self,
+        settings: RegoSettings,
+        policy: PolicyEngine,
+        descriptor: ProtoDescriptor | None,
+        loaded_at: float,
+        levels: Levels | None = None,
     ) -> None:
+        """Without `levels` no answer is remembered. Raises `PolicyError`."""
         self._settings = settings
         self._descriptor = descriptor
+        self._levels = levels
         self._identities = opa_input.Identities(opa_input.of_identity)
         self._readiness = Readiness(f"policy {settings.decision}", ready=True, updated_at=loaded_at)
-        self.put_in_force(policy)
+        self._in_force = self._prepared(policy)
+
+    @property
+    def policy(self) -> PolicyEngine:
+        return self._in_force.policy
 
     def put_in_force(self, policy: PolicyEngine) -> None:
-        """Ask another engine from the next request on."""
-        self.policy = policy
-        self._immediate = policy.immediate()
-        self._parse_body = not self._settings.skip_request_body_parse and _reads_body(policy.reads())
+        """Ask another engine from the next request on; raises `PolicyError`."""
+        before, self._in_force = self._in_force, self._prepared(policy)
+        before.answers.forget()
+
+    def _prepared(self, policy: PolicyEngine) -> InForce:
+        reads = policy.reads()
+        parse_body = not self._settings.skip_request_body_parse and _reads_body(reads)
+        has_key = not any(map(is_unlike, reads.deep))
+        projection = Projection(reads, self._descriptor, parse_body=parse_body) if has_key else None
+        answers = NoAnswers() if self._levels is None else self._levels.of(policy, self._settings.decision)
+        return InForce(policy, policy.immediate(), projection, parse_body, answers)
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:
+        in_force = self._in_force
         try:
-            document = self.document(context)
+            verdict = await self._answer(in_force, context, deadline)
         except ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
-        policy = self.policy
-        try:
-            value = await self._evaluate(document, deadline)
-            verdict = opa_result.interpret(value, policy.version.revision)
         except CheckError as error:
-            raise _placed(error, f"policy {self._settings.decision}", policy.version.revision) from None
+            raise _placed(error, f"policy {self._settings.decision}", in_force.policy.version.revision) from None
         if self._settings.dry_run and isinstance(verdict, Deny):
             return Allow(metadata=verdict.metadata, shadowed=verdict, policy_revision=verdict.policy_revision)
         return verdict
 
-    async def _evaluate(self, document: Value, deadline: float) -> Value:
-        if self._immediate is not None:
-            return self._immediate(document, deadline)
-        return await self.policy.ask(document, deadline)
+    async def _answer(self, in_force: InForce, context: Context, deadline: float) -> Verdict:
+        answers, projection = in_force.answers, in_force.projection
+        if projection is None:
+            answers.recall((), context)
+            return await _ask(in_force, self.document(context), deadline)
+        reading = projection.read(context)
+        verdict = answers.recall(reading.key, context)
+        if verdict is not None:
+            return verdict
+
+        def ask() -> Awaitable[Verdict]:
+            return _ask(in_force, projection.document(reading), deadline)
+
+        return await answers.find(reading.key, context, ask, deadline)
 
     def document(self, context: Context) -> Value:
-        """Return the `input` that the policy is asked with; raises `ParseError`."""
+        """Return the whole `input`, of which the policy is given what it reads; raises `ParseError`."""
         return opa_input.build(
             context,
             self._descriptor,
-            parse_body=self._parse_body,
+            parse_body=self._in_force.parse_body,
             identity=self._identities(context.identity),
         )
 
@@ -178,26 +217,45 @@ class Rego(Authorizer):
 
     async def start(self) -> None:
         await self.policy.start()
+        if self._levels is not None:
+            await self._levels.start()
 
     async def close(self) -> None:
+        self._in_force.answers.forget()
+        if self._levels is not None:
+            await self._levels.close()
         await self.policy.close()
 
     def readiness(self) -> tuple[Readiness, ...]:
         return (self._readiness, *self.policy.readiness())
 
 
+async def _ask(in_force: InForce, document: Value, deadline: float) -> Verdict:
+    if in_force.immediate is not None:
+        value = in_force.immediate(document, deadline)
+    else:
+        value = await in_force.policy.ask(document, deadline)
+    return opa_result.interpret(value, in_force.policy.version.revision)
+
+
+def _reads_body(reads: "Reads") -> bool:
+    """Tell whether a decision can depend on the body's meaning; whatever is not followed counts as if it could."""
+    return any(not path or path[0] in opa_input.BODY for path in reads.deep | reads.exists)
+
+
 class Shadowed(Rego):
     """Lets a candidate be asked the same."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - all of `Rego`'s, and the shadow
         self,
         settings: RegoSettings,
         policy: PolicyEngine,
         descriptor: ProtoDescriptor | None,
         loaded_at: float,
+        levels: Levels | None,
         shadow: Shadow,
     ) -> None:
-        super().__init__(settings, policy, descriptor, loaded_at)
+        super().__init__(settings, policy, descriptor, loaded_at, levels)
         self._shadow = shadow
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:

@@ -33,7 +33,8 @@ OVERHEAD: Final = _SLOT.size + _CHECK
 _COMES, _GOES = 2, 3
 NOWHERE: Final = -1
 """The place of what is in no slot. It may be touched: its age is a byte of the header that nobody reads."""
-_OLDER: Final = tuple(bytes(min(_GOES, age + more) if age <= _GOES else _GOES for age in range(256)) for more in range(4))
+_OLDER: Final = tuple(bytes(min(_GOES, age + more) for age in range(256)) for more in range(_GOES + 1))
+"""Tables for `bytes.translate` that make ages 0, 1, 2 or 3 older."""
 
 
 class Placed(NamedTuple):

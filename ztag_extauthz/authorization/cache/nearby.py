@@ -33,8 +33,8 @@ class Nearby:
         self._old: dict[Key, Kept] = {}
         self._young_bytes = self._old_bytes = 0
         self._meter = meter
-        self._entries = meter.series("ztag_cache_entries", "worker")
-        self._bytes = meter.series("ztag_cache_bytes", "worker")
+        self._entries = meter.series("ztag_cache_entries")
+        self._bytes = meter.series("ztag_cache_bytes")
         self._evictions = meter.series("ztag_cache_evictions", "worker")
 
     def get(self, key: Key) -> Kept | None:
