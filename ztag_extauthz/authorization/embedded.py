@@ -31,6 +31,7 @@ class Embedded(PolicyEngine):
         It is an `UnsupportedError` where an OPA could answer.
         """
         self.version = version
+        self.modules = modules
         self._waits = bool(http_hosts)
         point = "/".join(decision_path(decision))
         try:
@@ -39,6 +40,7 @@ class Embedded(PolicyEngine):
             unsupported = all(mistake.code == "rego_unsupported_error" for mistake in error.mistakes)
             raise (UnsupportedError if unsupported else PolicyError)(tuple(map(_mistake, error.mistakes))) from None
         self._policy, self._point = policy, point
+        self._reads = policy.reads(point)
         self._ask = policy.decision(point).evaluate
 
     def immediate(self) -> Callable[[Value, float], Value] | None:
@@ -64,9 +66,18 @@ class Embedded(PolicyEngine):
                 f"the policy failed: {error.code} at {error.location or 'no certain place'}"
             ) from None
 
+    def exchange(self, data: Value, version: Version) -> "Embedded":
+        """Answer from other data from now on; not while it is asked in another thread. Raises `PolicyError`."""
+        try:
+            self._policy.relink(data)
+        except rego.PolicyError as error:
+            raise PolicyError(tuple(map(_mistake, error.mistakes))) from None
+        self.version = version
+        return self
+
     def reads(self) -> Reads:
         """Return what of the input and the data the decision can depend on."""
-        return self._policy.reads(self._point)
+        return self._reads
 
     def annotations(self) -> Iterable[tuple[str, Value]]:
         return self._policy.annotations(self._point)

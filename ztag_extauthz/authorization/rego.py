@@ -1,20 +1,21 @@
 """Rego policies, as opa-envoy-plugin asks them."""
 
 from collections.abc import Awaitable, Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 from pydantic import field_validator, model_validator
 
-from ztag_extauthz.authorization import bundle, opa_input, opa_result
+from ztag_extauthz.authorization import opa_input, opa_result
+from ztag_extauthz.authorization.bundle_settings import BundleSettings, SigningSettings
+from ztag_extauthz.authorization.bundle_source import BundleSource
 from ztag_extauthz.authorization.cache.interface import Answers, NoAnswers
 from ztag_extauthz.authorization.cache.levels import Levels
 from ztag_extauthz.authorization.cache.life import is_unlike
 from ztag_extauthz.authorization.cache.settings import CacheSettings
-from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
+from ztag_extauthz.authorization.engine import Pending, PolicyEngine, decision_path
+from ztag_extauthz.authorization.engines import Engines, placed
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer, Question
 from ztag_extauthz.authorization.opa_settings import OpaSettings
@@ -22,7 +23,7 @@ from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.authorization.projection import Projection
 from ztag_extauthz.authorization.shadow import Shadow, ShadowSettings
 from ztag_extauthz.component import Readiness, Resources
-from ztag_extauthz.errors import CheckError, Mistake, PolicyError, SettingsError
+from ztag_extauthz.errors import CheckError
 from ztag_extauthz.model import Allow, Context, Decision, Deny, Failed, Reason, Request, Verdict
 from ztag_extauthz.rego.values import Value
 from ztag_extauthz.section import Section
@@ -45,6 +46,10 @@ class RegoSettings(Section):
     """`.rego` files, `data.json` or `data.yaml`, folders of them, bundles (`.tar.gz`). Tests (`*_test.rego`) are left
     out; in a folder, data is placed by the folders on its way. With `engine: opa`, ztag keeps them on that OPA; without
     any, that OPA's own policies decide."""
+    bundle: BundleSettings | None = None
+    """Policies and data that are fetched, and fetched again, besides those in `policies`."""
+    signing: SigningSettings | None = None
+    """Who has to have signed the bundles."""
     decision: str = "envoy/authz/result"
     """The rule that decides: a boolean, or opa-envoy-plugin's result object."""
     dry_run: bool = False
@@ -75,13 +80,15 @@ class RegoSettings(Section):
             self._check_opa()
         elif self.opa is not None:
             raise ValueError("opa is there, but engine is `embedded`\nwrite engine: opa, or leave opa out")
-        elif not self.policies:
-            raise ValueError("no policies\nname .rego files, folders of them, or bundles in `policies`")
+        elif not self.policies and self.bundle is None:
+            raise ValueError("no policies\nname .rego files, folders of them, or bundles in `policies`, or add bundle")
         return self
 
     def _check_opa(self) -> None:
         if self.opa is None:
             raise ValueError("engine is `opa`, but which is not said\nadd opa: {url: http://127.0.0.1:8181}")
+        if self.bundle is not None:
+            raise ValueError("bundle is for the embedded engine\nhave that OPA fetch it: it knows how")
         if self.http_hosts:
             raise ValueError("http_hosts is for the embedded engine\nleave it out: OPA has its own allow_net")
         if self.opa.when_unavailable == "embedded" and not self.policies:
@@ -91,29 +98,26 @@ class RegoSettings(Section):
 
     def build(self, resources: Resources) -> "Rego":
         """Load the policies; raises `PolicyError` or `SettingsError` with every mistake."""
+        engines = Engines(self, resources)
+        if self.bundle is None:
+            with placed("policies"):
+                return self._authorizer(engines.engine(), resources)
+        rego = self._authorizer(Pending(lambda: source.readiness().detail), resources)
+
+        def load(content: bytes) -> Callable[[], None]:
+            successor = engines.load(content, rego.policy)
+            return lambda: rego.put_in_force(successor(), resources.clock())
+
+        source = BundleSource(self.bundle, load, resources)
+        source.first()
+        rego.follow(source)
+        return rego
+
+    def _authorizer(self, policy: PolicyEngine, resources: Resources) -> "Rego":
         descriptor = _descriptor(self.proto_descriptor, resources.folder)
         levels = None if self.cache is None else Levels(self.cache, resources)
-        try:
-            policy = self._engine(resources.folder)
-            parts = (self, policy, descriptor, resources.clock(), levels)
-            return Rego(*parts) if self.shadow is None else Shadowed(*parts, self.shadow.build(self, resources))
-        except PolicyError as error:
-            placed = (replace(mistake, setting=mistake.setting or "policies") for mistake in error.mistakes)
-            raise PolicyError(tuple(placed)) from error
-
-    def _engine(self, folder: Path) -> PolicyEngine:
-        loaded = bundle.load(self.policies, folder) if self.policies else None
-        if self.opa is not None:
-            if find_spec("aiohttp") is None:
-                remedy = "in ztag's own folder: pip install '.[opa]'"
-                raise SettingsError((Mistake("", "needs the package aiohttp", remedy, "engine"),))
-            from ztag_extauthz.authorization import opa  # noqa: PLC0415 - an extra
-
-            return opa.build(self.opa, loaded, self.decision, folder)
-        from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
-
-        assert loaded is not None  # noqa: S101 - `_one_engine`
-        return Embedded(loaded.modules, loaded.data, self.decision, frozenset(self.http_hosts), loaded.version)
+        parts = (self, policy, descriptor, resources.clock(), levels)
+        return Rego(*parts) if self.shadow is None else Shadowed(*parts, self.shadow.build(self, resources))
 
 
 def _descriptor(path: str | None, folder: Path) -> ProtoDescriptor | None:
@@ -135,6 +139,7 @@ class InForce(Struct, frozen=True):
     """None where no key is worth making: the engine is given the whole document."""
     parse_body: bool
     answers: Answers
+    readiness: Readiness
 
 
 class Rego(Authorizer):
@@ -155,25 +160,33 @@ class Rego(Authorizer):
         self._descriptor = descriptor
         self._levels = levels
         self._identities = opa_input.Identities(opa_input.of_identity)
-        self._readiness = Readiness(f"policy {settings.decision}", ready=True, updated_at=loaded_at)
-        self._in_force = self._prepared(policy)
+        self._source: BundleSource | None = None
+        self._in_force = self._prepared(policy, loaded_at)
 
     @property
     def policy(self) -> PolicyEngine:
+        """The engine that is asked."""
         return self._in_force.policy
 
-    def put_in_force(self, policy: PolicyEngine) -> None:
-        """Ask another engine from the next request on; raises `PolicyError`."""
-        before, self._in_force = self._in_force, self._prepared(policy)
-        before.answers.forget()
+    def follow(self, source: BundleSource) -> None:
+        """Have the policies kept fresh by what fetches them, from `start` on."""
+        self._source = source
 
-    def _prepared(self, policy: PolicyEngine) -> InForce:
-        reads = policy.reads()
-        parse_body = not self._settings.skip_request_body_parse and _reads_body(reads)
+    def put_in_force(self, policy: PolicyEngine, loaded_at: float) -> None:
+        """Ask this engine from the next request on; `loaded_at` in Unix seconds. Raises `PolicyError`."""
+        before, self._in_force = self._in_force, self._prepared(policy, loaded_at)
+        before.answers.forget()
+        if isinstance(before.policy, Pending) and policy is not before.policy:
+            before.policy.give_way(policy)
+
+    def _prepared(self, policy: PolicyEngine, loaded_at: float) -> InForce:
+        settings, reads = self._settings, policy.reads()
+        parse_body = not settings.skip_request_body_parse and _reads_body(reads)
         has_key = not any(map(is_unlike, reads.deep))
         projection = Projection(reads, self._descriptor, parse_body=parse_body) if has_key else None
-        answers = NoAnswers() if self._levels is None else self._levels.of(policy, self._settings.decision)
-        return InForce(policy, policy.immediate(), projection, parse_body, answers)
+        answers = NoAnswers() if self._levels is None else self._levels.of(policy, settings.decision)
+        ready = Readiness(f"policy {settings.decision}", ready=True, updated_at=loaded_at)
+        return InForce(policy, policy.immediate(), projection, parse_body, answers, ready)
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:
         in_force = self._in_force
@@ -219,15 +232,20 @@ class Rego(Authorizer):
         await self.policy.start()
         if self._levels is not None:
             await self._levels.start()
+        if self._source is not None:
+            await self._source.start()
 
     async def close(self) -> None:
+        if self._source is not None:
+            await self._source.close()
         self._in_force.answers.forget()
         if self._levels is not None:
             await self._levels.close()
         await self.policy.close()
 
     def readiness(self) -> tuple[Readiness, ...]:
-        return (self._readiness, *self.policy.readiness())
+        fetched = () if self._source is None else (self._source.readiness(),)
+        return (self._in_force.readiness, *self.policy.readiness(), *fetched)
 
 
 async def _ask(in_force: InForce, document: Value, deadline: float) -> Verdict:
