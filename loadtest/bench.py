@@ -86,6 +86,9 @@ class Constant:
     async def check(self, message: bytes, deadline: float) -> bytes:  # noqa: ARG002
         return self._answer
 
+    def ended(self, message: bytes) -> None:
+        """Nothing is asked about how requests ended."""
+
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine that never waits, without an event loop's share."""
