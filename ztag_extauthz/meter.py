@@ -28,6 +28,7 @@ Name = Literal[
     "ztag_decision_log_dropped",
     "ztag_shadow",
     "ztag_reloads",
+    "ztag_bundle_fetches",
     "ztag_limits",
     "ztag_limit_fallbacks",
     "ztag_risk",
@@ -81,6 +82,11 @@ METRICS: Mapping[Name, Metric] = {
         {"result": ("same", "would_deny", "would_allow", "other_answer", "failed", "skipped")},
     ),
     "ztag_reloads": Metric("counter", "Reloads of settings, policies or keys.", {"result": ("ok", "error")}),
+    "ztag_bundle_fetches": Metric(
+        "counter",
+        "Looks at bundles of policies: another one put in force or refused, the same one, or no answer.",
+        {"result": ("activated", "unchanged", "refused", "error")},
+    ),
     "ztag_limits": Metric(
         "counter",
         "Requests that limits allowed, denied, or would have denied were they not shadows.",
