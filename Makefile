@@ -70,8 +70,9 @@ peers: $(READY) ## ztag beside a real opa-envoy-plugin: throughput, latency, CPU
 	$(RUN) -m loadtest.peers
 
 .PHONY: examples
-examples: $(READY) ## The tests of policy/ by the real opa, too, and its check and fmt (OPA=path)
+examples: $(READY) ## The tests of policy/ by the real opa, too, its check, fmt and decision logs (OPA=path)
 	$(RUN) -m loadtest.conformance.examples
+	$(RUN) -m loadtest.decision_logs
 
 .PHONY: conformance
 conformance: $(READY) ## Compare the Rego engine with OPA: its cases, random and mutated policies (needs Go)

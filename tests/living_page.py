@@ -55,8 +55,10 @@ def identity(name: str) -> Identity:
     return Identity(name, "https://issuer.example", "jwt", claims, BEGAN + 600, roles=tuple(claims["roles"]))
 
 
-def message(method: str, path: str, body: Any) -> bytes:
-    headers = {":method": method, ":path": path, ":authority": "shop.example", "authorization": "Bearer secret"}
+def message(method: str, path: str, body: Any, *, bearer: bool = True) -> bytes:
+    headers = {":method": method, ":path": path, ":authority": "shop.example"}
+    if bearer:
+        headers["authorization"] = "Bearer secret"
     http: dict[str, Any] = {"method": method, "path": path, "host": "shop.example", "scheme": "https"}
     if body is not None:
         headers |= {"content-type": "application/json", "x-envoy-auth-partial-body": "false"}

@@ -32,6 +32,7 @@ LAYERS = {
     "traits": 7,
     "fetch": 7,
     "fields": 7,
+    "identity_headers": 7,
     "protected_resource": 7,
     "structured": 7,
     "hosts": 7,

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 PAUSE = 0.02
-"""Seconds between two batches while items come singly, so that the thread seldom takes the interpreter's lock."""
+"""Seconds that items gather, unless the queue is half full; so that the thread seldom takes the interpreter's lock."""
 LAST_WORDS = 5.0
 """Seconds that the thread has to do what is left when it is closed."""
 
@@ -23,7 +23,7 @@ LAST_WORDS = 5.0
 class Background(Generic[T]):
     """Keeps the queue and the thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the last three are bounds
         self,
         name: str,
         work: Callable[[Sequence[T]], None],
@@ -31,6 +31,7 @@ class Background(Generic[T]):
         *,
         max_waiting: int,
         batch: int = 128,
+        pause: float = PAUSE,
     ) -> None:
         """Take what does the work (it may block and raise) and what counts lost items; a failure tells the `name`."""
         self._name = name
@@ -38,6 +39,8 @@ class Background(Generic[T]):
         self._dropped = dropped
         self._max_waiting = max_waiting
         self._size = batch
+        self._pause = pause
+        self._full = Event()
         self._queue: deque[T] = deque()
         self._waiting = Event()
         self.closing = Event()
@@ -53,6 +56,7 @@ class Background(Generic[T]):
     async def close(self) -> bool:
         """Do what waits, within `LAST_WORDS`; return whether the thread has ended, and holds nothing any more."""
         self.closing.set()
+        self._full.set()
         self._waiting.set()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, LAST_WORDS)
@@ -66,6 +70,8 @@ class Background(Generic[T]):
             self.drop(1)
             return
         self._queue.append(item)
+        if len(self._queue) * 2 >= self._max_waiting:
+            self._full.set()
         if not self._waiting.is_set():
             self._waiting.set()
 
@@ -81,7 +87,8 @@ class Background(Generic[T]):
     def _run(self) -> None:
         while not self.closing.is_set():
             self._waiting.wait()
-            self.closing.wait(PAUSE)
+            self._full.wait(self._pause)
+            self._full.clear()
             self._waiting.clear()
             self._drain()
 

@@ -14,6 +14,7 @@ from socket import SHUT_RDWR, gaierror, socket
 from threading import Thread, Timer
 from time import monotonic
 from types import MappingProxyType
+from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
@@ -23,6 +24,9 @@ from ztag_extauthz.hosts import is_loopback
 
 MAX_BYTES = 512 * 1024
 _CHUNK = 64 * 1024
+
+
+T = TypeVar("T")
 
 
 class FetchError(Exception):
@@ -40,13 +44,13 @@ class Fetched(Struct, frozen=True):
     """The document is still the one that `if-none-match` named (304); `document` is empty then."""
 
 
-async def in_daemon(work: Callable[[], Fetched]) -> Fetched:
+async def in_daemon(work: Callable[[], T]) -> T:
     """Run what blocks in a thread that keeps nobody from exiting (those of `asyncio.to_thread` are waited for)."""
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[Fetched] = loop.create_future()
+    future: asyncio.Future[T] = loop.create_future()
 
     def run() -> None:
-        result: Fetched | Exception
+        result: T | Exception
         try:
             result = work()
         except Exception as error:  # noqa: BLE001 - it is raised where it is awaited
@@ -58,7 +62,7 @@ async def in_daemon(work: Callable[[], Fetched]) -> Fetched:
     return await future
 
 
-def _deliver(future: "asyncio.Future[Fetched]", result: Fetched | Exception) -> None:
+def _deliver(future: "asyncio.Future[T]", result: T | Exception) -> None:
     if future.done():
         return
     if isinstance(result, Exception):
@@ -90,6 +94,21 @@ def tls_context(ca: Path | None, setting: str) -> ssl.SSLContext:
     except OSError as error:
         mistake = Mistake(str(ca), f"cannot be used: {error.strerror or error}", "name a PEM file", setting)
         raise SettingsError((mistake,)) from error
+
+
+def bearer(path: str | None, folder: Path, setting: str) -> str:
+    """Return a bearer token from a file, "" without one; raises `SettingsError`."""
+    if path is None:
+        return ""
+    remedy = "write the token alone there"
+    try:
+        text = (folder / path).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "is not ASCII"
+        raise SettingsError((Mistake(path, f"cannot be read: {why}", remedy, setting),)) from None
+    if not text or not text.isprintable() or " " in text:
+        raise SettingsError((Mistake(path, "holds no token", remedy, setting),))
+    return text
 
 
 class Form(Struct, frozen=True):

@@ -25,8 +25,10 @@ Name = Literal[
     "ztag_key_fetches",
     "ztag_audit_dropped",
     "ztag_record_dropped",
+    "ztag_decision_log_dropped",
     "ztag_shadow",
     "ztag_reloads",
+    "ztag_bundle_fetches",
     "ztag_limits",
     "ztag_limit_fallbacks",
     "ztag_risk",
@@ -70,12 +72,20 @@ METRICS: Mapping[Name, Metric] = {
     "ztag_key_fetches": Metric("counter", "Fetches of signing keys.", {"result": ("ok", "error")}),
     "ztag_audit_dropped": Metric("counter", "Audit lines dropped because the writer could not keep up."),
     "ztag_record_dropped": Metric("counter", "Requests not recorded because the writer could not keep up."),
+    "ztag_decision_log_dropped": Metric(
+        "counter", "Decisions not uploaded because the collector or the writer could not keep up."
+    ),
     "ztag_shadow": Metric(
         "counter",
         "Requests that a candidate policy was asked about beside the one in force, by how its answer differs.",
         {"result": ("same", "would_deny", "would_allow", "other_answer", "failed", "skipped")},
     ),
     "ztag_reloads": Metric("counter", "Reloads of settings, policies or keys.", {"result": ("ok", "error")}),
+    "ztag_bundle_fetches": Metric(
+        "counter",
+        "Looks at bundles of policies: another one put in force or refused, the same one, or no answer.",
+        {"result": ("activated", "unchanged", "refused", "error")},
+    ),
     "ztag_limits": Metric(
         "counter",
         "Requests that limits allowed, denied, or would have denied were they not shadows.",

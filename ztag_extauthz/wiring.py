@@ -9,9 +9,11 @@ from msgspec.structs import replace
 from ztag_extauthz.admission.interface import Gate
 from ztag_extauthz.admission.resource_metadata import ResourceMetadata
 from ztag_extauthz.assertion.signer import Signer
-from ztag_extauthz.authentication.interface import join
+from ztag_extauthz.authentication.interface import Authenticator, join
+from ztag_extauthz.authentication.one_place import guarded
 from ztag_extauthz.component import Component, Readiness, Resources
 from ztag_extauthz.envoy import Encoder
+from ztag_extauthz.envoy.credentials import Credentials
 from ztag_extauthz.errors import Mistake, MistakesError, SettingsError
 from ztag_extauthz.pipeline import Pipeline
 from ztag_extauthz.protected_resource import ProtectedResources
@@ -71,13 +73,16 @@ def build(settings: Settings, resources: Resources) -> Gateway:
     protected = _protected(settings, mistakes)
     if mistakes:
         raise SettingsError(tuple(replace(mistake, setting=settings.place(mistake.setting)) for mistake in mistakes))
-    authenticators = join(credentials)
-    reporters = [Metrics(resources.meter), Log(settings.response.owned_headers), *told]
+    authenticators = guarded(join(credentials))
+    for reporter in told:
+        reporter.attend(authorizers)
+    reporters = [Metrics(resources.meter), Log(settings.response.all_owned_headers), *told]
     revoked = {} if register is None else {"revoked": register.refuse}
     if len(protected):
         gates.append(ResourceMetadata(protected))
     pipeline = Pipeline(gates, authenticators, authorizers, reporters, resources.clock, **revoked)
-    core = Core(pipeline, Encoder(settings.response, signer, protected), settings.server, resources.meter)
+    encoder = Encoder(settings.response, signer, protected, _credentials(authenticators))
+    core = Core(pipeline, encoder, settings.server, resources.meter)
     registers = () if register is None else (register,)
     return Gateway(core, pipeline, (*gates, *authenticators, *registers, *authorizers, *reporters))
 
@@ -99,6 +104,15 @@ def _signer(settings: Settings, resources: Resources, mistakes: list[Mistake]) -
     except MistakesError as error:
         mistakes += error.of("response.assertion")
         return None
+
+
+def _credentials(authenticators: Sequence[Authenticator]) -> Credentials:
+    """Return where credentials stand in requests."""
+    bearers = [bearer for one in authenticators for bearer in one.bearers()]
+    headers = {
+        header for bearer in bearers for header in (bearer.header, *(["dpop"] if bearer.scheme == "DPoP" else []))
+    }
+    return Credentials(frozenset(headers), frozenset(bearer.cookie for bearer in bearers if bearer.cookie))
 
 
 def _protected(settings: Settings, mistakes: list[Mistake]) -> ProtectedResources:

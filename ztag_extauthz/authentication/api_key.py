@@ -103,6 +103,9 @@ class ApiKey(Authenticator):
         scheme = self.bearer.scheme if self.bearer.header == "authorization" else "ApiKey"
         return f'{scheme} realm="{self.bearer.realm}"'
 
+    def bearers(self) -> tuple[Bearer, ...]:
+        return (self.bearer,)
+
     async def authenticate(self, request: Request, deadline: float) -> Identity | Deny | None:
         """See `Authenticator.authenticate`."""
         key = self.bearer.token_of(request)

@@ -40,6 +40,17 @@ class Bearer(Struct, frozen=True):
             return None
         return self.invalid("the bearer token is missing")
 
+    def places(self, request: Request) -> list[str]:
+        """Return where a request shows a credential that is read here: the header's name, the cookie's."""
+        value = request.headers.get(self.header)
+        in_header = value is not None and (
+            self.header != "authorization" or value[: len(self.prefix)].lower() == self.prefix
+        )
+        return [
+            *([self.header] if in_header else []),
+            *([f"cookie {self.cookie}"] if self.cookie and cookies(request, self.cookie) else []),
+        ]
+
     def _baked(self, values: list[str], beside: str | None) -> str | Deny:
         if beside is not None or len(values) > 1:
             return self.unreadable("tokens were sent in two places")

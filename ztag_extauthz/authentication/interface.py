@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
+from ztag_extauthz.authentication.bearer import Bearer
 from ztag_extauthz.component import Component
 from ztag_extauthz.model import Deny, Identity, Request
 
@@ -21,6 +22,10 @@ class Authenticator(Component, ABC):
     def challenge(self) -> str | None:
         """Return the `WWW-Authenticate` value for a request that shows no credential at all (RFC 9110 11.6.1)."""
         return None
+
+    def bearers(self) -> tuple[Bearer, ...]:
+        """Return where in requests its credential stands; () for what is no header or cookie of the client's."""
+        return ()
 
     def joined(self, other: "Authenticator") -> "Authenticator | None":  # noqa: ARG002 - for kinds that can
         """Return one that does the work of both where they read the same credential, else None.

@@ -128,6 +128,10 @@ class TokenReader(Authenticator):
     def readiness(self) -> tuple[Readiness, ...]:
         return tuple(issuer.source.readiness() for issuer in self.issuers.values())
 
+    def bearers(self) -> tuple[Bearer, ...]:
+        dpop = self.place.dpop
+        return (self.bearer,) if dpop is None else (self.bearer, dpop.bearer)
+
     def challenge(self) -> str:
         dpop = self.place.dpop
         if dpop is None:

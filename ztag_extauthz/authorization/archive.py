@@ -10,10 +10,10 @@ import gzip
 import json
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from ztag_extauthz.authorization import documents
 from ztag_extauthz.authorization.documents import PACKAGE, DocumentError
@@ -35,6 +35,10 @@ class Source(NamedTuple):
     content: bytes
 
 
+Verify: TypeAlias = Callable[[Mapping[str, bytes]], None]
+"""(content by name) → nothing; raises `DocumentError` where these are not the files that a trusted key has signed."""
+
+
 class Archive(NamedTuple):
     """A bundle's files."""
 
@@ -43,9 +47,11 @@ class Archive(NamedTuple):
     """What its manifest says; "" where it says nothing."""
 
 
-def read(path: Path, where: str) -> Archive:
+def read(path: Path | BytesIO, where: str, verify: Verify | None = None) -> Archive:
     """Return a bundle's files; raises `DocumentError`, `tarfile.TarError` or `OSError`."""
     files = list(_files(path, where))
+    if verify is not None:
+        verify({str(name): content for _, name, content in files})
     content = next((content for _, name, content in files if name == PurePosixPath(".manifest")), b"{}")
     manifest = _manifest(content)
     roots = _roots(manifest)
@@ -54,7 +60,7 @@ def read(path: Path, where: str) -> Archive:
     return Archive(files, _revision(manifest))
 
 
-def _files(path: Path, where: str) -> Iterator[Source]:
+def _files(path: Path | BytesIO, where: str) -> Iterator[Source]:
     stream = _decompressed(path)
     with tarfile.open(fileobj=BytesIO(stream)) as archive:
         for count, member in enumerate(archive):
@@ -73,7 +79,7 @@ def _files(path: Path, where: str) -> Iterator[Source]:
             raise DocumentError(_DAMAGED)
 
 
-def _decompressed(path: Path) -> bytes:
+def _decompressed(path: Path | BytesIO) -> bytes:
     try:
         with gzip.open(path) as file:
             stream = file.read(MAX_BYTES + 1)  # at its end `gzip` compares the sum and the length
@@ -123,7 +129,7 @@ def _roots(manifest: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
 
 
 def _keep_roots(file: Source, roots: tuple[tuple[str, ...], ...]) -> None:
-    where, path, content = file
+    _, path, content = file
     if path.name.startswith("data."):
         at = path.parent.parts
         # A data file above a root may hold what the root is: OPA allows it as long as the names lead there.
@@ -135,4 +141,4 @@ def _keep_roots(file: Source, roots: tuple[tuple[str, ...], ...]) -> None:
     else:
         return
     if not inside:
-        raise DocumentError(f"holds {where.partition(':')[2]}, which is outside of its roots")
+        raise DocumentError(f"holds {path}, which is outside of its roots")

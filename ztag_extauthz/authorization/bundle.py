@@ -7,17 +7,20 @@ root. Nothing is ever unpacked to disk.
 
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from msgspec import Struct
 
 from ztag_extauthz.authorization import archive, documents
-from ztag_extauthz.authorization.archive import Source
+from ztag_extauthz.authorization.archive import Source, Verify
 from ztag_extauthz.authorization.documents import DocumentError
 from ztag_extauthz.authorization.engine import Version
 from ztag_extauthz.errors import Mistake, PolicyError
+from ztag_extauthz.model import EMPTY
 
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 _DATA_FILES: Final = frozenset({"data.json", "data.yaml", "data.yml"})
@@ -37,8 +40,9 @@ class Bundle(Struct, frozen=True):
 class _Collector:
     """Modules, data and mistakes, as they are found."""
 
-    def __init__(self, *, tests: bool) -> None:
+    def __init__(self, *, tests: bool, verify: Verify | None) -> None:
         self.tests = tests
+        self.verify = verify
         self.modules: dict[str, str] = {}
         self.data: dict[str, Any] = {}
         self.mistakes: list[Mistake] = []
@@ -64,43 +68,64 @@ class _Collector:
             self.blame(f"{source.where}{error.place}", str(error))
 
 
-def load(paths: Sequence[str], folder: Path, *, tests: bool = False) -> Bundle:
-    """Read what the settings name, relative to a folder; raises `PolicyError` with every mistake.
+def load(
+    paths: Sequence[str],
+    folder: Path,
+    *,
+    tests: bool = False,
+    verify: Verify | None = None,
+    fetched: Mapping[str, bytes] = EMPTY,
+) -> Bundle:
+    """Read what the settings name, relative to a folder, and bundles by the names that mistakes call them by.
 
     A folder's tests (`*_test.rego`) are no policies, and are left alone unless they are asked for; a bundle's always.
+    Bundles are verified, where there is something to do it. Raises `PolicyError` with every mistake.
     """
-    collector = _Collector(tests=tests)
+    collector = _Collector(tests=tests, verify=verify)
     for path in paths:
         _read(folder / path, path, collector)
+    for name, content in fetched.items():
+        with _blaming(name, collector):
+            _unpack(BytesIO(content), name, collector)
     if not collector.modules and not collector.mistakes:
-        collector.blame(", ".join(paths), "no .rego file", _REMEDY)
+        collector.blame(", ".join([*paths, *fetched]), "no .rego file", _REMEDY)
     if collector.mistakes:
         raise PolicyError(tuple(collector.mistakes))
     return Bundle(collector.modules, collector.data, collector.version())
 
 
 def _read(path: Path, where: str, collector: _Collector) -> None:
-    try:
+    with _blaming(where, collector):
         if path.is_dir():
             for source in _walk(path, where):
                 _place(source, collector)
         elif where.endswith((".tar.gz", ".tgz")):
-            sources, revision = archive.read(path, where)
-            collector.revisions += [revision] if revision else []
-            for source in sources:
-                _place(source, collector)
+            _unpack(path, where, collector)
         elif path.suffix == ".rego" or path.suffix in _DATA_SUFFIXES:
             collector.add(Source(where, PurePosixPath(path.name), _bounded(path)), at=())
         elif path.exists():
             collector.blame(where, "is no policy, data, folder or bundle", _REMEDY)
         else:
             collector.blame(where, "does not exist")
+
+
+@contextmanager
+def _blaming(where: str, collector: _Collector) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         collector.blame(where, f"cannot be read: {error.strerror or error}")
     except (DocumentError, tarfile.TarError) as error:
         collector.blame(where, str(error))
     except Exception as error:  # noqa: BLE001 - whatever a reader of files trips over, the file is at fault
         collector.blame(where, f"cannot be read: {type(error).__name__}")
+
+
+def _unpack(path: Path | BytesIO, where: str, collector: _Collector) -> None:
+    sources, revision = archive.read(path, where, collector.verify)
+    collector.revisions += [revision] if revision else []
+    for source in sources:
+        _place(source, collector)
 
 
 def _place(source: Source, collector: _Collector) -> None:

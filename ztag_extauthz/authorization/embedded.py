@@ -31,6 +31,7 @@ class Embedded(PolicyEngine):
         It is an `UnsupportedError` where an OPA could answer.
         """
         self.version = version
+        self.modules = modules
         self._waits = bool(http_hosts)
         point = "/".join(decision_path(decision))
         try:
@@ -63,6 +64,15 @@ class Embedded(PolicyEngine):
             raise EvaluationError(
                 f"the policy failed: {error.code} at {error.location or 'no certain place'}"
             ) from None
+
+    def exchange(self, data: Value, version: Version) -> "Embedded":
+        """Answer from other data from now on; not while it is asked in another thread. Raises `PolicyError`."""
+        try:
+            self._policy.relink(data)
+        except rego.PolicyError as error:
+            raise PolicyError(tuple(map(_mistake, error.mistakes))) from None
+        self.version = version
+        return self
 
     def reads(self) -> Reads:
         """Return what of the input and the data the decision can depend on."""

@@ -1,17 +1,22 @@
 """What a Rego engine has to be able to do."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from time import monotonic
+from typing import Final
 
 from msgspec import Struct
 
 from ztag_extauthz.component import Readiness
-from ztag_extauthz.rego.values import Value
+from ztag_extauthz.errors import UnavailableError
+from ztag_extauthz.rego.explain import Explanation
+from ztag_extauthz.rego.reads import UNKNOWN, Reads
+from ztag_extauthz.rego.values import UNDEFINED, Value
 
-if TYPE_CHECKING:
-    from ztag_extauthz.rego.explain import Explanation
-    from ztag_extauthz.rego.reads import Reads
+ANSWER_MARGIN: Final = 0.02
+"""Seconds that are left of a request's time for what comes after a question that was not answered."""
 
 
 class Version(Struct, frozen=True):
@@ -57,6 +62,38 @@ class PolicyEngine(ABC):
     @abstractmethod
     def explain(self, document: Value, deadline: float) -> "Explanation":
         """Evaluate once more, until the deadline; return which rules were tried and where each of them failed."""
+
+
+class Pending(PolicyEngine):
+    """Stands for policies that are still to come, and asks them when they have."""
+
+    def __init__(self, why: Callable[[], str]) -> None:
+        """`why` tells why there are none yet."""
+        self._why = why
+        self._come = asyncio.Event()
+        self._successor: PolicyEngine = self
+
+    def give_way(self, successor: PolicyEngine) -> None:
+        """Ask another engine from now on."""
+        self._successor, self.version = successor, successor.version
+        self._come.set()
+
+    async def ask(self, document: Value, deadline: float) -> Value:
+        """Wait for the policies, as long as the request can."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._come.wait(), deadline - ANSWER_MARGIN - monotonic())
+        if self._successor is self:
+            raise UnavailableError(f"there are no policies yet: {self._why()}")
+        return await self._successor.ask(document, deadline)
+
+    def readiness(self) -> tuple[Readiness, ...]:
+        return ()
+
+    def reads(self) -> "Reads":
+        return UNKNOWN
+
+    def explain(self, document: Value, deadline: float) -> "Explanation":  # noqa: ARG002
+        return Explanation(UNDEFINED, None, ())
 
 
 def decision_path(decision: str) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from ztag_extauthz.authorization.bundle import Bundle
 from ztag_extauthz.authorization.embedded import Embedded, base
-from ztag_extauthz.authorization.engine import PolicyEngine, Version, decision_path
+from ztag_extauthz.authorization.engine import ANSWER_MARGIN, PolicyEngine, Version, decision_path
 from ztag_extauthz.authorization.opa_client import Answer, OpaClient, refused
 from ztag_extauthz.authorization.opa_publish import Published, Publisher
-from ztag_extauthz.authorization.opa_settings import OpaSettings, token
+from ztag_extauthz.authorization.opa_settings import OpaSettings
 from ztag_extauthz.component import Readiness
 from ztag_extauthz.errors import (
     CheckError,
@@ -23,15 +23,13 @@ from ztag_extauthz.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from ztag_extauthz.fetch import tls_context
+from ztag_extauthz.fetch import bearer, tls_context
 from ztag_extauthz.rego.documents import dumps, loads
 from ztag_extauthz.rego.explain import Explanation
 from ztag_extauthz.rego.reads import UNKNOWN, Reads
 from ztag_extauthz.rego.values import UNDEFINED, Value
 
 LOG = logging.getLogger("ztag.opa")
-ANSWER_MARGIN: Final = 0.02
-"""Seconds that are left of a request's time for what comes after a question that was not answered."""
 PAUSE: Final = 1.0
 """Seconds that an OPA that did not answer is left alone where somebody else can."""
 _LOOK: Final = 30.0
@@ -45,7 +43,7 @@ def build(settings: OpaSettings, loaded: Bundle | None, decision: str, folder: P
     """
     local = None if loaded is None else _compile(loaded, decision, strict=settings.when_unavailable == "embedded")
     context = tls_context(folder / settings.ca if settings.ca else None, "opa.ca")
-    secret = token(settings.token_file, folder, "opa.token_file")
+    secret = bearer(settings.token_file, folder, "opa.token_file")
     client = OpaClient(settings.url, context, secret, settings.connections)
     if loaded is None:
         path = "/".join(quote(part, safe="") for part in decision_path(decision))

@@ -1,11 +1,9 @@
 """The settings of the engine `opa`."""
 
-from pathlib import Path
 from typing import ClassVar, Final, Literal
 
 from pydantic import Field, model_validator
 
-from ztag_extauthz.errors import Mistake, SettingsError
 from ztag_extauthz.fetch import why_not_url
 from ztag_extauthz.section import Seconds, Section
 
@@ -49,19 +47,3 @@ class OpaSettings(Section):
                 f"url {why}\nwrite https://…, http://127.0.0.1:8181 or unix:///…, or set insecure_http: true"
             )
         return self
-
-
-def token(path: str | None, folder: Path, setting: str) -> str:
-    """Return a bearer token from a file, "" without one; raises `SettingsError`."""
-    if path is None:
-        return ""
-    try:
-        text = (folder / path).read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "is not ASCII"
-        raise SettingsError(
-            (Mistake(path, f"cannot be read: {why}", "write the token alone there", setting),)
-        ) from None
-    if not text or not text.isprintable() or " " in text:
-        raise SettingsError((Mistake(path, "holds no token", "write the token alone there", setting),))
-    return text

@@ -1,22 +1,23 @@
 """Rego policies, as opa-envoy-plugin asks them."""
 
-from collections.abc import Iterator
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from msgspec.structs import replace
 from pydantic import field_validator, model_validator
 
-from ztag_extauthz.authorization import bundle, opa_input, opa_result
-from ztag_extauthz.authorization.engine import PolicyEngine, decision_path
+from ztag_extauthz.authorization import opa_input, opa_result
+from ztag_extauthz.authorization.bundle_settings import BundleSettings, SigningSettings
+from ztag_extauthz.authorization.bundle_source import BundleSource
+from ztag_extauthz.authorization.engine import Pending, PolicyEngine, decision_path
+from ztag_extauthz.authorization.engines import Engines
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer, Question
 from ztag_extauthz.authorization.opa_settings import OpaSettings
 from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.authorization.shadow import Shadow, ShadowSettings
 from ztag_extauthz.component import Readiness, Resources
-from ztag_extauthz.errors import CheckError, Mistake, PolicyError, SettingsError
+from ztag_extauthz.errors import CheckError
 from ztag_extauthz.model import Allow, Context, Decision, Deny, Failed, Reason, Request, Verdict
 from ztag_extauthz.rego.values import Value
 from ztag_extauthz.section import Section
@@ -39,6 +40,10 @@ class RegoSettings(Section):
     """`.rego` files, `data.json` or `data.yaml`, folders of them, bundles (`.tar.gz`). Tests (`*_test.rego`) are left
     out; in a folder, data is placed by the folders on its way. With `engine: opa`, ztag keeps them on that OPA; without
     any, that OPA's own policies decide."""
+    bundle: BundleSettings | None = None
+    """Policies and data that are fetched, and fetched again, besides those in `policies`."""
+    signing: SigningSettings | None = None
+    """Who has to have signed the bundles."""
     decision: str = "envoy/authz/result"
     """The rule that decides: a boolean, or opa-envoy-plugin's result object."""
     dry_run: bool = False
@@ -67,13 +72,15 @@ class RegoSettings(Section):
             self._check_opa()
         elif self.opa is not None:
             raise ValueError("opa is there, but engine is `embedded`\nwrite engine: opa, or leave opa out")
-        elif not self.policies:
-            raise ValueError("no policies\nname .rego files, folders of them, or bundles in `policies`")
+        elif not self.policies and self.bundle is None:
+            raise ValueError("no policies\nname .rego files, folders of them, or bundles in `policies`, or add bundle")
         return self
 
     def _check_opa(self) -> None:
         if self.opa is None:
             raise ValueError("engine is `opa`, but which is not said\nadd opa: {url: http://127.0.0.1:8181}")
+        if self.bundle is not None:
+            raise ValueError("bundle is for the embedded engine\nhave that OPA fetch it: it knows how")
         if self.http_hosts:
             raise ValueError("http_hosts is for the embedded engine\nleave it out: OPA has its own allow_net")
         if self.opa.when_unavailable == "embedded" and not self.policies:
@@ -83,29 +90,25 @@ class RegoSettings(Section):
 
     def build(self, resources: Resources) -> "Rego":
         """Load the policies; raises `PolicyError` or `SettingsError` with every mistake."""
-        try:
-            policy = self._engine(resources.folder)
-        except PolicyError as error:
-            placed = (replace(mistake, setting=mistake.setting or "policies") for mistake in error.mistakes)
-            raise PolicyError(tuple(placed)) from error
+        engines = Engines(self, resources)
+        if self.bundle is None:
+            return self._authorizer(engines.engine(), resources)
+        rego = self._authorizer(Pending(lambda: source.readiness().detail), resources)
+
+        def load(content: bytes) -> Callable[[], None]:
+            successor = engines.load(content, rego.policy)
+            return lambda: rego.put_in_force(successor(), resources.clock())
+
+        source = BundleSource(self.bundle, load, resources)
+        source.first()
+        rego.follow(source)
+        return rego
+
+    def _authorizer(self, policy: PolicyEngine, resources: Resources) -> "Rego":
         descriptor = _descriptor(self.proto_descriptor, resources.folder)
         if self.shadow is not None:
             return Shadowed(self, policy, descriptor, resources.clock(), self.shadow.build(self, resources))
         return Rego(self, policy, descriptor, resources.clock())
-
-    def _engine(self, folder: Path) -> PolicyEngine:
-        loaded = bundle.load(self.policies, folder) if self.policies else None
-        if self.opa is not None:
-            if find_spec("aiohttp") is None:
-                remedy = "in ztag's own folder: pip install '.[opa]'"
-                raise SettingsError((Mistake("", "needs the package aiohttp", remedy, "engine"),))
-            from ztag_extauthz.authorization import opa  # noqa: PLC0415 - an extra
-
-            return opa.build(self.opa, loaded, self.decision, folder)
-        from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
-
-        assert loaded is not None  # noqa: S101 - `_one_engine`
-        return Embedded(loaded.modules, loaded.data, self.decision, frozenset(self.http_hosts), loaded.version)
 
 
 def _descriptor(path: str | None, folder: Path) -> ProtoDescriptor | None:
@@ -134,14 +137,22 @@ class Rego(Authorizer):
         self._settings = settings
         self._descriptor = descriptor
         self._identities = opa_input.Identities(opa_input.of_identity)
-        self._readiness = Readiness(f"policy {settings.decision}", ready=True, updated_at=loaded_at)
-        self.put_in_force(policy)
+        self._source: BundleSource | None = None
+        self.policy = policy
+        self.put_in_force(policy, loaded_at)
 
-    def put_in_force(self, policy: PolicyEngine) -> None:
-        """Ask another engine from the next request on."""
+    def follow(self, source: BundleSource) -> None:
+        """Have the policies kept fresh by what fetches them, from `start` on."""
+        self._source = source
+
+    def put_in_force(self, policy: PolicyEngine, loaded_at: float) -> None:
+        """Ask this engine from the next request on; `loaded_at` in Unix seconds."""
+        if isinstance(self.policy, Pending) and policy is not self.policy:
+            self.policy.give_way(policy)
         self.policy = policy
         self._immediate = policy.immediate()
         self._parse_body = not self._settings.skip_request_body_parse and _reads_body(policy.reads())
+        self._readiness = Readiness(f"policy {self._settings.decision}", ready=True, updated_at=loaded_at)
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:
         try:
@@ -178,12 +189,17 @@ class Rego(Authorizer):
 
     async def start(self) -> None:
         await self.policy.start()
+        if self._source is not None:
+            await self._source.start()
 
     async def close(self) -> None:
+        if self._source is not None:
+            await self._source.close()
         await self.policy.close()
 
     def readiness(self) -> tuple[Readiness, ...]:
-        return (self._readiness, *self.policy.readiness())
+        fetched = () if self._source is None else (self._source.readiness(),)
+        return (self._readiness, *self.policy.readiness(), *fetched)
 
 
 class Shadowed(Rego):

@@ -67,7 +67,7 @@ class ShadowSettings(Section):
         """Load the candidate; raises `PolicyError`."""
         from ztag_extauthz.authorization.shadow_process import Elsewhere  # noqa: PLC0415 - heavy
 
-        plain = {"engine": "embedded", "opa": None, "dry_run": False, "shadow": None}
+        plain = {"engine": "embedded", "opa": None, "bundle": None, "dry_run": False, "shadow": None}
         changes = {"policies": self.policies, "decision": self.decision or settings.decision}
         alone = settings.model_copy(update=plain | changes)
         try:
@@ -75,7 +75,7 @@ class ShadowSettings(Section):
         except PolicyError as error:
             raise PolicyError(error.of("shadow")) from error
         engine = Elsewhere(candidate.policy, alone, resources.folder)
-        candidate.put_in_force(engine)
+        candidate.put_in_force(engine, resources.clock())
         return Shadow(self, alone.decision, candidate, engine, resources)
 
 

@@ -21,10 +21,12 @@ from google.protobuf.wrappers_pb2 import BoolValue
 from ztag_extauthz.assertion import HEADER as ASSERTION
 from ztag_extauthz.assertion.signer import Signer
 from ztag_extauthz.envoy import encoding, problem
+from ztag_extauthz.envoy.credentials import Credentials
 from ztag_extauthz.envoy.problem import ANSWERS
 from ztag_extauthz.envoy.remembered import Remembered, RememberedOf
 from ztag_extauthz.errors import EvaluationError
 from ztag_extauthz.fields import PSEUDO, is_name, is_value, visible
+from ztag_extauthz.identity_headers import IdentityHeaders
 from ztag_extauthz.model import EMPTY, Allow, Decision, Deny, Failed, Identity, Pairs, Request
 from ztag_extauthz.protected_resource import ProtectedResources
 from ztag_extauthz.settings import ResponseSettings
@@ -53,16 +55,27 @@ class Encoder:
         settings: ResponseSettings,
         signer: Signer | None = None,
         resources: ProtectedResources = ProtectedResources((), EMPTY),  # noqa: B008 - it is frozen
+        credentials: Credentials = Credentials(),  # noqa: B008 - likewise
     ) -> None:
         self._max_body_bytes = settings.max_body_bytes
         self._identity_headers = settings.identity_headers
         self.answers_errors = settings.error_response
         """Whether a `Failed` is answered with `error_response` rather than with a gRPC status."""
-        owned = [name.lower() for name in settings.owned_headers]
+        owned = [name.lower() for name in settings.all_owned_headers]
+        self._templates = IdentityHeaders(settings.headers)
+        kept_back = credentials if settings.remove_credentials else Credentials()
+        self._without = kept_back.without if kept_back.cookies else None
         self._owned = frozenset(map(_canonical, owned))
+        self._marks = (PREFIX, *self._owned)
         spelled = dict.fromkeys((*IDENTITY_HEADERS, ASSERTION, *owned))
-        removed = (*spelled, *(name.replace("-", "_") for name in spelled), *map(str.lower, settings.remove_headers))
+        removed = (
+            *spelled,
+            *(name.replace("-", "_") for name in spelled),
+            *map(str.lower, settings.remove_headers),
+            *kept_back.headers,
+        )
         self._always_removed = tuple(dict.fromkeys(removed))
+        self._ours = self._templates.names | {ASSERTION}
         self._signer = signer
         self._resources = resources
         # Kept here rather than beside the functions, so that a reload drops what an older policy said.
@@ -87,20 +100,30 @@ class Encoder:
         identity = decision.identity
         assertion = self._signer.assertion(request, identity, decision.id) if self._signer and identity else None
         seen = self._seen(request)
-        if seen or assertion:  # of a client's choice, or new each time
-            parts = self._around_id(allow, identity, seen, assertion)
+        cookie = self._without(request) if self._without else None
+        if seen or assertion or cookie is not None:  # of a client's choice, or new each time
+            parts = self._around_id(allow, identity, seen, assertion, cookie)
         else:
             parts = self._answers(allow, identity)
         return decision.id.encode().join(parts)
 
     def _around_id(
-        self, allow: Allow, identity: Identity | None, seen: Sequence[str] = (), assertion: str | None = None
+        self,
+        allow: Allow,
+        identity: Identity | None,
+        seen: Sequence[str] = (),
+        assertion: str | None = None,
+        cookie: str | None = None,
     ) -> list[bytes]:
-        """Encode an allow; return what stands between the places of the decision's id."""
+        """Encode an allow; return what stands between the places of the decision's id.
+
+        `cookie` is what the upstream gets of that header, None where that is what the client sent.
+        """
         set_by_policy = _joined(allow.request_headers)
         if self._identity_headers and set_by_policy:
             set_by_policy = {name: value for name, value in set_by_policy.items() if name not in IDENTITY_HEADERS}
-        set_by_policy.pop(ASSERTION, None)
+        ours = dict(self._templates.of(identity))
+        set_by_policy = {name: value for name, value in set_by_policy.items() if name not in self._ours} | ours
         injected, injected_names = self._tell(identity)
         parts = [injected]
         if self._identity_headers:
@@ -110,8 +133,12 @@ class Encoder:
             parts.append(_request_header(ASSERTION, assertion))
             names |= {ASSERTION}
         parts.extend(starmap(self._policy_header, set_by_policy.items()))
+        if cookie and "cookie" not in names:
+            parts.append(_request_header("cookie", cookie))
+            names |= {"cookie"}
+        further = ("cookie",) if cookie == "" else ()
         remove = self._remove if seen else self._removals  # names of a client's choice would fill the memory
-        parts.append(remove(names, (*seen, *allow.request_headers_to_remove)))
+        parts.append(remove(names, (*seen, *further, *allow.request_headers_to_remove)))
         if allow.response_headers or allow.query_parameters or allow.query_parameters_to_remove:
             parts.append(_rest(allow))
         shadowed = f"{allow.shadowed.reason}" if allow.shadowed else ""
@@ -139,7 +166,7 @@ class Encoder:
     def _seen(self, request: Request) -> list[str]:
         """Return the names that the client sent and only we may set."""
         names = "\n".join(request.headers).replace("_", "-")
-        if PREFIX not in names and not any(owned in names for owned in self._owned):
+        if not any(map(names.__contains__, self._marks)):
             return []
         return [name for name in request.headers if self._is_owned(_canonical(name))]
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ztag_extauthz.reporting.audit import AuditSettings
+from ztag_extauthz.reporting.decision_log import DecisionLogSettings
 from ztag_extauthz.reporting.recording import RecordSettings
 
-ReporterSettings = Annotated[AuditSettings | RecordSettings, Field(discriminator="kind")]
+ReporterSettings = Annotated[AuditSettings | DecisionLogSettings | RecordSettings, Field(discriminator="kind")]

@@ -11,6 +11,7 @@ from ztag_extauthz.assertion.settings import AssertionSettings
 from ztag_extauthz.authentication import AuthenticatorSettings
 from ztag_extauthz.authorization import AuthorizerSettings
 from ztag_extauthz.fields import is_name
+from ztag_extauthz.identity_headers import why_not
 from ztag_extauthz.protected_resource import ProtectedResourceSettings
 from ztag_extauthz.reporting import ReporterSettings
 from ztag_extauthz.revocation.settings import RevocationSettings
@@ -90,17 +91,37 @@ class ResponseSettings(Section):
 
     identity_headers: bool = True
     """Tell the upstream who asks: `x-ztag-subject`, `x-ztag-issuer`, `x-ztag-kind`, `x-ztag-decision-id`."""
+    headers: Mapping[str, str] = {}
+    """Further headers that tell the upstream who asks, by templates: `{x-user: "{subject}", x-org: "{claims.org}"}`.
+    In braces `subject`, `issuer`, `kind`, `scopes`, `roles`, `groups`, `expires_at` or `claims.NAME`; a header that
+    lacks a part is not sent. A client's copies are removed, and the policy's are not sent."""
     owned_headers: tuple[str, ...] = ()
     """Further request headers that only the policy may set (`x-user`, `x-role` …): a client's copies are removed.
     Those that begin with `x-ztag-` always are."""
     remove_headers: tuple[str, ...] = ()
-    """Request headers that the upstream does not get: `[authorization, dpop]` keeps the credential from it."""
+    """Request headers that the upstream does not get."""
+    remove_credentials: bool = False
+    """Keep the credential from the upstream: every header and cookie that a kind in `authentication` reads it from."""
     assertion: AssertionSettings | None = None
     """Tell the upstream who asks in a form that it can verify."""
     error_response: bool = False
     """Answer errors with `error_response` (Envoy 1.37 and later) instead of a gRPC status."""
     max_body_bytes: int = Field(default=4096, ge=0)
     """Bytes of a denial's body at most."""
+
+    @property
+    def all_owned_headers(self) -> tuple[str, ...]:
+        """`owned_headers` and those of the templates."""
+        return (*self.owned_headers, *self.headers)
+
+    @field_validator("headers")
+    @classmethod
+    def _templates(cls, templates: Mapping[str, str]) -> Mapping[str, str]:
+        for name, template in templates.items():
+            why = why_not(name, template)
+            if why:
+                raise ValueError(why)
+        return templates
 
     @field_validator("owned_headers")
     @classmethod

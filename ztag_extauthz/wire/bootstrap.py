@@ -110,7 +110,7 @@ def _header_hygiene(settings: Settings) -> core.TypedExtensionConfig:
 
     This one also holds where `failure_mode_allow` lets a request go on that ztag never saw.
     """
-    names = [matcher.StringMatcher(exact=name.lower()) for name in settings.response.owned_headers]
+    names = [matcher.StringMatcher(exact=name.lower()) for name in settings.response.all_owned_headers]
     mutations = [
         mutation.HeaderMutation(remove_on_match=mutation.HeaderMutationRemoveOnMatch(key_matcher=match))
         for match in (matcher.StringMatcher(prefix="x-ztag-"), *names)

@@ -24,6 +24,7 @@ from ztag_extauthz.rego.builtins import (  # noqa: F401 (each registers what it 
     sets,
     sprintf,
     strings,
+    templates,
     times,
     trace,
     types,

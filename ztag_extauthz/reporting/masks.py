@@ -1,0 +1,134 @@
+"""What is taken out of a decision log's event, as OPA's `system.log.mask` does: by a pointer into `input` or `result`.
+
+A rule is a pointer, which removes, or `{op: remove | upsert, path, value}`. What is not there is left alone, and is not
+told as erased. Nothing is changed in place: the policy's own documents are shared.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+from urllib.parse import unquote
+
+from msgspec import Struct
+
+from ztag_extauthz.reporting.masking import clean, header, is_secret, split
+
+HTTP = ("input", "attributes", "request", "http")
+
+
+class MaskRule(Struct, frozen=True):
+    op: Literal["remove", "upsert"]
+    path: tuple[str, ...]
+    """Its first part is `input` or `result`."""
+    value: Any = None
+
+    @property
+    def pointer(self) -> str:
+        return "/" + "/".join(part.replace("/", "%2F") for part in self.path)
+
+
+def rule(written: Any) -> MaskRule:
+    """Read a rule. Raises `ValueError`."""
+    if isinstance(written, Mapping):
+        op, pointer, value = written.get("op", "remove"), written.get("path"), written.get("value")
+    else:
+        op, pointer, value = "remove", written, None
+    if op not in {"remove", "upsert"}:
+        raise ValueError("a mask's op is remove or upsert")
+    if not isinstance(pointer, str) or not pointer.startswith(("/input", "/result")):
+        raise ValueError("a mask is a pointer below /input or /result")
+    path = tuple(map(unquote, pointer[1:].split("/")))
+    if path[0] not in {"input", "result"}:
+        raise ValueError("a mask is a pointer below /input or /result")
+    return MaskRule(op, path, value)
+
+
+def apply(event: dict[str, Any], rules: Iterable[MaskRule]) -> dict[str, Any]:
+    """Return the event without what the rules take out, and with what they took out by name."""
+    erased: list[str] = []
+    masked: list[str] = []
+    for each in rules:
+        try:
+            event = _removed(event, each.path) if each.op == "remove" else _put(event, each.path, each.value)
+        except LookupError:
+            continue
+        (erased if each.op == "remove" else masked).append(each.pointer)
+    return event | ({"erased": erased} if erased else {}) | ({"masked": masked} if masked else {})
+
+
+def _removed(node: Any, path: Sequence[str]) -> Any:
+    step, rest = path[0], path[1:]
+    copy = node.copy() if isinstance(node, dict | list) else {}
+    place = _place(copy, step)
+    if rest:
+        copy[place] = _removed(copy[place], rest)
+    else:
+        del copy[place]
+    return copy
+
+
+def _put(node: Any, path: Sequence[str], value: Any) -> Any:
+    if not isinstance(node, dict | list):
+        raise LookupError(path[0])  # noqa: TRY004 - what the rule means is not there
+    step, rest = path[0], path[1:]
+    copy = node.copy()
+    if isinstance(copy, dict):
+        copy[step] = _put(copy.get(step, {}), rest, value) if rest else value
+    else:
+        place = _place(copy, step)
+        copy[place] = _put(copy[place], rest, value) if rest else value
+    return copy
+
+
+def _place(node: Any, step: str) -> Any:
+    if isinstance(node, dict):
+        if step not in node:
+            raise LookupError(step)
+        return step
+    if not step.isdecimal() or int(step) >= len(node):
+        raise LookupError(step)
+    return int(step)
+
+
+def sensitive(document: Any, *, query: bool, body: bool) -> Iterator[MaskRule]:
+    """Yield what is always taken out of an input: credentials, and unless they are asked for, query and body."""
+    http = document.get("attributes", {}).get("request", {}).get("http", {})
+    yield MaskRule("remove", (*HTTP, "headerMap"))
+    for name, value in http.get("headers", {}).items():
+        if name == ":path" and not query:
+            yield from _without_query((*HTTP, "headers", name), value)
+        elif is_secret(name.lower()):
+            yield MaskRule("remove", (*HTTP, "headers", name))
+        elif name != ":path" and (shown := header(name.lower(), value)) != value:
+            yield MaskRule("upsert", (*HTTP, "headers", name), shown)
+    if not query:
+        yield from _without_query((*HTTP, "path"), http.get("path", ""))
+        yield MaskRule("remove", (*HTTP, "query"))
+        if document.get("parsed_query"):
+            yield MaskRule("remove", ("input", "parsed_query"))
+    if not body:
+        yield from (MaskRule("remove", (*HTTP, name)) for name in ("body", "rawBody"))
+        if document.get("parsed_body") is not None:
+            yield MaskRule("remove", ("input", "parsed_body"))
+    yield from _tokens(("input",), document)
+
+
+def _without_query(path: tuple[str, ...], value: str) -> Iterator[MaskRule]:
+    bare = clean(split(value)[0])
+    if bare != value:
+        yield MaskRule("upsert", path, bare)
+
+
+def _tokens(path: tuple[str, ...], node: Any) -> Iterator[MaskRule]:
+    """Yield what replaces texts that look like a token, wherever they stand but in the headers."""
+    if isinstance(node, str):
+        if "eyJ" in node or "%" in node:
+            shown = clean(node)
+            if shown != node:
+                yield MaskRule("upsert", path, shown)
+    elif isinstance(node, dict):
+        if path != (*HTTP, "headers"):
+            for name, value in node.items():
+                yield from _tokens((*path, name), value)
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _tokens((*path, str(index)), value)
