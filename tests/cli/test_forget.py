@@ -46,7 +46,7 @@ def test_what_is_forgotten_is_made_anew_in_a_server_that_runs(tmp_path: Path, sh
     policy = '{"allowed": true, "headers": {"x-path": input.attributes.request.http.path}}'
     (tmp_path / "policy.rego").write_text(f"package envoy.authz\nimport rego.v1\nresult := {policy}\n")
     with redis_server(tmp_path / "redis") as (port, _):
-        cache = dict.fromkeys(shared, {"url": f"redis://127.0.0.1:{port}", "secret": "s" * 32})
+        cache = {name: {"url": f"redis://127.0.0.1:{port}", "secret": "s" * 32} for name in shared}
         rego = {"kind": "rego", "policies": ["policy.rego"], "cache": cache}
         with serving(tmp_path, authorization=[rego], server={"workers": 1}) as ztag:
             asked_anew(ztag)
