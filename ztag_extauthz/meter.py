@@ -32,6 +32,7 @@ Name = Literal[
     "ztag_limits",
     "ztag_limit_fallbacks",
     "ztag_risk",
+    "ztag_risk_outcomes",
     "ztag_revocation_requests",
     "ztag_cache_lookups",
     "ztag_cache_uncached",
@@ -102,6 +103,9 @@ METRICS: Mapping[Name, Metric] = {
     ),
     "ztag_limit_fallbacks": Metric("counter", "Requests judged by the node's share of a limit while Redis was down."),
     "ztag_risk": Metric("counter", "Requests by risk band.", {"band": ("low", "elevated", "high")}),
+    "ztag_risk_outcomes": Metric(
+        "counter", "How upstreams answered what was allowed, as Envoy tells.", {"result": ("ok", "failed")}
+    ),
     "ztag_revocation_requests": Metric(
         "counter",
         "What operators and transmitters of security events asked to be revoked.",
