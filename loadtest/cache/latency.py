@@ -62,7 +62,7 @@ async def _hits(port: int, *, cluster: bool) -> str:
                 while await far.get(digest, time.monotonic() + 1) is None:
                     far.put(digest, ANSWER, 60.0)
                     await asyncio.sleep(0.01)
-        took = []
+        took: list[float] = []
         while len(took) < HITS:
             began = time.perf_counter()
             if await far.get(digests[len(took) % len(digests)], time.monotonic() + 1) is None:
