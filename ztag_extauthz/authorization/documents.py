@@ -40,6 +40,10 @@ def rego(content: bytes) -> str:
     """Return a policy's text."""
     if len(content) > MAX_REGO_BYTES:
         raise DocumentError(f"is larger than {MAX_REGO_BYTES} bytes")
+    return _text(content)
+
+
+def _text(content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -61,7 +65,7 @@ def _refuse(constant: str) -> NoReturn:
 
 def _json(content: bytes) -> Any:
     try:
-        return json.loads(rego(content), parse_float=Decimal, parse_constant=_refuse)
+        return json.loads(_text(content), parse_float=Decimal, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         raise DocumentError(error.msg, f":{error.lineno}:{error.colno}") from None
     except RecursionError:
