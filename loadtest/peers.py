@@ -11,9 +11,11 @@ import argparse
 import json
 from contextlib import ExitStack
 
-from loadtest.bench import ROOT, Own, Target, Workload, ask_in_turn, show, workload
+from loadtest.bench import console
 from loadtest.contract import plugin
 from loadtest.corpus import AUDIENCE, ISSUER
+from loadtest.servers import Own, Target, ask_in_turn, show
+from loadtest.workload import ROOT, Workload, workload
 
 _IDENTITY = """
 bearer := substring(input.attributes.request.http.headers.authorization, 7, -1)
@@ -43,12 +45,12 @@ def main() -> None:
         targets = [
             Target("opa-envoy-plugin", peer.address, peer.pid, load.messages),
             Own("ztag, one worker", "h2corn", load),
-            Own("ztag, constant answer", "h2corn", load, constant=True),
+            Own("ztag, constant answer", "h2corn", load, "constant"),
         ]
         for target in targets:
             stack.callback(target.close)
-        ask_in_turn(targets, arguments.rounds, arguments.requests)
-        show(targets)
+        ask_in_turn(console, targets, arguments.rounds, arguments.requests)
+        show(console, targets)
 
 
 if __name__ == "__main__":

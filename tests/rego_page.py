@@ -41,7 +41,7 @@ staff := {"ann", "bob"}
 """
 COMMANDS: Final = {
     "check": ("cat shop.rego", "ztag policy check shop.rego"),
-    "test": ("ztag policy test policy --coverage",),
+    "test": ("ztag policy test policy/envoy policy/claims policy/tiers --coverage",),
     "explain": ("ztag policy eval --policies policy --decision rbac/allow --input policy/rbac/input.json --explain",),
     "reads": ("ztag policy reads policy --decision rbac/allow --decision hours/allow",),
     "compile": ("ztag policy compile policy/tiers --decision tiers/cost",),

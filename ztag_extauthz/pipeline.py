@@ -8,7 +8,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from operator import sub
 from random import getrandbits
 from time import perf_counter_ns
 from typing import Any
@@ -51,8 +51,7 @@ class _Trail:
         self.stage = stage
 
     def timings(self) -> Timings:
-        marks = [*self.marks, perf_counter_ns()]
-        return Timings(*(after - before for before, after in pairwise(marks)))
+        return Timings(*map(sub, [*self.marks[1:], perf_counter_ns()], self.marks))
 
 
 class Pipeline:

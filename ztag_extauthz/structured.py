@@ -1,14 +1,15 @@
-"""Structured field values (RFC 9651), read as strictly as it says: whatever is not exactly one is none."""
+"""Structured field values (RFC 9651), read and written as strictly as it says: whatever is not exactly one is none."""
 
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
 
 class StructuredFieldError(ValueError):
@@ -47,6 +48,10 @@ _BINARY = re.compile(r":([A-Za-z0-9+/=]*):")
 _DISPLAY = re.compile(r'%"((?:[ !#-$&-~]|%[0-9a-f]{2})*)"')
 _ESCAPE = re.compile(r'\\(["\\])')
 _OCTET = re.compile(rb"%([0-9a-f]{2})")
+_TOO_LARGE = 999_999_999_999.9995
+"""Decimals have twelve digits before the point, and are rounded to three behind it."""
+_ASCII = re.compile(r"[ -~]*")
+_UNSHOWN = re.compile(rb"[^ !#$&-~]")
 
 
 def parse_item(text: str) -> Item:
@@ -62,6 +67,75 @@ def parse_list(text: str) -> list[Member]:
 def parse_dictionary(text: str) -> dict[str, Member]:
     """Return a field that is a dictionary; of a name that occurs twice the last one counts. Raises like the others."""
     return _whole(text, _Reader.dictionary)
+
+
+def write_item(item: Item) -> str:
+    """Return an item as a field. Raises `StructuredFieldError` for what cannot be written."""
+    bare, parameters = item
+    return _written(bare) + _written_parameters(parameters)
+
+
+def write_list(members: "Sequence[Member]") -> str:
+    """Return a list as a field. Raises `StructuredFieldError`."""
+    return ", ".join(map(_written_member, members))
+
+
+def write_dictionary(members: "Mapping[str, Member]") -> str:
+    """Return a dictionary as a field. Raises `StructuredFieldError`."""
+    return ", ".join(
+        _key(name) + (_written_parameters(member[1]) if member[0] is True else f"={_written_member(member)}")
+        for name, member in members.items()
+    )
+
+
+def _written_member(member: Member) -> str:
+    value, parameters = member
+    if isinstance(value, list):
+        return f"({' '.join(map(write_item, value))}){_written_parameters(parameters)}"
+    return write_item((value, parameters))
+
+
+def _written_parameters(parameters: Parameters) -> str:
+    return "".join(
+        f";{_key(name)}" + ("" if value is True else f"={_written(value)}") for name, value in parameters.items()
+    )
+
+
+def _key(name: str) -> str:
+    if not _KEY.fullmatch(name):
+        raise StructuredFieldError("not a key")
+    return name
+
+
+def _written(value: Bare) -> str:  # noqa: PLR0911 - one for each type
+    match value:
+        case bool():
+            return "?1" if value else "?0"
+        case int() | float():
+            return _written_number(value)
+        case Date(seconds):
+            return f"@{_written_number(seconds)}"
+        case bytes():
+            return f":{b64encode(value).decode()}:"
+        case Token(name) if _TOKEN.fullmatch(name):
+            return name
+        case DisplayString(text):
+            return '%"' + _UNSHOWN.sub(lambda found: b"%%%02x" % found[0][0], text.encode()).decode() + '"'
+        case str() if _ASCII.fullmatch(value):
+            return '"' + value.replace("\\", r"\\").replace('"', r"\"") + '"'
+    raise StructuredFieldError("a value that no field can have")
+
+
+def _written_number(number: float) -> str:
+    if isinstance(number, int):
+        if abs(number) >= 10**15:
+            raise StructuredFieldError("a number has too many digits")
+        return str(number)
+    if not abs(number) < _TOO_LARGE:  # nor is what is not a number
+        raise StructuredFieldError("a number has too many digits")
+    rounded = Decimal(repr(number)).quantize(Decimal("0.001"), ROUND_HALF_EVEN)
+    whole, _, fraction = str(rounded).partition(".")
+    return f"{whole}.{fraction.rstrip('0') or '0'}"
 
 
 Value = TypeVar("Value")

@@ -66,6 +66,7 @@ class Encoder:
         kept_back = credentials if settings.remove_credentials else Credentials()
         self._without = kept_back.without if kept_back.cookies else None
         self._owned = frozenset(map(_canonical, owned))
+        self._marks = (PREFIX, *self._owned)
         spelled = dict.fromkeys((*IDENTITY_HEADERS, ASSERTION, *owned))
         removed = (
             *spelled,
@@ -165,7 +166,7 @@ class Encoder:
     def _seen(self, request: Request) -> list[str]:
         """Return the names that the client sent and only we may set."""
         names = "\n".join(request.headers).replace("_", "-")
-        if PREFIX not in names and not any(owned in names for owned in self._owned):
+        if not any(map(names.__contains__, self._marks)):
             return []
         return [name for name in request.headers if self._is_owned(_canonical(name))]
 

@@ -8,7 +8,7 @@ from ztag_extauthz.rego.check_types import check_types
 from ztag_extauthz.rego.errors import Mistake, PolicyError
 from ztag_extauthz.rego.ir import Definition, Override, Steps, walk
 from ztag_extauthz.rego.lower_rules import lower_query, lower_rule
-from ztag_extauthz.rego.names import Mistakes, Names
+from ztag_extauthz.rego.names import Mistakes, Names, check_imports
 from ztag_extauthz.rego.nodes import Module, Rule
 from ztag_extauthz.rego.open_sets import check_open_sets, check_query
 from ztag_extauthz.rego.parse import parse_module, parse_query
@@ -32,6 +32,7 @@ def analyse(texts: Mapping[str, str], *, reaches_out: bool = False) -> Analysis:
     names, mistakes, tree = Names(modules.values(), reaches_out=reaches_out), Mistakes(), Tree()
     for module in modules.values():
         tree.node(module.package, package=True)
+        check_imports(module, mistakes)
     overrides: list[Override] = []
     for module in modules.values():
         for rule in module.rules:

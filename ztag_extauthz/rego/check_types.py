@@ -1,6 +1,7 @@
 """Comparisons, calls and references that can never hold: OPA refuses them, and so do we."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from ztag_extauthz.rego.ir import (
     Check,
@@ -8,6 +9,7 @@ from ztag_extauthz.rego.ir import (
     Const,
     Definition,
     ForAll,
+    Function,
     Invoke,
     ListTerm,
     Local,
@@ -28,6 +30,7 @@ from ztag_extauthz.rego.types import (
     Type,
     accepts,
     held,
+    keys,
     members,
     parse_type,
     select,
@@ -37,6 +40,11 @@ from ztag_extauthz.rego.types import (
     union,
 )
 from ztag_extauthz.rego.values import key
+
+_MEMBERSHIPS: Final = (
+    Function(("internal.member_2",), builtin=True),
+    Function(("internal.member_3",), builtin=True),
+)
 
 
 def check_types(tree: Tree, order: Sequence[int], modules: Mapping[str, Module], mistakes: Mistakes) -> None:
@@ -53,41 +61,32 @@ class TypeChecker:
         self.tree = tree
         self._modules = modules
         self._mistakes = mistakes
-        self._known: dict[int, Type] = {}
+        self._known: dict[int, tuple[Type, list[Type]]] = {}
 
     def mistake(self, file: str, position: Position, message: str) -> None:
         self._mistakes.add(self._modules[file], position, "rego_type_error", message)
 
-    def group(self, group: Group) -> Type:
+    def group(self, group: Group) -> tuple[Type, list[Type]]:
+        """Give the type of a rule's value, and those that its arguments may have."""
         if group.number not in self._known:
-            self._known[group.number] = ANY
-            found = [self._definition(definition) for definition in group.definitions]
+            links = [self._definition(link) for definition in group.definitions for link in definition.chain()]
             if group.default is not None:
-                found.append(self._definition(group.default))
-            self._known[group.number] = self._whole(group, found)
+                links.append((self._definition(group.default)[0], [ANY] * group.arity))
+            columns = zip(*(arguments for _, arguments in links), strict=True)
+            self._known[group.number] = union(value for value, _ in links), list(map(union, columns))
         return self._known[group.number]
 
-    def _whole(self, group: Group, found: list[Type]) -> Type:
-        if group.kind == "set":
-            return Type("set", dynamic=union(found))
-        return ANY if group.kind == "object" else union(found)
-
-    def _definition(self, definition: Definition) -> Type:
+    def _definition(self, definition: Definition) -> tuple[Type, list[Type]]:
+        """Give the types of the value and the arguments: of those, what the body takes them for."""
         body = BodyTypes(self, definition.file, {})
         body.steps(definition.body)
         head = definition.member if definition.member is not None else definition.value
-        own = body.term(head) if head is not None else ANY
-        if definition.otherwise is not None:
-            own = union([own, self._definition(definition.otherwise)])
-        return own
-
-    def parameters(self, group: Group) -> list[Type]:
-        """Give what the patterns of a function's parameters allow."""
-        body = BodyTypes(self, group.first.file, {})
-        rows = [[body.term(argument) for argument in item.arguments or ()] for item in group.definitions]
-        if group.default is not None:
-            return [ANY] * group.arity
-        return [union(column) for column in zip(*rows, strict=False)]
+        value = body.term(head) if head is not None else ANY
+        if definition.member is not None:
+            value = Type("set", dynamic=value)
+        for _ in definition.keys:
+            value = Type("object", dynamic=value)
+        return value, [body.term(argument) for argument in definition.arguments or ()]
 
 
 class BodyTypes:
@@ -124,14 +123,20 @@ class BodyTypes:
         self._bind(step.right, left)
 
     def _bind(self, term: Term, given: Type) -> None:
+        """Learn the types of locals from the first that they are unified with."""
         if isinstance(term, Local):
             self._known.setdefault(term.number, given)
+        elif isinstance(term, ListTerm):
+            for index, item in enumerate(term.items):
+                self._bind(item, select(given, index) or ANY)
+        elif isinstance(term, ObjectTerm):
+            for wanted, item in term.pairs:
+                self._bind(item, (select(given, wanted.value) if isinstance(wanted, Const) else None) or ANY)
 
     def _every(self, step: ForAll) -> None:
-        domain = self.term(step.domain)
-        inner = BodyTypes(self._checker, self._file, dict(self._known))
-        inner._known[step.value.number] = members(domain) or ANY
-        inner.steps(step.body)
+        self.term(step.domain)
+        # OPA does not know what type the members have.
+        BodyTypes(self._checker, self._file, dict(self._known)).steps(step.body)
 
     def _invoke(self, step: Invoke) -> None:
         have = [self.term(argument) for argument in step.arguments]
@@ -143,12 +148,28 @@ class BodyTypes:
             node = self._checker.tree.root.find(step.function.path)
             if node is None or node.group is None:
                 return
-            want, given = self._checker.parameters(node.group), self._checker.group(node.group)
-        if not all(map(accepts, want, have)):
-            shown = f"\n\thave: ({', '.join(map(str, have))})\n\twant: ({', '.join(map(str, want))})"
-            self._checker.mistake(self._file, step.position, f"{step.function}: invalid argument(s){shown}")
+            given, want = self._checker.group(node.group)
+        if step.function in _MEMBERSHIPS:
+            self._membership(step, have)
+        terms = step.arguments
         if step.output is not None:
-            self._bind(step.output, given)
+            terms, want = (*terms, step.output), [*want, given]
+            if not isinstance(step.output, Local) or step.output.number in self._known:
+                have.append(self.term(step.output))
+        if not all(map(accepts, want, have)):
+            shown = f"\n\thave: ({', '.join(map(str, have))})\n\twant: ({', '.join(map(str, want[: len(have)]))})"
+            self._checker.mistake(self._file, step.position, f"{step.function}: invalid argument(s){shown}")
+        for term, known in zip(terms, want, strict=False):
+            self._bind(term, known)
+
+    def _membership(self, step: Invoke, have: list[Type]) -> None:
+        """Check `value in collection`, or `key, value in collection`."""
+        within = have[-1]
+        known = [keys(within), members(within) or ANY][-len(have) + 1 :]
+        for term, own, other in zip(step.arguments, have, known, strict=False):
+            if not unifies(own, other):
+                self._checker.mistake(self._file, step.position, f"match error\n\tleft  : {own}\n\tright : {other}")
+            self._bind(term, other)
 
     # -- terms
 
@@ -182,24 +203,27 @@ class BodyTypes:
         inner = BodyTypes(self._checker, self._file, dict(self._known))
         inner.steps(comp.body)
         value = inner.term(comp.value)
-        return Type(comp.kind, dynamic=ANY if comp.kind == "object" else value)
+        return Type(comp.kind, dynamic=value)
 
     def _path(self, path: Path) -> Type:
         if isinstance(path.root, Local):
             return self._navigate(self.term(path.root), path.path, path)
         if path.root == "input":
-            return ANY
+            return self._navigate(ANY, path.path, path)
         node, taken = self._checker.tree.root, 0
         for part in path.path:
             if node.group is not None or not isinstance(part, Const) or part.value not in node.children:
                 break
             node, taken = node.children[part.value], taken + 1
-        if node.group is None or node.children or node.group.kind == "function":
-            return ANY
-        return self._navigate(self._checker.group(node.group), path.path[taken:], path)
+        if node.group is not None and node.group.kind == "function":
+            self._checker.mistake(self._file, path.position, f"function {_shown(path)} used as reference, not called")
+        known = node.group is not None and not node.children and node.group.kind != "function"
+        whole = self._checker.group(node.group)[0] if known and node.group is not None else ANY
+        return self._navigate(whole, path.path[taken:], path)
 
     def _navigate(self, whole: Type, rest: tuple[Term, ...], path: Path) -> Type:
         for part in rest:
+            self._bind(part, keys(whole))
             found = select(whole, part.value) if isinstance(part, Const) else members(whole)
             if found is None:
                 self._checker.mistake(self._file, path.position, f"undefined ref: {_shown(path)}")

@@ -155,6 +155,13 @@ class Definition:
     def place(self) -> str:
         return f"{self.file}:{self.position[0]}"
 
+    def chain(self) -> "list[Definition]":
+        """Give the definition with its `else`s."""
+        links = [self]
+        while links[-1].otherwise is not None:
+            links.append(links[-1].otherwise)
+        return links
+
 
 def _pairs(node: ObjectTerm) -> Sequence[Any]:
     return [term for pair in node.pairs for term in pair]

@@ -63,6 +63,9 @@ class BodyLowerer(TermLowerer):
     def _declare(self, var: ast.Var, how: str) -> Local:
         if var.name.startswith("$"):
             return self._scopes.fresh()
+        if var.name in ("input", "data"):
+            message = f"variables must not shadow {var.name} (use a different variable name)"
+            self._mistake(var.position, "rego_compile_error", message)
         local, clash = self._scopes.declare(var.name, how)
         if clash:
             self._mistake(var.position, "rego_compile_error", clash)
@@ -114,9 +117,10 @@ class BodyLowerer(TermLowerer):
         if name == "print":
             if negated:
                 self._mistake(call.position, "rego_unsupported_error", "print cannot be negated", "leave it out")
+            self._drop(call)
             return None
         if name.startswith("rego.metadata."):
-            return Check(self._metadata(name), call.position, self._overrides)
+            return self._metadata_step(name, call)
         if name in ("eq", "equal") and len(call.arguments) == 2:
             left, right = (self._term(argument) for argument in call.arguments)
             return Unify(left, right, call.position, self._overrides, "=" if name == "eq" else "==")
@@ -127,6 +131,17 @@ class BodyLowerer(TermLowerer):
         if len(arguments) > self.arity(function):
             *arguments, output = arguments
         return Invoke(function, tuple(arguments), output, call.position, self._overrides)
+
+    def _drop(self, call: ast.Call) -> None:
+        """Take note of the names that a call uses, which itself is not evaluated."""
+        for name in {name for argument in call.arguments for name in _names(argument, closures=False)}:
+            self._scopes.see(name)
+
+    def _metadata_step(self, name: str, call: ast.Call) -> Step:
+        value = self._metadata(name)
+        if not call.arguments:
+            return Check(value, call.position, self._overrides)
+        return Unify(self._term(call.arguments[0]), value, call.position, self._overrides)
 
     def _some_in(self, some: ast.SomeIn) -> Step:
         domain = self._term(some.domain)
@@ -187,11 +202,14 @@ class BodyLowerer(TermLowerer):
             message = "with keyword target must reference existing input, data, or a function"
             self._mistake(clause.position, "rego_type_error", message)
             return None
-        if isinstance(target, Function) or self._is_function(clause.value):
-            replacement = self._as_function(clause.value)
-            if replacement is not None:
-                return Override(target, replacement)
-        return Override(target, self._simple(clause.value))
+        replacement = self._as_function(clause.value)
+        if replacement is None:
+            return Override(target, self._simple(clause.value))
+        if not isinstance(target, Function):
+            self._mistake(clause.position, "rego_type_error", f"function {replacement} used as reference, not called")
+        elif self.arity(target) != self.arity(replacement):
+            self._mistake(clause.position, "rego_type_error", f"{target}: arity mismatch")
+        return Override(target, replacement)
 
     def _target(self, term: ast.Term) -> Path | Function | None:
         name = ".".join(_static_name(term) or ())
@@ -213,9 +231,6 @@ class BodyLowerer(TermLowerer):
             self._mistake(term.position, "rego_unsupported_error", "a target of with has to be a fixed path")
             return None
         return lowered
-
-    def _is_function(self, term: ast.Term) -> bool:
-        return self._as_function(term) is not None
 
     def _as_function(self, term: ast.Term) -> Function | None:
         """Give the function that a term names, if it does."""

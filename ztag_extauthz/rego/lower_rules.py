@@ -25,6 +25,7 @@ class RuleLowerer(BodyLowerer):
         path = fixed_path(self._module, rule)
         heads = rule.ref[len(path) - len(self._module.package) :]
         declared = [name for argument in rule.arguments or () for name in pattern_names(argument)]
+        self._check_name(rule)
         self._scopes.push(declared_names(rule.body).union(declared))
         arguments = self._arguments(rule)
         self._refuse_lone_truth(rule.body)
@@ -48,6 +49,12 @@ class RuleLowerer(BodyLowerer):
             default=rule.default,
             otherwise=self._otherwise(rule),
         )
+
+    def _check_name(self, rule: Rule) -> None:
+        first = rule.ref[0]
+        if isinstance(first, ast.Scalar) and first.value in ("input", "data"):
+            message = f"rules must not shadow {first.value} (use a different rule name)"
+            self._mistake(rule.position, "rego_compile_error", message)
 
     def _check_declared(self, steps: list[Step], heads: list[Term]) -> None:
         """Refuse what `some x` declares and nothing uses."""

@@ -95,10 +95,10 @@ class TermLowerer:
                 return self._template(term)
 
     def _object(self, term: ast.Object) -> Term:
-        pairs = [(self._simple(key), self._simple(value)) for key, value in term.pairs]
-        # Of two pairs with one constant key the last one stands, as where OPA reads them.
-        last = {repr(key): index for index, (key, _) in enumerate(pairs) if isinstance(key, Const)}
-        return ObjectTerm(tuple(pair for index, pair in enumerate(pairs) if last.get(repr(pair[0]), index) == index))
+        # Of two pairs whose keys are written alike the last one stands, as where OPA reads them.
+        last = {ast.plain(key): value for key, value in term.pairs}
+        first = {ast.plain(key): key for key, _ in reversed(term.pairs)}
+        return ObjectTerm(tuple((self._simple(first[own]), self._simple(value)) for own, value in last.items()))
 
     def _var(self, var: ast.Var) -> Term:
         local = self._scopes.find(var.name)
@@ -179,10 +179,10 @@ class TermLowerer:
         function = self._function(call)
         if function is None:
             return Const(None)
-        if function.builtin and function.path[0].startswith("rego.metadata."):
-            return self._metadata(function.path[0])
         if not self._check_arity(function, call, output=False):
             return Const(None)
+        if function.builtin and function.path[0].startswith("rego.metadata."):
+            return self._metadata(function.path[0])
         arguments = tuple(self._simple(argument) for argument in call.arguments)
         local = self._scopes.fresh()
         self._steps.append(Invoke(function, arguments, local, call.position, self._overrides))

@@ -22,6 +22,18 @@ class Mistakes:
         self.found.append(Mistake(module.file, line, column, code, message, module.line(line), remedy))
 
 
+def check_imports(module: Module, mistakes: Mistakes) -> None:
+    """Refuse imports that take one another's name."""
+    first: dict[str, str] = {}
+    for item in module.imports:
+        if item.path[0] not in ("data", "input"):
+            continue
+        if item.alias in first:
+            message = f"import must not shadow import {first[item.alias]}"
+            mistakes.add(module, item.position, "rego_compile_error", message)
+        first.setdefault(item.alias, ".".join(item.path))
+
+
 def fixed_path(module: Module, rule: Rule) -> tuple[str, ...]:
     """Give the path of a rule below `data`, up to the first part of its head that is no string."""
     path = list(module.package)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeAlias
 
-from ztag_extauthz.rego.values import Value
+from ztag_extauthz.rego.values import Value, key
 
 Position: TypeAlias = tuple[int, int]
 """Line and column, which both count from 1."""
@@ -177,6 +177,14 @@ def children(node: Any) -> Iterator[Any]:
     """Give the nodes directly below a node."""
     for field in fields(node):
         yield from _nodes(getattr(node, field.name))
+
+
+def plain(node: Any) -> Any:
+    """Give what tells syntax apart, wherever it stands."""
+    if is_dataclass(node):
+        own = (plain(getattr(node, field.name)) for field in fields(node) if field.name != "position")
+        return (node.__class__, *own)
+    return tuple(map(plain, node)) if isinstance(node, tuple) else key(node)
 
 
 def _nodes(value: Any) -> Iterator[Any]:

@@ -94,6 +94,9 @@ class ModuleParser(BodyParser):
         if self._accept("as"):
             if self._token.kind != "name":
                 self._illegal("expected var")
+            if self._token.text in ("input", "data"):
+                message = f"unexpected import alias, must not be a reserved name, got: {self._token.text}"
+                raise self._error(message, self._token.position)
             alias = self._advance().text
         return Import(path, alias, start)
 

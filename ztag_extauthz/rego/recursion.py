@@ -77,7 +77,7 @@ def needed(group: Group, tree: Tree) -> set[int]:
 def references(node: Any, tree: Tree) -> Iterator[int]:
     for part in walk(node):
         if isinstance(part, Path) and part.root == "data":
-            yield from (group.number for group in _groups(part, tree.root) if group.kind != "function")
+            yield from (group.number for group in _groups(part, tree.root))
         elif isinstance(part, Invoke) and not part.function.builtin:
             yield from _called(part.function, tree)
         elif isinstance(part, Override) and isinstance(part.value, Function) and not part.value.builtin:

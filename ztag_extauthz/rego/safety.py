@@ -27,7 +27,7 @@ class Unsafe:
 
     def misplaced(self) -> Iterator[tuple[Position, str]]:
         for place in self.early:
-            yield place, "OPA would evaluate this before all that it needs is known"
+            yield place, "OPA would evaluate this too early, before all that it needs is known"
 
     def messages(self, names: Sequence[str]) -> list[tuple[Position, str]]:
         named = [(place, f"var {names[number]} is unsafe") for number, place in self.found.items() if names[number]]

@@ -53,6 +53,11 @@ class Scopes:
         self._occurrences[-1][name] = how
         return local, _CLASHES[clash].format(name) if clash else ""
 
+    def see(self, name: str) -> None:
+        """Take note that a name is used here, so that it is not declared below."""
+        if self.find(name) is None:
+            self._occurrences[-1].setdefault(name, "seen")
+
     def use(self, name: str) -> Local:
         """Give the variable that a name stands for where it is used."""
         local = self.find(name)

@@ -127,7 +127,20 @@ def select(whole: Type, wanted: Value) -> Type | None:
         return whole.dynamic if is_number(wanted) else None
     if whole.kind == "object":
         return dict(whole.pairs).get(key(wanted), whole.dynamic)
-    return whole.dynamic if whole.kind == "set" else None
+    if whole.kind != "set" or whole.dynamic is None or not unifies(whole.dynamic, type_of(wanted)):
+        return None
+    return whole.dynamic
+
+
+def keys(whole: Type) -> Type:
+    """Give the type of what the members of a collection are found by."""
+    if whole.kind == "array":
+        return Type("number")
+    if whole.kind == "set":
+        return whole.dynamic or ANY
+    if whole.kind == "object" and whole.dynamic is None:
+        return union(type_of(unkey(form)) for form, _ in whole.pairs)
+    return ANY
 
 
 def members(whole: Type) -> Type | None:

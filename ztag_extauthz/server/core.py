@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import IntEnum
-from time import monotonic, perf_counter
+from time import monotonic
 from types import MappingProxyType
 
 from msgspec.structs import replace
@@ -73,34 +73,30 @@ class Core:
 
         `deadline` is in seconds of `time.monotonic`. Raises `RpcError` where there is no answer or it comes too late.
         """
-        if monotonic() >= deadline:
+        started = monotonic()
+        if started >= deadline:
             raise self._shed(Status.DEADLINE_EXCEEDED, "the deadline was over before the request was looked at")
         if self._in_flight >= self._max_in_flight:
             raise self._shed(Status.UNAVAILABLE, "too many requests")
-        started = perf_counter()
         self._in_flight += 1
         self._meter.add(self._in_flight_series)
         try:
-            return await self._answer(message, deadline)
+            request = decode(message)
+            decision, answer = self.settle(request, await self._pipeline.decide(request, deadline), deadline)
+            self._pipeline.report(request, decision)
+        except MessageError as error:
+            raise RpcError(Status.INVALID_ARGUMENT, str(error)) from error
         finally:
             self._in_flight -= 1
             self._meter.add(self._in_flight_series, -1.0)
-            self._meter.observe(self._seconds_series, perf_counter() - started)
+            self._meter.observe(self._seconds_series, monotonic() - started)
+        if answer is None:
+            raise rpc_error(decision)
+        return answer
 
     def _shed(self, status: Status, message: str) -> RpcError:
         self._meter.add(self._shed_series)
         return RpcError(status, message)
-
-    async def _answer(self, message: bytes, deadline: float) -> bytes:
-        try:
-            request = decode(message)
-        except MessageError as error:
-            raise RpcError(Status.INVALID_ARGUMENT, str(error)) from error
-        decision, answer = self.settle(request, await self._pipeline.decide(request, deadline), deadline)
-        self._pipeline.report(request, decision)
-        if answer is None:
-            raise rpc_error(decision)
-        return answer
 
     def settle(self, request: Request, decision: Decision, deadline: float) -> tuple[Decision, bytes | None]:
         """Return what is really answered: an answer that cannot be encoded, or comes too late, is a `Failed`.

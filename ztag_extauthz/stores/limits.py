@@ -19,6 +19,7 @@ from ztag_extauthz.stores.digest import hasher
 from ztag_extauthz.stores.plan import ALLOWED, COLUMNS, DENIED, SEED, TAG, WAIT, plan_of, words
 from ztag_extauthz.stores.rate import NANOSECONDS, RateText
 from ztag_extauthz.stores.redis import RedisSettings
+from ztag_extauthz.structured import Member, write_item, write_list
 from ztag_extauthz.traits import Part, PartName, TrustedProxies, part
 
 if TYPE_CHECKING:
@@ -128,12 +129,10 @@ class Limits:
     def _headers(self, row: int, wait: int) -> Pairs:
         again = ("retry-after", str(wait))
         if self._settings.headers == "draft":
-            policies = (
-                f'"{limit.name}";q={one.count};w={one.seconds}'
-                for limit, one in zip(self._settings.limits, self._rates, strict=True)
-            )
-            left = f'"{self._settings.limits[row].name}";r=0;t={wait}'
-            return again, ("ratelimit-policy", ", ".join(policies)), ("ratelimit", left)
+            pairs = zip(self._settings.limits, self._rates, strict=True)
+            policies: list[Member] = [(limit.name, {"q": one.count, "w": one.seconds}) for limit, one in pairs]
+            left = write_item((self._settings.limits[row].name, {"r": 0, "t": wait}))
+            return again, ("ratelimit-policy", write_list(policies)), ("ratelimit", left)
         if self._settings.headers == "legacy":
             limit = ("x-ratelimit-limit", str(self._rates[row].count))
             return again, limit, ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", str(wait))

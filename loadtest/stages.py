@@ -1,0 +1,156 @@
+"""What each stage of a Check costs in a process of its own, without an engine, in µs of CPU.
+
+Alone: one stage in a loop, which is how it looks where processor and caches have nothing else to do. On its way: what
+it adds to the stages before it, over a thousand different requests. The second is what a server pays.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from msgspec import Struct
+from rich.console import Console
+from rich.table import Table
+
+from loadtest.workload import Workload
+from ztag_extauthz.authentication.jwt import Jwt
+from ztag_extauthz.authentication.token_memory import TokenMemory
+from ztag_extauthz.component import Resources
+from ztag_extauthz.envoy import decode
+from ztag_extauthz.meter import Meter
+from ztag_extauthz.model import Allow, Context, Identity
+from ztag_extauthz.server import worker
+from ztag_extauthz.wiring import Gateway, build
+
+FOREVER = time.monotonic() + 1e6
+ROUNDS = 15
+
+
+class Stage(Struct, frozen=True):
+    """A stage's cost in µs."""
+
+    name: str
+    alone: float | None
+    added: float | None
+    """None for what is not on the way of every request."""
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine that never waits, without an event loop's share."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    raise RuntimeError("the stage waited")
+
+
+def stage_costs(load: Workload) -> list[Stage]:
+    """Return what each stage costs."""
+    gateway = build(load.settings, Resources(load.folder, time.time, Meter()))
+    return asyncio.run(_measured(gateway, load.messages))
+
+
+async def _measured(gateway: Gateway, messages: Sequence[bytes]) -> list[Stage]:
+    await gateway.start()
+    worker._settle()
+    try:
+        return _stages(gateway, messages)
+    finally:
+        await gateway.close()
+
+
+def _stages(gateway: Gateway, messages: Sequence[bytes]) -> list[Stage]:
+    pipeline, core = gateway.pipeline, gateway.core
+    (gate,), (jwt, *_), (rego, *_) = pipeline._gates, pipeline._authenticators, pipeline.authorizers
+    if not isinstance(jwt, Jwt):
+        raise TypeError("the workload's first authenticator must be jwt")
+    request = decode(messages[0])
+    identity: Identity = run(jwt.authenticate(request, FOREVER))
+    verdict = run(rego.authorize(Context(request, identity), FOREVER))
+    if not isinstance(verdict, Allow):
+        raise TypeError(f"the workload's requests must be allowed, not {verdict}")
+    decision = run(pipeline.decide(request, FOREVER))
+
+    def forget() -> None:
+        jwt.memory = TokenMemory(max_entries=2)
+        run(jwt.authenticate(request, FOREVER))
+
+    alone: dict[str, Callable[[], object]] = {
+        "decode the CheckRequest": lambda: decode(messages[0]),
+        "admission": lambda: run(gate.admit(request, FOREVER)),
+        "authentication, token remembered": lambda: run(jwt.authenticate(request, FOREVER)),
+        "authorization": lambda: run(rego.authorize(Context(request, identity), FOREVER)),
+        "encode the CheckResponse": lambda: core.settle(request, decision, FOREVER),
+        "reporting": lambda: pipeline.report(request, decision),
+    }
+    added = _added(gateway, messages)
+    stages = [Stage(name, _alone(work), added[name]) for name, work in alone.items()]
+    rest = [Stage(name, None, cost) for name, cost in added.items() if name not in alone]
+    return [*stages, *rest, Stage("authentication, token verified (RS256)", _alone(forget, 200), None)]
+
+
+def _alone(work: Callable[[], object], loops: int = 1000) -> float:
+    return median(_cpu(lambda: [work() for _ in range(loops)]) / loops for _ in range(ROUNDS))
+
+
+def _added(gateway: Gateway, messages: Sequence[bytes]) -> Mapping[str, float]:
+    """Return what each stage adds to those before it: the medians of turns of ever longer ways."""
+    pipeline, core = gateway.pipeline, gateway.core
+    (gate,), (jwt, *_), (rego, *_) = pipeline._gates, pipeline._authenticators, pipeline.authorizers
+
+    def admitted(message: bytes) -> Any:
+        request = decode(message)
+        run(gate.admit(request, FOREVER))
+        return request
+
+    def identified(message: bytes) -> Context:
+        request = admitted(message)
+        return Context(request, run(jwt.authenticate(request, FOREVER)))
+
+    def decided(message: bytes) -> Any:
+        request = decode(message)
+        return request, run(pipeline.decide(request, FOREVER))
+
+    def settled(message: bytes) -> Any:
+        request, decision = decided(message)
+        core.settle(request, decision, FOREVER)
+        return request, decision
+
+    ways: dict[str, Callable[[bytes], object]] = {
+        "decode the CheckRequest": decode,
+        "admission": admitted,
+        "authentication, token remembered": identified,
+        "authorization": lambda message: run(rego.authorize(identified(message), FOREVER)),
+        "the pipeline around them": decided,
+        "encode the CheckResponse": settled,
+        "reporting": lambda message: pipeline.report(*settled(message)),
+        "the core around them": lambda message: run(core.check(message, FOREVER)),
+    }
+    costs: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(ROUNDS):
+        for name, way in ways.items():
+            costs[name].append(_cpu(lambda way=way: [way(message) for message in messages]) / len(messages))  # type: ignore[misc]
+            time.sleep(0.02)  # for the writer of the audit log
+    whole = {name: median(each) for name, each in costs.items()}
+    before = [0.0, *whole.values()]
+    return {name: cost - earlier for (name, cost), earlier in zip(whole.items(), before, strict=False)}
+
+
+def _cpu(work: Callable[[], object]) -> float:
+    """Return the µs of CPU that this thread spends."""
+    began = time.thread_time()
+    work()
+    return (time.thread_time() - began) * 1e6
+
+
+def show_stages(console: Console, stages: Sequence[Stage]) -> None:
+    table = Table("stage", "alone", "on its way", "", title="One warm request without an engine, µs of CPU")
+    whole = sum(stage.added or 0 for stage in stages)
+    for stage in stages:
+        texts = ("" if cost is None else f"{cost:.1f}" for cost in (stage.alone, stage.added))
+        table.add_row(stage.name, *texts, "█" * round(80 * (stage.added or 0) / whole))
+    table.add_section()
+    table.add_row("the whole, bytes to bytes", "", f"{whole:.1f}", "")
+    console.print(table)
