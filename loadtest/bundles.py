@@ -2,7 +2,7 @@
 
 One worker's event loop asks a policy without a pause, and fetches a bundle with that many users' roles again and again,
 with other data, or with another policy as well. Told is the longest time between two answers, in milliseconds, beside
-the one while nothing is fetched.
+the one while nothing is fetched: on a busy machine the best of several says most.
 """
 
 import argparse
@@ -12,11 +12,13 @@ import io
 import json
 import tarfile
 import tempfile
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import monotonic, perf_counter
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.table import Table
@@ -36,6 +38,9 @@ default result := false
 result if "reader" in data.users[input.identity.subject].roles
 """
 TENANTS = 50
+PATIENCE = 60.0
+"""Seconds until a bundle has to be in force."""
+Condition: TypeAlias = Callable[[], bool]
 
 
 def bundle(users: int, revision: int, policy: int) -> bytes:
@@ -94,11 +99,11 @@ def serve(pipe: Connection, users: int) -> None:
                 pipe.send(len(current["content"]))
 
 
-async def longest_pause(rego: Rego, context: Context, until: object) -> tuple[float, float]:
+async def longest_pause(rego: Rego, context: Context, until: Condition) -> tuple[float, float]:
     """Ask until a condition holds; return the longest time between two answers and the whole, in seconds."""
     longest, begun = 0.0, perf_counter()
     last = begun
-    while not until():  # type: ignore[operator]
+    while not until():
         await rego.authorize(context, monotonic() + 10)
         await asyncio.sleep(0)
         now = perf_counter()
@@ -113,7 +118,7 @@ async def measure(pipe: Connection, port: int, reloads: int) -> list[tuple[str, 
     await rego.start()
     pipe.send((0, 0))
     pipe.recv()
-    while not rego.policy.version.revision:
+    while not rego.policy.version.revision:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.01)
     gc.collect()
     gc.freeze()
@@ -126,8 +131,7 @@ async def measure(pipe: Connection, port: int, reloads: int) -> list[tuple[str, 
             number += 1
             pipe.send((number, number * changes))
             await asyncio.to_thread(pipe.recv)
-            wanted = str(number)
-            pause, seconds = await longest_pause(rego, context, lambda wanted=wanted: rego.policy.version.revision == wanted)
+            pause, seconds = await longest_pause(rego, context, _has(rego, str(number)))
             after, _ = await longest_pause(rego, context, _for(0.5))
             pauses.append(max(pause, after))
             whole = max(whole, seconds)
@@ -136,9 +140,14 @@ async def measure(pipe: Connection, port: int, reloads: int) -> list[tuple[str, 
     return rows
 
 
-def _for(seconds: float) -> object:
+def _for(seconds: float) -> Condition:
     end = perf_counter() + seconds
     return lambda: perf_counter() > end
+
+
+def _has(rego: Rego, revision: str) -> Condition:
+    end = perf_counter() + PATIENCE
+    return lambda: rego.policy.version.revision == revision or perf_counter() > end
 
 
 def main() -> None:
@@ -152,10 +161,12 @@ def main() -> None:
     rows = asyncio.run(measure(ours, ours.recv(), arguments.reloads))
     ours.send(None)
     process.join()
-    table = Table("fetched", "longest pause ms: median", "worst", "until in force s", title=f"{arguments.users:,} users")
+    title = f"{arguments.users:,} users"
+    table = Table("fetched", "longest pause ms: best", "median", "worst", "until in force s", title=title)
     for name, pauses, whole in rows:
-        median = sorted(pauses)[len(pauses) // 2]
-        table.add_row(name, f"{median * 1e3:.1f}", f"{max(pauses) * 1e3:.1f}", f"{whole:.2f}")
+        ordered = sorted(pauses)
+        shown = (ordered[0], ordered[len(ordered) // 2], ordered[-1])
+        table.add_row(name, *(f"{pause * 1e3:.1f}" for pause in shown), f"{whole:.2f}")
     Console().print(table)
 
 

@@ -1,14 +1,14 @@
 """Rego policies, as opa-envoy-plugin asks them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
 from ztag_extauthz.authorization import opa_input, opa_result
 from ztag_extauthz.authorization.bundle_settings import BundleSettings, SigningSettings
-from ztag_extauthz.authorization.bundle_source import BundleSource
+from ztag_extauthz.authorization.bundle_source import BundleSource, PutInForce
 from ztag_extauthz.authorization.engine import Pending, PolicyEngine, decision_path
 from ztag_extauthz.authorization.engines import Engines
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
@@ -95,9 +95,15 @@ class RegoSettings(Section):
             return self._authorizer(engines.engine(), resources)
         rego = self._authorizer(Pending(lambda: source.readiness().detail), resources)
 
-        def load(content: bytes) -> Callable[[], None]:
+        def load(content: bytes) -> PutInForce:
             successor = engines.load(content, rego.policy)
-            return lambda: rego.put_in_force(successor(), resources.clock())
+
+            def put_in_force() -> list[Any]:
+                engine, owned = successor()
+                rego.put_in_force(engine, resources.clock())
+                return owned
+
+            return put_in_force
 
         source = BundleSource(self.bundle, load, resources)
         source.first()
