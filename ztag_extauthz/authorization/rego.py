@@ -1,20 +1,26 @@
 """Rego policies, as opa-envoy-plugin asks them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from msgspec import Struct
 from pydantic import field_validator, model_validator
 
 from ztag_extauthz.authorization import opa_input, opa_result
 from ztag_extauthz.authorization.bundle_settings import BundleSettings, SigningSettings
 from ztag_extauthz.authorization.bundle_source import BundleSource
+from ztag_extauthz.authorization.cache.interface import Answers, NoAnswers
+from ztag_extauthz.authorization.cache.levels import Levels
+from ztag_extauthz.authorization.cache.life import is_unlike
+from ztag_extauthz.authorization.cache.settings import CacheSettings
 from ztag_extauthz.authorization.engine import Pending, PolicyEngine, decision_path
-from ztag_extauthz.authorization.engines import Engines
+from ztag_extauthz.authorization.engines import Engines, placed
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer, Question
 from ztag_extauthz.authorization.opa_settings import OpaSettings
 from ztag_extauthz.authorization.parse_error import ParseError
+from ztag_extauthz.authorization.projection import Projection
 from ztag_extauthz.authorization.shadow import Shadow, ShadowSettings
 from ztag_extauthz.component import Readiness, Resources
 from ztag_extauthz.errors import CheckError
@@ -56,6 +62,8 @@ class RegoSettings(Section):
     http_hosts: tuple[str, ...] = ()
     """The hosts (`pdp.example` or `pdp.example:8443`) that `http.send` may ask, by https (by http on loopback alone).
     Without any, policies that call it are refused. A policy that waits for a host makes the request wait too."""
+    cache: CacheSettings | None = CacheSettings()
+    """Remember answers; `null`: every request is decided anew."""
     shadow: ShadowSettings | None = None
     """A candidate that is asked beside, and never heard."""
 
@@ -92,7 +100,8 @@ class RegoSettings(Section):
         """Load the policies; raises `PolicyError` or `SettingsError` with every mistake."""
         engines = Engines(self, resources)
         if self.bundle is None:
-            return self._authorizer(engines.engine(), resources)
+            with placed("policies"):
+                return self._authorizer(engines.engine(), resources)
         rego = self._authorizer(Pending(lambda: source.readiness().detail), resources)
 
         def load(content: bytes) -> Callable[[], None]:
@@ -106,9 +115,9 @@ class RegoSettings(Section):
 
     def _authorizer(self, policy: PolicyEngine, resources: Resources) -> "Rego":
         descriptor = _descriptor(self.proto_descriptor, resources.folder)
-        if self.shadow is not None:
-            return Shadowed(self, policy, descriptor, resources.clock(), self.shadow.build(self, resources))
-        return Rego(self, policy, descriptor, resources.clock())
+        levels = None if self.cache is None else Levels(self.cache, resources)
+        parts = (self, policy, descriptor, resources.clock(), levels)
+        return Rego(*parts) if self.shadow is None else Shadowed(*parts, self.shadow.build(self, resources))
 
 
 def _descriptor(path: str | None, folder: Path) -> ProtoDescriptor | None:
@@ -121,9 +130,16 @@ def _placed(error: CheckError, place: str, revision: str) -> CheckError:
     return placed
 
 
-def _reads_body(reads: "Reads") -> bool:
-    """Tell whether a decision can depend on the body's meaning; whatever is not followed counts as if it could."""
-    return any(not path or path[0] in opa_input.BODY for path in reads.deep | reads.exists)
+class InForce(Struct, frozen=True):
+    """One revision of the policy, and what is known of its answers: exchanged as a whole, so that none are mixed."""
+
+    policy: PolicyEngine
+    immediate: Callable[[Value, float], Value] | None
+    projection: Projection | None
+    """None where no key is worth making: the engine is given the whole document."""
+    parse_body: bool
+    answers: Answers
+    readiness: Readiness
 
 
 class Rego(Authorizer):
@@ -132,55 +148,80 @@ class Rego(Authorizer):
     kind = "rego"
 
     def __init__(
-        self, settings: RegoSettings, policy: PolicyEngine, descriptor: ProtoDescriptor | None, loaded_at: float
+        self,
+        settings: RegoSettings,
+        policy: PolicyEngine,
+        descriptor: ProtoDescriptor | None,
+        loaded_at: float,
+        levels: Levels | None = None,
     ) -> None:
+        """Without `levels` no answer is remembered. Raises `PolicyError`."""
         self._settings = settings
         self._descriptor = descriptor
+        self._levels = levels
         self._identities = opa_input.Identities(opa_input.of_identity)
         self._source: BundleSource | None = None
-        self.policy = policy
-        self.put_in_force(policy, loaded_at)
+        self._in_force = self._prepared(policy, loaded_at)
+
+    @property
+    def policy(self) -> PolicyEngine:
+        """The engine that is asked."""
+        return self._in_force.policy
 
     def follow(self, source: BundleSource) -> None:
         """Have the policies kept fresh by what fetches them, from `start` on."""
         self._source = source
 
     def put_in_force(self, policy: PolicyEngine, loaded_at: float) -> None:
-        """Ask this engine from the next request on; `loaded_at` in Unix seconds."""
-        if isinstance(self.policy, Pending) and policy is not self.policy:
-            self.policy.give_way(policy)
-        self.policy = policy
-        self._immediate = policy.immediate()
-        self._parse_body = not self._settings.skip_request_body_parse and _reads_body(policy.reads())
-        self._readiness = Readiness(f"policy {self._settings.decision}", ready=True, updated_at=loaded_at)
+        """Ask this engine from the next request on; `loaded_at` in Unix seconds. Raises `PolicyError`."""
+        before, self._in_force = self._in_force, self._prepared(policy, loaded_at)
+        before.answers.forget()
+        if isinstance(before.policy, Pending) and policy is not before.policy:
+            before.policy.give_way(policy)
+
+    def _prepared(self, policy: PolicyEngine, loaded_at: float) -> InForce:
+        settings, reads = self._settings, policy.reads()
+        parse_body = not settings.skip_request_body_parse and _reads_body(reads)
+        has_key = not any(map(is_unlike, reads.deep))
+        projection = Projection(reads, self._descriptor, parse_body=parse_body) if has_key else None
+        answers = NoAnswers() if self._levels is None else self._levels.of(policy, settings.decision)
+        ready = Readiness(f"policy {settings.decision}", ready=True, updated_at=loaded_at)
+        return InForce(policy, policy.immediate(), projection, parse_body, answers, ready)
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:
+        in_force = self._in_force
         try:
-            document = self.document(context)
+            verdict = await self._answer(in_force, context, deadline)
         except ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
-        policy = self.policy
-        try:
-            value = await self._evaluate(document, deadline)
-            verdict = opa_result.interpret(value, policy.version.revision)
         except CheckError as error:
-            raise _placed(error, f"policy {self._settings.decision}", policy.version.revision) from None
+            raise _placed(error, f"policy {self._settings.decision}", in_force.policy.version.revision) from None
         if self._settings.dry_run and isinstance(verdict, Deny):
             return Allow(metadata=verdict.metadata, shadowed=verdict, policy_revision=verdict.policy_revision)
         return verdict
 
-    async def _evaluate(self, document: Value, deadline: float) -> Value:
-        if self._immediate is not None:
-            return self._immediate(document, deadline)
-        return await self.policy.ask(document, deadline)
+    async def _answer(self, in_force: InForce, context: Context, deadline: float) -> Verdict:
+        answers, projection = in_force.answers, in_force.projection
+        if projection is None:
+            answers.recall((), context)
+            return await _ask(in_force, self.document(context), deadline)
+        reading = projection.read(context)
+        verdict = answers.recall(reading.key, context)
+        if verdict is not None:
+            return verdict
+
+        def ask() -> Awaitable[Verdict]:
+            return _ask(in_force, projection.document(reading), deadline)
+
+        return await answers.find(reading.key, context, ask, deadline)
 
     def document(self, context: Context) -> Value:
-        """Return the `input` that the policy is asked with; raises `ParseError`."""
+        """Return the whole `input`, of which the policy is given what it reads; raises `ParseError`."""
         return opa_input.build(
             context,
             self._descriptor,
-            parse_body=self._parse_body,
+            parse_body=self._in_force.parse_body,
             identity=self._identities(context.identity),
         )
 
@@ -189,31 +230,50 @@ class Rego(Authorizer):
 
     async def start(self) -> None:
         await self.policy.start()
+        if self._levels is not None:
+            await self._levels.start()
         if self._source is not None:
             await self._source.start()
 
     async def close(self) -> None:
         if self._source is not None:
             await self._source.close()
+        self._in_force.answers.forget()
+        if self._levels is not None:
+            await self._levels.close()
         await self.policy.close()
 
     def readiness(self) -> tuple[Readiness, ...]:
         fetched = () if self._source is None else (self._source.readiness(),)
-        return (self._readiness, *self.policy.readiness(), *fetched)
+        return (self._in_force.readiness, *self.policy.readiness(), *fetched)
+
+
+async def _ask(in_force: InForce, document: Value, deadline: float) -> Verdict:
+    if in_force.immediate is not None:
+        value = in_force.immediate(document, deadline)
+    else:
+        value = await in_force.policy.ask(document, deadline)
+    return opa_result.interpret(value, in_force.policy.version.revision)
+
+
+def _reads_body(reads: "Reads") -> bool:
+    """Tell whether a decision can depend on the body's meaning; whatever is not followed counts as if it could."""
+    return any(not path or path[0] in opa_input.BODY for path in reads.deep | reads.exists)
 
 
 class Shadowed(Rego):
     """Lets a candidate be asked the same."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - all of `Rego`'s, and the shadow
         self,
         settings: RegoSettings,
         policy: PolicyEngine,
         descriptor: ProtoDescriptor | None,
         loaded_at: float,
+        levels: Levels | None,
         shadow: Shadow,
     ) -> None:
-        super().__init__(settings, policy, descriptor, loaded_at)
+        super().__init__(settings, policy, descriptor, loaded_at, levels)
         self._shadow = shadow
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:

@@ -67,7 +67,7 @@ class ShadowSettings(Section):
         """Load the candidate; raises `PolicyError`."""
         from ztag_extauthz.authorization.shadow_process import Elsewhere  # noqa: PLC0415 - heavy
 
-        plain = {"engine": "embedded", "opa": None, "bundle": None, "dry_run": False, "shadow": None}
+        plain = {"engine": "embedded", "opa": None, "bundle": None, "cache": None, "dry_run": False, "shadow": None}
         changes = {"policies": self.policies, "decision": self.decision or settings.decision}
         alone = settings.model_copy(update=plain | changes)
         try:

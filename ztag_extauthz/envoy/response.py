@@ -21,6 +21,7 @@ from google.protobuf.wrappers_pb2 import BoolValue
 from ztag_extauthz.assertion import HEADER as ASSERTION
 from ztag_extauthz.assertion.signer import Signer
 from ztag_extauthz.envoy import encoding, problem
+from ztag_extauthz.envoy.access_log import NOTE, encoded
 from ztag_extauthz.envoy.credentials import Credentials
 from ztag_extauthz.envoy.problem import ANSWERS
 from ztag_extauthz.envoy.remembered import Remembered, RememberedOf
@@ -105,7 +106,8 @@ class Encoder:
             parts = self._around_id(allow, identity, seen, assertion, cookie)
         else:
             parts = self._answers(allow, identity)
-        return decision.id.encode().join(parts)
+        answer = decision.id.encode().join(parts)
+        return answer + encoding.field(_DYNAMIC_METADATA, encoded(decision.notes)) if decision.notes else answer
 
     def _around_id(
         self,
@@ -268,14 +270,20 @@ def _fill(response: DeniedHttpResponse, status: int, headers: Pairs, body: str) 
 def _metadata(verdict: Allow | Deny | Failed, *, shadowed: str = "") -> bytes:
     """Encode the dynamic metadata: the policy's own, `decision_id` as opa-envoy-plugin has it, and ours under `ztag`.
 
-    `_ID` stands for the id. Nothing of a request decides on a key here (envoy#34691), and the policy's `decision_id`
-    and `ztag` do not count.
+    `_ID` stands for the id. Nothing of a request decides on a key here (envoy#34691), and the policy's `decision_id`,
+    `ztag` and whatever reads like a note of ours do not count.
     """
     ours = _own_metadata("" if isinstance(verdict, Allow) else verdict.reason, shadowed)
     if isinstance(verdict, Failed) or not verdict.metadata:
         return ours
     struct = Struct()
-    struct.update({name: value for name, value in verdict.metadata.items() if name not in ("decision_id", "ztag")})
+    struct.update(
+        {
+            name: value
+            for name, value in verdict.metadata.items()
+            if name not in ("decision_id", "ztag") and not name.startswith(NOTE)
+        }
+    )
     return encoding.field(_DYNAMIC_METADATA, bytes(struct.SerializeToString())) + ours
 
 

@@ -86,7 +86,7 @@ def _raise(mistakes: Mistakes) -> None:
 
 def _ordered(rule: Rule, module: Module, names: Names, mistakes: Mistakes, modules: list[Module]) -> Definition:
     known = len(mistakes.found)
-    definition = lower_rule(rule, module, names, mistakes, _annotations(rule, module, modules))
+    definition = lower_rule(rule, module, names, mistakes, annotations_of(rule, module, modules))
     # A step that could not be made binds nothing: what is unsafe then is no mistake of its own.
     return _order(definition, module, mistakes if len(mistakes.found) == known else Mistakes())
 
@@ -118,7 +118,7 @@ def _overrides(definition: Definition | None) -> list[Override]:
     return found
 
 
-def _annotations(rule: Rule, module: Module, modules: list[Module]) -> list[Value]:
+def annotations_of(rule: Rule, module: Module, modules: list[Module]) -> list[Value]:
     """Give the annotations that concern a rule, its own first, then those of its packages."""
     own = [*module.package, *(str(getattr(part, "value", "")) for part in rule.ref)]
     chain: list[Value] = []

@@ -33,13 +33,14 @@ class Dependencies:
         self._exists: set[InputPath] = set()
         self._data: set[tuple[str, ...]] = set()
         self._impure: set[str] = set()
+        self._rules: set[tuple[str, ...]] = set()
         self._known: dict[Key, Aliases] = {}
 
     def of(self, path: tuple[str, ...]) -> Reads:
         """Give what the document at a path below `data` depends on."""
         scope = Scope(self, WHOLE)
         self.use(scope.term(Path("data", tuple(map(Const, path)))))
-        return normalised(self._deep, self._exists, self._data, self._impure)
+        return normalised(self._deep, self._exists, self._data, self._impure, self._rules)
 
     # -- what is read
 
@@ -65,6 +66,7 @@ class Dependencies:
 
     def group(self, group: Group, root: Aliases) -> Aliases:
         """Follow a rule; give what its value may stand for."""
+        self._rules.add(group.path)
         if group.kind == "function":
             return NONE
         return self._remember((group.number, root), lambda: self._definitions(group, root, ()))
@@ -74,6 +76,7 @@ class Dependencies:
         if node is None or node.group is None:
             return NONE
         group = node.group
+        self._rules.add(group.path)
         if len(self._known) > MAX_CONTEXTS:
             for argument in arguments:
                 self.use(argument)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ztag_extauthz.rego.analyse import Analysis, analyse, analyse_query
+from ztag_extauthz.rego.analyse import Analysis, analyse, analyse_query, annotations_of
 from ztag_extauthz.rego.builtins.interface import Context
 from ztag_extauthz.rego.compile_policy import PolicyCompiler
 from ztag_extauthz.rego.conflicts import check_conflicts, check_entry_points, defines
@@ -14,6 +14,7 @@ from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.errors import EvaluationError, LimitError, Mistake, PolicyError
 from ztag_extauthz.rego.explain import Explanation, Places, Recorder
 from ztag_extauthz.rego.link import Linked
+from ztag_extauthz.rego.names import fixed_path
 from ztag_extauthz.rego.pace import underway
 from ztag_extauthz.rego.reads import UNKNOWN, Reads
 from ztag_extauthz.rego.runtime import State
@@ -107,6 +108,15 @@ class Policy:
             return Dependencies(self._tree, self._overrides).of(tuple(entry_point.strip("/").split("/")))
         except RecursionError:
             return UNKNOWN
+
+    def annotations(self, entry_point: str) -> Iterator[tuple[str, Value]]:
+        """Yield the annotations of the rules that an entry point may evaluate, and of their packages, with the rule."""
+        rules, modules = self.reads(entry_point).rules, list(self._modules.values())
+        for module in modules:
+            for rule in module.rules:
+                if fixed_path(module, rule) in rules:
+                    for note in annotations_of(rule, module, modules):
+                        yield f"{module.file}:{rule.position[0]}", note.get("annotations", {})
 
     def explain(
         self, entry_point: str, input_document: Value = UNDEFINED, *, deadline: float | None = None

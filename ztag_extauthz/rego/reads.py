@@ -19,6 +19,8 @@ class Reads:
     exists: frozenset[InputPath]
     data: frozenset[tuple[str, ...]]
     impure: frozenset[str]
+    rules: frozenset[tuple[str, ...]] = frozenset()
+    """Paths below `data` of the rules that it may evaluate."""
 
     @property
     def cacheable(self) -> bool:
@@ -45,13 +47,15 @@ def normalised(
     exists: Iterable[InputPath],
     data: Iterable[tuple[str, ...]],
     impure: Iterable[str],
+    rules: Iterable[tuple[str, ...]],
 ) -> Reads:
     """Leave out what is covered by something else."""
     whole = _shortest(deep)
     partial = {path for path in exists if not _covered(path, whole)}
     # Where a path breaks says too whether its beginnings lead somewhere.
     longer = {path[:length] for path in whole | partial for length in range(len(path))}
-    return Reads(frozenset(whole), frozenset(partial - longer), frozenset(_shortest(data)), frozenset(impure))
+    inputs = frozenset(whole), frozenset(partial - longer)
+    return Reads(*inputs, frozenset(_shortest(data)), frozenset(impure), frozenset(rules))
 
 
 def _shortest(paths: Iterable[tuple[Any, ...]]) -> set[tuple[Any, ...]]:

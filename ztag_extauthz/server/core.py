@@ -1,13 +1,14 @@
 """Bytes in, bytes out: what both engines serve."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import IntEnum
 from time import monotonic
 from types import MappingProxyType
 
 from msgspec.structs import replace
 
-from ztag_extauthz.envoy import Encoder, decode
+from ztag_extauthz.envoy import Encoder, decode, endings
 from ztag_extauthz.errors import MessageError, ZtagError
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Decision, Failed, Reason, Request
@@ -97,6 +98,12 @@ class Core:
     def _shed(self, status: Status, message: str) -> RpcError:
         self._meter.add(self._shed_series)
         return RpcError(status, message)
+
+    def ended(self, message: bytes) -> None:
+        """Take note of what an encoded `StreamAccessLogsMessage` tells; nobody waits for an answer to it."""
+        with suppress(MessageError):
+            for ended in endings(message):
+                self._pipeline.ended(ended)
 
     def settle(self, request: Request, decision: Decision, deadline: float) -> tuple[Decision, bytes | None]:
         """Return what is really answered: an answer that cannot be encoded, or comes too late, is a `Failed`.

@@ -46,8 +46,8 @@ _BODY = "http.response.body"
 _BODY_IDLE_SECONDS = 10.0
 """How long a client may let us wait for the rest of a message."""
 _UNLIMITED = 2**32 - 1
-LASTING = 64
-"""Calls without an end of their own (health's `Watch`, reflection) at the same time; they are no Check's concern."""
+LASTING = 1024
+"""Calls without an end of their own (access logs, health's `Watch`) at the same time; they are no Check's concern."""
 HEADROOM = LASTING + UNFINISHED + 64
 """Calls above `max_in_flight` that reach us, so that those that wait for their client take no Check's place."""
 _LEAST_LEFT = 0.25

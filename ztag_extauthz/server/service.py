@@ -8,6 +8,7 @@ from msgspec import Struct
 from ztag_extauthz.server.health import SERVICE, Health
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
+ACCESS_LOG = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 
 Unary: TypeAlias = Callable[[bytes, float], Awaitable[bytes]]
 """Message and deadline (seconds of `time.monotonic`) to the answer; raises `RpcError`."""
@@ -22,13 +23,15 @@ class Checker(Protocol):
 
     async def check(self, message: bytes, deadline: float) -> bytes: ...
 
+    def ended(self, message: bytes) -> None: ...
+
 
 class Service(Struct):
     """The methods of one worker. `checker` is replaced by a reload; calls under way keep the one they began with."""
 
     checker: Checker
     health: Health
-    dialogues: Mapping[str, Dialogue] = {}
+    reflection: Mapping[str, Dialogue] = {}
 
     @property
     def unary(self) -> Mapping[str, Unary]:
@@ -37,6 +40,15 @@ class Service(Struct):
     @property
     def streaming(self) -> Mapping[str, Streaming]:
         return {f"/{SERVICE}/Watch": self.health.watch}
+
+    @property
+    def dialogues(self) -> Mapping[str, Dialogue]:
+        return {ACCESS_LOG: self.listen, **self.reflection}
+
+    def listen(self, message: bytes) -> Iterable[bytes]:
+        """Hear how requests ended; the stream is Envoy's, and has no answers."""
+        self.checker.ended(message)
+        return ()
 
     def check(self, message: bytes, deadline: float) -> Awaitable[bytes]:
         """Answer `Check`; not a coroutine itself, which would be one more to step through for each request."""

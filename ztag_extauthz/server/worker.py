@@ -109,7 +109,7 @@ class Worker:
             self._gateway, refused = self._build()
             await self._gateway.start()
             self._health = Health()
-            service = Service(self._gateway.core, self._health, _dialogues(self._assignment.settings))
+            service = Service(self._gateway.core, self._health, _reflection(self._assignment.settings))
             self._engine = engine(service, self._assignment)
             await self._until_ready(self._gateway, PATIENCE)
             await self._engine.start()
@@ -264,7 +264,7 @@ def engine(service: Service, assignment: Assignment) -> Engine:
     return H2corn(service, place, server)
 
 
-def _dialogues(settings: Settings) -> Mapping[str, Dialogue]:
+def _reflection(settings: Settings) -> Mapping[str, Dialogue]:
     if not settings.server.reflection:
         return {}
     from ztag_extauthz.server.reflection import dialogues  # noqa: PLC0415 - an extra

@@ -21,7 +21,7 @@ from envoy_data_plane.google.protobuf import Struct as JsonObject
 from msgspec import Struct
 
 from ztag_extauthz.settings import Settings
-from ztag_extauthz.wire.envoy import Wishes, ext_authz_filter, socket_address, ztag_cluster
+from ztag_extauthz.wire.envoy import Wishes, ext_authz_filter, outcome_logs, socket_address, ztag_cluster
 
 UPSTREAM = "upstream"
 
@@ -61,7 +61,7 @@ def connection_manager(settings: Settings, wishes: Wishes) -> hcm.HttpConnection
         ),
         request_headers_timeout=timedelta(seconds=10),
         stream_idle_timeout=timedelta(minutes=5),
-        access_log=[_access_log()],
+        access_log=[_access_log(), *outcome_logs(settings)],
         early_header_mutation_extensions=[_header_hygiene(settings)],
         http_filters=[
             ext_authz_filter(wishes),

@@ -9,9 +9,11 @@ Rules
 from datetime import timedelta
 from ipaddress import ip_address
 
+from envoy_data_plane.envoy.config.accesslog import v3 as accesslog
 from envoy_data_plane.envoy.config.cluster import v3 as cluster
 from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.config.endpoint import v3 as endpoint
+from envoy_data_plane.envoy.extensions.access_loggers.grpc.v3 import CommonGrpcAccessLogConfig, HttpGrpcAccessLogConfig
 from envoy_data_plane.envoy.extensions.filters.http.ext_authz import v3 as ext_authz
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager import v3 as hcm
 from envoy_data_plane.envoy.extensions.retry.host.previous_hosts import v3 as previous_hosts
@@ -80,6 +82,20 @@ def ext_authz_filter(wishes: Wishes) -> hcm.HttpFilter:
         with_request_body=body if wishes.body_bytes else None,
     )
     return hcm.HttpFilter(name="envoy.filters.http.ext_authz", typed_config=Any.pack(config))
+
+
+def outcome_logs(settings: Settings) -> list[accesslog.AccessLog]:
+    """Return the access log that tells ztag how requests ended; none where nobody wants to know."""
+    if not any(getattr(kind, "outcomes", False) for kind in settings.authorization):
+        return []
+    config = HttpGrpcAccessLogConfig(
+        common_config=CommonGrpcAccessLogConfig(
+            log_name=CLUSTER,
+            transport_api_version=core.ApiVersion.V3,
+            grpc_service=core.GrpcService(envoy_grpc=core.GrpcServiceEnvoyGrpc(cluster_name=CLUSTER)),
+        )
+    )
+    return [accesslog.AccessLog(name="envoy.access_loggers.http_grpc", typed_config=Any.pack(config))]
 
 
 def ztag_cluster(settings: Settings, wishes: Wishes) -> cluster.Cluster:

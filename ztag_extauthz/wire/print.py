@@ -8,7 +8,7 @@ from ztag_extauthz.errors import Mistake, SettingsError
 from ztag_extauthz.settings import Settings
 from ztag_extauthz.settings.addresses import split_address
 from ztag_extauthz.wire.bootstrap import Surroundings, envoy_bootstrap
-from ztag_extauthz.wire.envoy import ClientTls, Wishes, ext_authz_filter, ztag_cluster
+from ztag_extauthz.wire.envoy import ClientTls, Wishes, ext_authz_filter, outcome_logs, ztag_cluster
 from ztag_extauthz.wire.text import to_plain, to_yaml
 
 
@@ -35,7 +35,10 @@ def envoy_yaml(settings: Settings, order: Order) -> str:
     )
     if order.full:
         return to_yaml(to_plain(envoy_bootstrap(settings, wishes, _surroundings(order.upstream))))
-    http_filter = {"http_filters": [to_plain(ext_authz_filter(wishes))]}
+    http_filter = {
+        **({"access_log": [to_plain(log) for log in logs]} if (logs := outcome_logs(settings)) else {}),
+        "http_filters": [to_plain(ext_authz_filter(wishes))],
+    }
     clusters = {"clusters": [to_plain(ztag_cluster(settings, wishes))]}
     return (
         f"# Into the HTTP connection manager, before the router:\n{to_yaml(http_filter)}\n"

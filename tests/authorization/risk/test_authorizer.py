@@ -46,9 +46,9 @@ class Case:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         write_model(folder / "model.json", Model(elevated=0.01, high=0.9), {})
-        self.clock, self.meter = Clock(), Meter([0.0] * CELLS)
+        self.clock, self.cells = Clock(), [0.0] * CELLS
         document = {"kind": "risk", "model": "model.json", "fingerprint_header": "x-ja4", **settings}
-        self.risk: Risk = RiskSettings.model_validate(document).build(Resources(folder, self.clock, self.meter))
+        self.risk: Risk = RiskSettings.model_validate(document).build(Resources(folder, self.clock, Meter(self.cells)))
 
     def ask(self, request: Request, identity: Identity | None = None, *, later: Verdict | None = None) -> Verdict:
         """Authorize, and tell what was decided; `later` is what the policy after it said."""
@@ -170,6 +170,31 @@ def test_refused_credentials_count_against_their_address(tmp_path: Path) -> None
     for _ in range(30):
         case.tell(AWAY, Deny(Reason.INVALID_CREDENTIALS), None, Stage.AUTHENTICATION)
     assert score(case.ask(AWAY, make_identity("somebody else"))) > 3 * before
+
+
+def test_what_the_upstream_refuses_counts_against_whom_it_was_allowed(tmp_path: Path) -> None:
+    case = Case(tmp_path, outcomes=True)
+    case.settle_in()
+    before = score(case.ask(HOME, make_identity("mallory")))
+    for _ in range(20):
+        verdict = case.ask(HOME, make_identity("mallory"))
+        assert isinstance(verdict, Allow)
+        case.risk.ended(verdict.notes["risk"], 401)
+    assert score(case.ask(HOME, make_identity("mallory"))) > 3 * before
+    assert case.cells[Meter.series("ztag_risk_outcomes", "failed")] == 20
+
+
+@pytest.mark.parametrize("note", ["", "x", "AAAA", "é", "A" * 400])
+def test_a_note_that_is_not_ours_counts_for_nothing(tmp_path: Path, note: str) -> None:
+    case = Case(tmp_path, outcomes=True)
+    case.risk.ended(note, 401)
+    assert case.cells[Meter.series("ztag_risk_outcomes", "failed")] == 0
+
+
+def test_nothing_is_noted_where_nobody_tells_how_requests_end(tmp_path: Path) -> None:
+    verdict = Case(tmp_path).ask(HOME)
+    assert isinstance(verdict, Allow)
+    assert verdict.notes == {}
 
 
 def test_a_snapshot_survives_a_restart(tmp_path: Path) -> None:

@@ -29,6 +29,10 @@ class Answer(Struct, frozen=True):
     """Unix seconds: from then on it is none."""
 
 
+_ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=dict)
+"""A mapping that is no dictionary is written as one."""
+
+
 def _decoder(kind: type[Struct]) -> msgspec.msgpack.Decoder[Any]:
     return msgspec.msgpack.Decoder(tuple[float, float, tuple[tuple(field.type for field in fields(kind))]])  # type: ignore[misc]
 
@@ -39,9 +43,13 @@ _KINDS: Final[dict[int, tuple[type[Allow | Deny], msgspec.msgpack.Decoder[Any]]]
 }
 
 
-def encode(answer: Answer) -> bytes:
+def encode(answer: Answer) -> bytes | None:
+    """Return bytes that `decode` makes the answer of; None where a text in it is none that bytes can hold."""
     kind = b"A" if isinstance(answer.verdict, Allow) else b"D"
-    return kind + msgspec.msgpack.encode((answer.made_at, answer.expires_at, astuple(answer.verdict)))
+    try:
+        return kind + _ENCODER.encode((answer.made_at, answer.expires_at, astuple(answer.verdict)))
+    except UnicodeEncodeError:
+        return None
 
 
 def decode(content: bytes) -> Answer | None:

@@ -55,7 +55,7 @@ class NothingForgotten(Forgotten):
         return 0.0
 
 
-class Answers(Component, ABC):
+class Answers(ABC):
     """Remembers the answers to one decision."""
 
     @abstractmethod
@@ -69,11 +69,19 @@ class Answers(Component, ABC):
         Raises what `ask` raises; `deadline` is in seconds of `time.monotonic`.
         """
 
+    def forget(self) -> None:  # noqa: B027 - most have none
+        """Let go of the worker's own memory: another revision is in force."""
+
 
 class NoAnswers(Answers):
     """Remembers nothing."""
 
+    def __init__(self, count: Callable[[], None] = lambda: None) -> None:
+        """`count` is called with every question."""
+        self._count = count
+
     def recall(self, key: Key, context: Context) -> Verdict | None:  # noqa: ARG002
+        self._count()
         return None
 
     async def find(self, key: Key, context: Context, ask: Ask, deadline: float) -> Verdict:  # noqa: ARG002

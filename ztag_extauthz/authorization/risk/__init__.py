@@ -57,6 +57,9 @@ class RiskSettings(Section):
     trusted_proxies: TrustedProxies = 0
     """Entries at the end of `x-forwarded-for` that proxies of yours wrote, Envoy among them where it appends its peer
     (`use_remote_address`); the first of those is the client. 0: the peer of the connection is the client."""
+    outcomes: bool = False
+    """Envoy tells how requests end, by a gRPC access log to ztag's cluster (`ztag wire envoy` prints it): what is
+    answered with 401 or 403 counts as a failure, anything else as a success. Otherwise being allowed is a success."""
     snapshot: str | None = None
     """File in which profiles survive restarts; left out: they begin anew."""
     snapshot_interval: Seconds = 60.0

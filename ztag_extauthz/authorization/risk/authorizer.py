@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _IN_FLIGHT = 65_536
 """Requests whose decision is still awaited; more than a worker ever admits."""
+_REFUSED_UPSTREAM = (401, 403)
 
 
 class Risk(Authorizer):
@@ -40,6 +41,7 @@ class Risk(Authorizer):
     def __init__(self, settings: RiskSettings, resources: Resources) -> None:
         self._settings = settings
         self._clock, self._meter = resources.clock, resources.meter
+        self._outcomes = {failed: resources.meter.series("ztag_risk_outcomes", failed) for failed in ("ok", "failed")}
         self._bands = {band: resources.meter.series("ztag_risk", band) for band in Band}
         self._snapshot = resources.folder / settings.snapshot if settings.snapshot else None
         self._state = State(resources.memory, usable(read_snapshot, self._snapshot) if self._snapshot else b"")
@@ -63,7 +65,7 @@ class Risk(Authorizer):
         self._meter.add(self._bands[found.band])
         if found.band is Band.LOW:
             self._await(context.request, found)
-            return _allow(found)
+            return self._allow(found)
         return await self._act(context, found, now)
 
     async def _act(self, context: Context, found: Assessment, now: float) -> Verdict:
@@ -73,13 +75,18 @@ class Risk(Authorizer):
         if action == "deny":
             return Deny(Reason.RISK, why, metadata={"risk": _facts(found)})
         if action == "limit" and self._limits is not None:
-            return await self._limits.refuse(context.request, context.identity) or _allow(found)
+            return await self._limits.refuse(context.request, context.identity) or self._allow(found)
         if action == "step_up" and self._step_up is not None:
             if not self._step_up.is_met(context.identity.claims, now):
                 challenge = self._step_up.challenge(context.request)
                 return Deny(Reason.STEP_UP, why, headers=challenge, metadata={"risk": _facts(found)})
             self._await(context.request, found)
-        return _allow(found)
+        return self._allow(found)
+
+    def _allow(self, found: Assessment) -> Allow:
+        if not self._settings.outcomes:
+            return Allow(facts={"risk": _facts(found)})
+        return Allow(facts={"risk": _facts(found)}, notes={self.kind: self.scorer.note(found.handle)})
 
     def _await(self, request: Request, found: Assessment) -> None:
         if len(self._pending) >= _IN_FLIGHT:
@@ -91,9 +98,17 @@ class Risk(Authorizer):
         handle = self._pending.pop(id(request), None)
         if isinstance(decision.verdict, Allow) and handle is not None:
             self.scorer.learn(handle)
-            self.scorer.outcome(request, decision.identity, decision.time, failed=False)
+            if not self._settings.outcomes:
+                self.scorer.outcome(request, decision.identity, decision.time, failed=False)
         elif isinstance(decision.verdict, Deny) and decision.verdict.reason is Reason.INVALID_CREDENTIALS:
             self.scorer.outcome(request, None, decision.time, failed=True)
+
+    def ended(self, note: str, status: int) -> None:
+        """Count what the upstream thought of a request."""
+        failed = status in _REFUSED_UPSTREAM
+        with suppress(ValueError):
+            self.scorer.ended(note, self._clock(), failed=failed)
+            self._meter.add(self._outcomes["failed" if failed else "ok"])
 
     async def start(self) -> None:
         if self._snapshot is not None:
@@ -118,10 +133,6 @@ class Risk(Authorizer):
                 await asyncio.to_thread(write_snapshot, self._snapshot, self._state)
         if self._limits is not None:
             await self._limits.close()
-
-
-def _allow(found: Assessment) -> Allow:
-    return Allow(facts={"risk": _facts(found)})
 
 
 def _facts(found: Assessment) -> dict[str, object]:

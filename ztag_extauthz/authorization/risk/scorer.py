@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from ztag_extauthz.authorization.risk.layout import BIAS, HASHES, NUMBERS, SIGNALS, TOP
+from ztag_extauthz.authorization.risk.layout import ADDRESS, BIAS, HASHES, NUMBERS, SIGNALS, TOP
 
 if TYPE_CHECKING:
     from collections.abc import MutableSequence, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 WORTH_SAYING = 0.1
 """Log-odds below which a signal is not named."""
 _RANKS = range(BIAS, BIAS + TOP)
+_NOTED = 8 * (ADDRESS + 1)
+"""Bytes of a row that the outcome of a request needs: the first columns, user and address."""
 
 
 class Assessment(Struct, frozen=True):
@@ -86,6 +89,18 @@ class Scorer:
         """Learn a request that was allowed, below the step-up threshold or after a passed step-up."""
         self._bytes[:] = handle
         self._kernel.learn(*self._state, self._row, self._facts)
+
+    def note(self, handle: bytes) -> str:
+        """Return what `ended` needs, as a text: keyed hashes, which tell nobody else anything."""
+        return b64encode(handle[:_NOTED]).decode()
+
+    def ended(self, note: str, now: float, *, failed: bool) -> None:
+        """Note how a request ended that was allowed. Raises `ValueError` where the text is no note."""
+        row = b64decode(note, validate=True)
+        if len(row) != _NOTED:
+            raise ValueError("no note of a request")
+        self._bytes[:_NOTED] = row
+        self._kernel.outcome(*self._state, self._row, now, failed)
 
     def outcome(self, request: Request, identity: Identity | None, now: float, *, failed: bool) -> None:
         """Note how an attempt to authenticate ended, or what the upstream answered (401 and 403 are failures)."""

@@ -31,6 +31,7 @@ from ztag_extauthz.rego.builtins import (  # noqa: F401 (each registers what it 
     units,
     urls,
     uuids,
+    yaml_text,
 )
 from ztag_extauthz.rego.builtins.interface import REGISTRY
 

@@ -3,6 +3,9 @@
 import math
 from typing import Final
 
+from ztag_extauthz.rego.documents import parse_number
+from ztag_extauthz.rego.values import Number
+
 _HEXADECIMAL: Final = "0123456789abcdef"
 
 
@@ -20,6 +23,12 @@ def format_float(value: float, verb: str, precision: int = -1) -> str:
     else:
         text = format(value, f".{precision}{lower}")
     return text.upper() if verb.isupper() else text
+
+
+def json_float(value: float) -> int | Number:
+    """Give the number that Go's JSON encoder writes for a finite float."""
+    plain = value == 0 or 1e-6 <= abs(value) < 1e21
+    return parse_number(format_float(value, "f" if plain else "e").replace("e-0", "e-"))
 
 
 def shortest_digits(value: float) -> tuple[str, int]:

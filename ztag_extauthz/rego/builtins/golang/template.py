@@ -6,7 +6,7 @@ that trim space. Functions, pipes, literals and definitions are not supported. A
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -199,11 +199,14 @@ def _range_written(block: _Block, value: Value, scope: _Scope) -> Iterator[str]:
             block.otherwise, replace(scope, variables={**scope.variables, **dict.fromkeys(names, value)})
         )
         return
-    places = sorted(value.items()) if isinstance(value, Mapping) else enumerate(value)
-    for place, member in places:
+    for place, member in _members(value):
         shown = _Index(place) if isinstance(place, int) else place
         own = dict(zip(reversed(names), (member, shown), strict=False))
         yield from _written(block.then, replace(scope, dot=member, variables={**scope.variables, **own}))
+
+
+def _members(value: Value) -> Iterable[tuple[Value, Value]]:
+    return sorted(value.items()) if isinstance(value, dict) else enumerate(value)
 
 
 def _is_true(value: Value) -> bool:

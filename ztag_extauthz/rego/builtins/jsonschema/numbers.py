@@ -3,8 +3,8 @@
 from decimal import Decimal
 from fractions import Fraction
 
-from ztag_extauthz.rego.builtins.golang.floats import format_float
-from ztag_extauthz.rego.documents import dumps, parse_number
+from ztag_extauthz.rego.builtins.golang.floats import json_float
+from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.errors import EvaluationError
 from ztag_extauthz.rego.values import Number, Value, is_number
 
@@ -72,6 +72,4 @@ def _as_float(value: Value) -> int | Number:
         number = float("inf")
     if abs(number) == float("inf"):
         raise unsupported("a number beyond a double")
-    plain = number == 0 or 1e-6 <= abs(number) < 1e21
-    text = format_float(number, "f" if plain else "e")
-    return parse_number(text.replace("e-0", "e-"))
+    return json_float(number)
