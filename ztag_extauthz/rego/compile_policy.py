@@ -7,6 +7,7 @@ from typing import Any, Final
 from ztag_extauthz.rego.compile_points import by_key, compile_point
 from ztag_extauthz.rego.compile_rules import RuleCompiler, occurrences
 from ztag_extauthz.rego.compile_steps import StepCompiler
+from ztag_extauthz.rego.compile_terms import fold
 from ztag_extauthz.rego.emit import Unit, Writer
 from ztag_extauthz.rego.explain import Places
 from ztag_extauthz.rego.index import Subject, Test, choose
@@ -15,7 +16,7 @@ from ztag_extauthz.rego.names import find_builtin
 from ztag_extauthz.rego.nodes import Position
 from ztag_extauthz.rego.runtime_tree import TreeNode
 from ztag_extauthz.rego.tree import Group, Node, Tree
-from ztag_extauthz.rego.values import Value, key
+from ztag_extauthz.rego.values import UNDEFINED, Value, key
 
 EXPLAINED_DEFINITIONS: Final = 200
 
@@ -34,6 +35,7 @@ class PolicyCompiler:
         self._waiting_points: list[Group] = []
         self._waiting: list[Group] = []
         self._builtins: dict[str, str] = {}
+        self._constants: dict[int, Value] = {}
         self._file = ""
         self._counts: Counter[int] = Counter()
         self._patched = _data_targets(overrides)
@@ -98,6 +100,15 @@ class PolicyCompiler:
         return made
 
     # -- what is asked about
+
+    def constant_rule(self, group: Group) -> Value:
+        """Give the value of a rule that is one constant, else UNDEFINED."""
+        if group.number not in self._constants:
+            only = group.definitions[0] if len(group.definitions) == 1 and group.default is None else None
+            plain = only is not None and group.kind == "complete" and not only.body and only.otherwise is None
+            constant = fold(only.value) if plain and only is not None and only.value is not None else None
+            self._constants[group.number] = UNDEFINED if constant is None else constant.value
+        return self._constants[group.number]
 
     def enter(self, definition: Definition) -> None:
         """Take note of the definition that is compiled from now on."""

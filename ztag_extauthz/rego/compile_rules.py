@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ztag_extauthz.rego.compile_steps import StepCompiler
@@ -10,6 +11,7 @@ from ztag_extauthz.rego.emit import Writer
 from ztag_extauthz.rego.index import Index, Subject, Test, may_err, without
 from ztag_extauthz.rego.ir import Const, Definition, Local, Path, Term, walk
 from ztag_extauthz.rego.tree import Group
+from ztag_extauthz.rego.unroll import unrolled
 
 if TYPE_CHECKING:
     from ztag_extauthz.rego.compile_policy import PolicyCompiler
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 class RuleCompiler:
     def __init__(self, policy: "PolicyCompiler", group: Group, *, by_key: bool = False) -> None:
         self.policy = policy
+        if policy.places is None:
+            rows = [row for definition in group.definitions for row in unrolled(policy, definition)]
+            group = replace(group, definitions=rows)
         self.by_key = by_key  # the group is a set or an object, as a function of its key
         self.group = group
         self.arguments = [f"a{index}" for index in range(group.arity)] if group.kind == "function" else []

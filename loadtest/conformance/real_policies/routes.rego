@@ -35,12 +35,12 @@ allow if {
 		some held in input.scopes
 		regex.match(sprintf("^%s$", [replace(held, "*", "[a-z]+")]), scope)
 	}
-	internal
+	inside
 }
 
-internal if net.cidr_contains("10.0.0.0/8", input.source)
+inside if net.cidr_contains("10.0.0.0/8", input.source)
 
-internal if startswith(input.source, "192.168.")
+inside if startswith(input.source, "192.168.")
 
 limits[scope] := n if {
 	some scope in input.scopes
