@@ -50,6 +50,11 @@ risk: $(READY) ## Limits under load, and what the risk scorer finds (DATA=folder
 	$(RUN) -m loadtest.risk $(if $(DATA),--data $(DATA))
 	$(RUN) -m loadtest.risk.live
 
+.PHONY: cache
+cache: $(READY) ## The cache on one node: hits on a Zipf trace beside an exact LRU, nobody gets somebody else's answer
+	$(RUN) -m loadtest.cache.zipf
+	$(RUN) -m loadtest.cache.identities
+
 .PHONY: cache-replicas
 cache-replicas: $(READY) ## The cache over replicas: a hit in Redis, a Redis that is down, masters killed under load
 	$(RUN) -m loadtest.cache
