@@ -79,6 +79,11 @@ examples: $(READY) ## The tests of policy/ by the real opa, too, its check, fmt 
 	$(RUN) -m loadtest.conformance.examples
 	$(RUN) -m loadtest.decision_logs
 
+.PHONY: engines
+engines: $(READY) ## The same policies on the embedded engine and on a real opa, answer by answer (needs Go, or OPA=path)
+	@test -n "$$OPA" || command -v opa >/dev/null || { $(NEEDS_GO); go install github.com/open-policy-agent/opa@v1.22.2; }
+	PATH="$$PATH:$$(go env GOPATH 2>/dev/null)/bin" $(RUN) -m loadtest.conformance.engines
+
 .PHONY: conformance
 conformance: $(READY) ## Compare the Rego engine with OPA: its cases, random and mutated policies (needs Go)
 	@$(NEEDS_GO)

@@ -80,7 +80,7 @@ class Run:
             self.truth.versions[user] += 1
             settings = CacheRedisSettings.model_validate(redis_settings(self.cluster.port, cluster=True))
             tag = subject(self.issuer.url, f"user-{user}")
-            await tell(journal(settings), lambda now, tag=tag: Forgetting(tag, now))  # type: ignore[misc]
+            await tell(journal(settings, Path()), lambda now, tag=tag: Forgetting(tag, now))  # type: ignore[misc]
             self.certain[user] = (self.truth.versions[user], time.monotonic())
             self.took.append(time.monotonic() - began)
             await asyncio.sleep(0.05)
