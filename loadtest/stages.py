@@ -17,6 +17,7 @@ from rich.table import Table
 from loadtest.workload import Workload
 from ztag_extauthz.authentication.jwt import Jwt
 from ztag_extauthz.authentication.token_memory import TokenMemory
+from ztag_extauthz.authorization.rego import RegoSettings
 from ztag_extauthz.component import Resources
 from ztag_extauthz.envoy import decode
 from ztag_extauthz.meter import Meter
@@ -52,7 +53,7 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 def stage_costs(load: Workload) -> list[Stage]:
     """Return what each stage costs."""
     gateway = build(load.settings, Resources(load.folder, time.time, Meter()))
-    return asyncio.run(_measured(gateway, load.messages))
+    return [*asyncio.run(_measured(gateway, load.messages)), *asyncio.run(_farther(load))]
 
 
 async def _measured(gateway: Gateway, messages: Sequence[bytes]) -> list[Stage]:
@@ -92,6 +93,27 @@ async def _stages(gateway: Gateway, messages: Sequence[bytes]) -> list[Stage]:
     stages = [Stage(name, await _alone(work), added[name]) for name, work in alone.items()]
     rest = [Stage(name, None, cost) for name, cost in added.items() if name not in alone]
     return [*stages, *rest, Stage("authentication, token verified (RS256)", await _alone(forget, 200), None)]
+
+
+async def _farther(load: Workload) -> list[Stage]:
+    """Return what authorization costs where the worker's own memory does not have the answer."""
+    (kind,) = load.settings.authorization
+    if not isinstance(kind, RegoSettings) or kind.cache is None:
+        raise TypeError("the workload's authorizer must be rego with a cache")
+    request = decode(load.messages[0])
+    context = Context(request, Identity("user-0", "https://issuer.example", "jwt", {"roles": ["editor"]}))
+    rows = {
+        "authorization, answer in the node's table": kind.cache.model_copy(update={"worker_bytes": 0}),
+        "authorization, no cache": None,
+    }
+    stages = []
+    for name, cache in rows.items():
+        rego = kind.model_copy(update={"cache": cache}).build(Resources(load.folder, time.time, Meter()))
+        await rego.start()
+        await asyncio.sleep(PAUSE)
+        stages.append(Stage(name, await _alone(lambda rego=rego: run(rego.authorize(context, FOREVER))), None))
+        await rego.close()
+    return stages
 
 
 async def _alone(work: Callable[[], object], loops: int = 1000) -> float:
