@@ -16,7 +16,6 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 
@@ -57,7 +56,7 @@ class Askers:
 
     def _ask(self) -> None:
         with grpc.insecure_channel(self._address) as channel:
-            check: Callable[..., bytes] = channel.unary_unary(CHECK)
+            check: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(CHECK)
             seen = -1
             for message in cycle([anonymous(path) for path in range(50)]):
                 if self._ended.is_set():
