@@ -112,12 +112,12 @@ async def _farther(load: Workload) -> list[Stage]:
         rego = kind.model_copy(update={"cache": cache}).build(Resources(load.folder, time.time, Meter()))
         await rego.start()
         await asyncio.sleep(PAUSE)
-        stages.append(Stage(name, await _alone(partial(_authorize, rego, context)), None))
+        stages.append(Stage(name, await _alone(partial(_answered, rego, context)), None))
         await rego.close()
     return stages
 
 
-def _authorize(rego: Rego, context: Context) -> object:
+def _answered(rego: Rego, context: Context) -> object:
     return run(rego.authorize(context, FOREVER))
 
 
