@@ -51,9 +51,10 @@ risk: $(READY) ## Limits under load, and what the risk scorer finds (DATA=folder
 	$(RUN) -m loadtest.risk.live
 
 .PHONY: cache
-cache: $(READY) ## The cache on one node: hits on a Zipf trace beside an exact LRU, nobody gets somebody else's answer
+cache: $(READY) ## The cache on one node: hits beside an exact LRU, answers beside those without it, reloads under load
 	$(RUN) -m loadtest.cache.zipf
 	$(RUN) -m loadtest.cache.identities
+	$(RUN) -m loadtest.cache.reloads
 
 .PHONY: cache-replicas
 cache-replicas: $(READY) ## The cache over replicas: a hit in Redis, a Redis that is down, masters killed under load
