@@ -50,6 +50,12 @@ risk: $(READY) ## Limits under load, and what the risk scorer finds (DATA=folder
 	$(RUN) -m loadtest.risk $(if $(DATA),--data $(DATA))
 	$(RUN) -m loadtest.risk.live
 
+.PHONY: cache
+cache: $(READY) ## The cache on one node: hits beside an exact LRU, answers beside those without it, reloads under load
+	$(RUN) -m loadtest.cache.zipf
+	$(RUN) -m loadtest.cache.identities
+	$(RUN) -m loadtest.cache.reloads
+
 .PHONY: cache-replicas
 cache-replicas: $(READY) ## The cache over replicas: a hit in Redis, a Redis that is down, masters killed under load
 	$(RUN) -m loadtest.cache
@@ -73,6 +79,11 @@ peers: $(READY) ## ztag beside a real opa-envoy-plugin: throughput, latency, CPU
 examples: $(READY) ## The tests of policy/ by the real opa, too, its check, fmt and decision logs (OPA=path)
 	$(RUN) -m loadtest.conformance.examples
 	$(RUN) -m loadtest.decision_logs
+
+.PHONY: engines
+engines: $(READY) ## The same policies on the embedded engine and on a real opa, answer by answer (needs Go, or OPA=path)
+	@test -n "$$OPA" || command -v opa >/dev/null || { $(NEEDS_GO); go install github.com/open-policy-agent/opa@v1.22.2; }
+	PATH="$$PATH:$$(go env GOPATH 2>/dev/null)/bin" $(RUN) -m loadtest.conformance.engines
 
 .PHONY: conformance
 conformance: $(READY) ## Compare the Rego engine with OPA: its cases, random and mutated policies (needs Go)

@@ -8,33 +8,32 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
-from loadtest.bench import ROOT, Own, Workload, ask_in_turn, show, workload
+from loadtest.bench import console
 from loadtest.decision_logs import collecting
+from loadtest.servers import Own, ask_in_turn, show
+from loadtest.workload import ROOT, Workload, workload
 from ztag_extauthz.authorization.rego import RegoSettings
 from ztag_extauthz.reporting.decision_log import DecisionLogSettings
 from ztag_extauthz.reporting.recording import RecordSettings
+from ztag_extauthz.settings import Settings
 
 
-def variants(load: Workload, collector: str) -> Iterator[tuple[str, Workload]]:
+def variants(load: Workload, collector: str) -> Iterator[tuple[str, Settings]]:
     """Yield the workload as it is, and with one thing more each."""
     policy = str(ROOT / "policy/envoy")
     shadowed = RegoSettings.model_validate({"kind": "rego", "policies": [policy], "shadow": {"policies": [policy]}})
     recording: dict[str, Any] = {"kind": "record", "to": "requests.jsonl"}
     log = DecisionLogSettings(kind="decision_log", url=collector, seconds=1.0)
-    yield "full", load
-    yield "full again", load
+    yield "full", load.settings
+    yield "full again", load.settings
     yield "recording 1 %", _reporting(load, RecordSettings.model_validate(recording))
     yield "recording all", _reporting(load, RecordSettings.model_validate(recording | {"sample": 1.0}))
-    yield "shadow", _changed(load, authorization=(shadowed,))
+    yield "shadow", load.settings.model_copy(update={"authorization": (shadowed,)})
     yield "decision log", _reporting(load, log)
 
 
-def _reporting(load: Workload, reporter: Any) -> Workload:
-    return _changed(load, reporting=(*load.settings.reporting, reporter))
-
-
-def _changed(load: Workload, **sections: Any) -> Workload:
-    return Workload(load.settings.model_copy(update=sections), load.folder, load.messages)
+def _reporting(load: Workload, reporter: Any) -> Settings:
+    return load.settings.model_copy(update={"reporting": (*load.settings.reporting, reporter)})
 
 
 def main() -> None:
@@ -44,11 +43,11 @@ def main() -> None:
     arguments = parser.parse_args()
     with workload() as load, collecting() as collector, ExitStack() as stack:
         targets = []
-        for name, each in variants(load, collector.url):
-            targets.append(Own(name, "h2corn", each))
+        for name, settings in variants(load, collector.url):
+            targets.append(Own(name, "h2corn", load, settings=settings))
             stack.callback(targets[-1].close)
-        ask_in_turn(targets, arguments.rounds, arguments.requests)
-        show(targets)
+        ask_in_turn(console, targets, arguments.rounds, arguments.requests)
+        show(console, targets)
         asked = arguments.rounds * arguments.requests + arguments.requests // 4
         print(f"events uploaded: {len(collector.events.get('/logs', ())):,} of {asked:,}")
 

@@ -6,7 +6,7 @@ it adds to the stages before it, over a thousand different requests. The second 
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -17,6 +17,7 @@ from rich.table import Table
 from loadtest.workload import Workload
 from ztag_extauthz.authentication.jwt import Jwt
 from ztag_extauthz.authentication.token_memory import TokenMemory
+from ztag_extauthz.authorization.rego import RegoSettings
 from ztag_extauthz.component import Resources
 from ztag_extauthz.envoy import decode
 from ztag_extauthz.meter import Meter
@@ -26,6 +27,9 @@ from ztag_extauthz.wiring import Gateway, build
 
 FOREVER = time.monotonic() + 1e6
 ROUNDS = 15
+PAUSE = 0.02
+"""Seconds for the writer of the audit log, and for those who hear of what is to be forgotten: without hearing, the
+policy's answers do not count."""
 
 
 class Stage(Struct, frozen=True):
@@ -49,19 +53,19 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 def stage_costs(load: Workload) -> list[Stage]:
     """Return what each stage costs."""
     gateway = build(load.settings, Resources(load.folder, time.time, Meter()))
-    return asyncio.run(_measured(gateway, load.messages))
+    return [*asyncio.run(_measured(gateway, load.messages)), *asyncio.run(_farther(load))]
 
 
 async def _measured(gateway: Gateway, messages: Sequence[bytes]) -> list[Stage]:
     await gateway.start()
     worker._settle()
     try:
-        return _stages(gateway, messages)
+        return await _stages(gateway, messages)
     finally:
         await gateway.close()
 
 
-def _stages(gateway: Gateway, messages: Sequence[bytes]) -> list[Stage]:
+async def _stages(gateway: Gateway, messages: Sequence[bytes]) -> list[Stage]:
     pipeline, core = gateway.pipeline, gateway.core
     (gate,), (jwt, *_), (rego, *_) = pipeline._gates, pipeline._authenticators, pipeline.authorizers
     if not isinstance(jwt, Jwt):
@@ -85,17 +89,42 @@ def _stages(gateway: Gateway, messages: Sequence[bytes]) -> list[Stage]:
         "encode the CheckResponse": lambda: core.settle(request, decision, FOREVER),
         "reporting": lambda: pipeline.report(request, decision),
     }
-    added = _added(gateway, messages)
-    stages = [Stage(name, _alone(work), added[name]) for name, work in alone.items()]
+    added = await _added(gateway, messages)
+    stages = [Stage(name, await _alone(work), added[name]) for name, work in alone.items()]
     rest = [Stage(name, None, cost) for name, cost in added.items() if name not in alone]
-    return [*stages, *rest, Stage("authentication, token verified (RS256)", _alone(forget, 200), None)]
+    return [*stages, *rest, Stage("authentication, token verified (RS256)", await _alone(forget, 200), None)]
 
 
-def _alone(work: Callable[[], object], loops: int = 1000) -> float:
-    return median(_cpu(lambda: [work() for _ in range(loops)]) / loops for _ in range(ROUNDS))
+async def _farther(load: Workload) -> list[Stage]:
+    """Return what authorization costs where the worker's own memory does not have the answer."""
+    (kind,) = load.settings.authorization
+    if not isinstance(kind, RegoSettings) or kind.cache is None:
+        raise TypeError("the workload's authorizer must be rego with a cache")
+    request = decode(load.messages[0])
+    context = Context(request, Identity("user-0", "https://issuer.example", "jwt", {"roles": ["editor"]}))
+    rows = {
+        "authorization, answer in the node's table": kind.cache.model_copy(update={"worker_bytes": 0}),
+        "authorization, no cache": None,
+    }
+    stages = []
+    for name, cache in rows.items():
+        rego = kind.model_copy(update={"cache": cache}).build(Resources(load.folder, time.time, Meter()))
+        await rego.start()
+        await asyncio.sleep(PAUSE)
+        stages.append(Stage(name, await _alone(lambda rego=rego: run(rego.authorize(context, FOREVER))), None))
+        await rego.close()
+    return stages
 
 
-def _added(gateway: Gateway, messages: Sequence[bytes]) -> Mapping[str, float]:
+async def _alone(work: Callable[[], object], loops: int = 1000) -> float:
+    costs = []
+    for _ in range(ROUNDS):
+        costs.append(_cpu(work() for _ in range(loops)) / loops)
+        await asyncio.sleep(PAUSE)
+    return median(costs)
+
+
+async def _added(gateway: Gateway, messages: Sequence[bytes]) -> Mapping[str, float]:
     """Return what each stage adds to those before it: the medians of turns of ever longer ways."""
     pipeline, core = gateway.pipeline, gateway.core
     (gate,), (jwt, *_), (rego, *_) = pipeline._gates, pipeline._authenticators, pipeline.authorizers
@@ -131,17 +160,18 @@ def _added(gateway: Gateway, messages: Sequence[bytes]) -> Mapping[str, float]:
     costs: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, way in ways.items():
-            costs[name].append(_cpu(lambda way=way: [way(message) for message in messages]) / len(messages))  # type: ignore[misc]
-            time.sleep(0.02)  # for the writer of the audit log
+            costs[name].append(_cpu(map(way, messages)) / len(messages))
+            await asyncio.sleep(PAUSE)
     whole = {name: median(each) for name, each in costs.items()}
     before = [0.0, *whole.values()]
     return {name: cost - earlier for (name, cost), earlier in zip(whole.items(), before, strict=False)}
 
 
-def _cpu(work: Callable[[], object]) -> float:
-    """Return the µs of CPU that this thread spends."""
+def _cpu(work: Iterable[object]) -> float:
+    """Return the µs of CPU that this thread spends on some work, keeping nothing of it."""
     began = time.thread_time()
-    work()
+    for _ in work:
+        pass
     return (time.thread_time() - began) * 1e6
 
 

@@ -75,6 +75,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "anonymous": {},
     "quota": {"limits": [{"name": "subject", "limit": "100/minute burst 10", "by": ["subject"]}]},
     "risk": {},
+    "step_up": {"rules": [{"paths": ["/payments"], "acr_values": ["mfa"], "max_age": 300}]},
     "rego": {"policies": ["policy.rego"], "decision": "p/allow"},
     "audit": {"to": "audit.log"},
 }

@@ -190,6 +190,21 @@ def test_one_allow_is_passed_on_as_it_is() -> None:
     assert decide(verdicts=(allow,))[0].verdict is allow
 
 
+ALLOW = Allow((("a", "1"),), ("x",), (("r", "1"),), (("q", "1"),), ("p",), {"m": 1}, shadowed=NO, policy_revision="7")
+
+
+@pytest.mark.parametrize("field", sorted({*Allow.__struct_fields__} - {"facts", "notes"}))
+def test_whoever_alone_wishes_something_is_passed_on_as_it_is(field: str) -> None:
+    """So that a value that is remembered is known again; no field is overlooked."""
+    wish = Allow(**{field: getattr(ALLOW, field)})
+    assert wish != Allow()
+    silent = Allow(facts={"risk": 1})
+    for verdicts in ((wish, silent, Allow()), (Allow(), silent, wish)):
+        decision, _ = decide(verdicts=verdicts)
+        assert decision.verdict is wish
+        assert decision.facts == {"risk": 1}
+
+
 def test_what_several_wish_is_joined_in_their_order() -> None:
     shadowed = Deny(Reason.POLICY, "would")
     first = Allow((("a", "1"),), ("x",), (("r", "1"),), (("q", "1"),), ("p",), {"m": 1, "n": 1})

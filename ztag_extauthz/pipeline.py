@@ -200,7 +200,13 @@ def failed(error: Exception, place: str) -> Failed:
 
 
 def _merge(allows: Sequence[Allow]) -> Allow:
-    """Join what several authorizers wish to change, in their order."""
+    """Join what several authorizers wish to change, in their order.
+
+    Where only one of them does, its own value is passed on: the encoder knows a value that comes again.
+    """
+    allows = [allow for allow in allows if _changes(allow)] or allows[:1]
+    if len(allows) == 1:
+        return allows[0]
     metadata: dict[str, Any] = {}
     for allow in allows:
         metadata.update(allow.metadata)
@@ -213,6 +219,20 @@ def _merge(allows: Sequence[Allow]) -> Allow:
         metadata=metadata,
         shadowed=next((allow.shadowed for allow in allows if allow.shadowed), None),
         policy_revision=",".join(filter(None, (allow.policy_revision for allow in allows))),
+    )
+
+
+def _changes(allow: Allow) -> bool:
+    """Tell whether an allow says more than yes and what was found out on the way."""
+    return bool(
+        allow.request_headers
+        or allow.request_headers_to_remove
+        or allow.response_headers
+        or allow.query_parameters
+        or allow.query_parameters_to_remove
+        or allow.metadata
+        or allow.shadowed
+        or allow.policy_revision
     )
 
 

@@ -39,6 +39,8 @@ Bare: TypeAlias = int | float | str | bytes | bool | Token | Date | DisplayStrin
 Parameters: TypeAlias = dict[str, Bare]
 Item: TypeAlias = tuple[Bare, Parameters]
 Member: TypeAlias = "Item | tuple[list[Item], Parameters]"
+Written: TypeAlias = "tuple[Bare | list[Item], Mapping[str, Bare]]"
+"""A member, as it may be given to be written."""
 
 _KEY = re.compile(r"[a-z*][a-z0-9_.*-]*")
 _NUMBER = re.compile(r"-?([0-9]+)(?:\.([0-9]+))?")
@@ -69,18 +71,18 @@ def parse_dictionary(text: str) -> dict[str, Member]:
     return _whole(text, _Reader.dictionary)
 
 
-def write_item(item: Item) -> str:
+def write_item(item: "tuple[Bare, Mapping[str, Bare]]") -> str:
     """Return an item as a field. Raises `StructuredFieldError` for what cannot be written."""
     bare, parameters = item
     return _written(bare) + _written_parameters(parameters)
 
 
-def write_list(members: "Sequence[Member]") -> str:
+def write_list(members: "Sequence[Written]") -> str:
     """Return a list as a field. Raises `StructuredFieldError`."""
     return ", ".join(map(_written_member, members))
 
 
-def write_dictionary(members: "Mapping[str, Member]") -> str:
+def write_dictionary(members: "Mapping[str, Written]") -> str:
     """Return a dictionary as a field. Raises `StructuredFieldError`."""
     return ", ".join(
         _key(name) + (_written_parameters(member[1]) if member[0] is True else f"={_written_member(member)}")
@@ -88,14 +90,14 @@ def write_dictionary(members: "Mapping[str, Member]") -> str:
     )
 
 
-def _written_member(member: Member) -> str:
+def _written_member(member: Written) -> str:
     value, parameters = member
     if isinstance(value, list):
         return f"({' '.join(map(write_item, value))}){_written_parameters(parameters)}"
     return write_item((value, parameters))
 
 
-def _written_parameters(parameters: Parameters) -> str:
+def _written_parameters(parameters: "Mapping[str, Bare]") -> str:
     return "".join(
         f";{_key(name)}" + ("" if value is True else f"={_written(value)}") for name, value in parameters.items()
     )

@@ -100,6 +100,19 @@ RIGHT: dict[str, Values] = {
         "secrets": {"vault": {"role": "ztag", "files": [{"name": "api-keys", "path": "kv/data/ztag/api-keys"}]}}
     },
     "bundled redis": {"redis": {"mode": "bundled", **STORE}},
+    "answers over redis": {
+        "redis": {"mode": "bundled", **STORE},
+        "secrets": {"existing": [{"name": "cache", "secretName": "ztag-cache"}]},
+        "config": {
+            "authorization": [
+                {
+                    "kind": "rego",
+                    "policies": ["/etc/ztag/policies"],
+                    "cache": {"redis": {"folder": "/etc/ztag/redis", "secret_file": "/etc/ztag/secrets/cache/secret"}},
+                }
+            ]
+        },
+    },
     "external redis": {"redis": {"mode": "external", "url": "rediss://redis.example:6379", **STORE}},
     "opa beside it": {"opa": {"enabled": True}},
     "service monitor": {"monitoring": {"monitor": "service", "labels": {"release": "prometheus"}}},

@@ -16,7 +16,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from rich.console import Console
 
 from loadtest.cache.replica import MAX_STALE, PATHS, messages, redis_settings, running, write_settings
-from loadtest.cache.truth import USERS, Truth, changing_opa
+from loadtest.cache.truth import POLICY, USERS, Truth, changing_opa
 from tests.stores.cluster import Cluster, redis_cluster
 from ztag_extauthz.authorization.cache.forgetting import Forgetting
 from ztag_extauthz.authorization.cache.shared import CacheRedisSettings, journal
@@ -80,7 +80,7 @@ class Run:
             self.truth.versions[user] += 1
             settings = CacheRedisSettings.model_validate(redis_settings(self.cluster.port, cluster=True))
             tag = subject(self.issuer.url, f"user-{user}")
-            await tell(journal(settings), lambda now, tag=tag: Forgetting(tag, now))  # type: ignore[misc]
+            await tell(journal(settings, Path()), lambda now, tag=tag: Forgetting(tag, now))  # type: ignore[misc]
             self.certain[user] = (self.truth.versions[user], time.monotonic())
             self.took.append(time.monotonic() - began)
             await asyncio.sleep(0.05)
@@ -99,7 +99,8 @@ def show(console: Console) -> None:
         truth = stack.enter_context(changing_opa())
         issuer = Issuer()
         stack.callback(issuer.stop)
-        policy = {"engine": "opa", "opa": {"url": truth.url, "cacheable": True}}
+        (folder / "policy.rego").write_text(POLICY)
+        policy = {"engine": "opa", "opa": {"url": truth.url}, "policies": ["policy.rego"]}
         replicas, addresses = [], []
         for number in range(2):
             redis = redis_settings(cluster.nodes[-1].port, cluster=True)

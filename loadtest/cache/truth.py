@@ -6,13 +6,26 @@ So an answer says when it was made, and one that was forgotten and is given agai
 import asyncio
 import json
 import multiprocessing
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
 
 from ztag_extauthz.demo.processes import free_ports
 
 USERS = 200
+
+
+POLICY = """package envoy.authz
+
+import rego.v1
+
+default result := {"allowed": false}
+
+result := {"allowed": true, "headers": {"x-version": data.versions[input.identity.subject]}} if {
+	startswith(input.attributes.request.http.path, "/orders/")
+}
+"""
+"""What ztag compiles to know what is read; `data.versions` is OPA's own."""
 
 
 class Truth:
@@ -22,33 +35,34 @@ class Truth:
         self.url = f"http://127.0.0.1:{port}"
         self.versions = multiprocessing.Array("q", USERS)
         self.asked = multiprocessing.Value("q", 0)
+        self._digest = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Speak as much of HTTP/1.1 as ztag's client needs."""
-        while head := await reader.readuntil(b"\r\n\r\n"):
-            sizes = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
-            body = await reader.readexactly(int(sizes[0])) if sizes else b""
-            answer = json.dumps(self._answer(json.loads(body)) if body else {}).encode()
-            headers = b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(answer)
-            writer.write(b"HTTP/1.1 200 OK\r\n" + headers + answer)
-            await writer.drain()
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                size = re.search(rb"(?i)content-length: *([0-9]+)", head)
+                answer = self._answer(head, await reader.readexactly(int(size[1])) if size else b"")
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(answer), answer))
+                await writer.drain()
+        writer.close()
 
-    def _answer(self, document: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, head: bytes, body: bytes) -> bytes:
+        if head.startswith(b"PUT /v1/data/ztag/state/"):
+            self._digest = json.loads(body)["digest"]
+        if not head.startswith(b"POST "):
+            return b"{}"
         with self.asked.get_lock():
             self.asked.value += 1
-        user = int(document["input"]["identity"]["subject"].removeprefix("user-"))
-        return {"result": {"allowed": True, "headers": {"x-version": str(self.versions[user])}}}
+        user = int(json.loads(body)["input"]["identity"]["subject"].removeprefix("user-"))
+        decision = {"allowed": True, "headers": {"x-version": str(self.versions[user])}}
+        return json.dumps({"result": {"digest": self._digest, "decision": decision}}).encode()
 
 
 def _run(truth: Truth, port: int) -> None:
     async def main() -> None:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                await truth.serve(reader, writer)
-            except (asyncio.IncompleteReadError, ConnectionError):
-                writer.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", port)
+        server = await asyncio.start_server(truth.serve, "127.0.0.1", port)
         await server.serve_forever()
 
     asyncio.run(main())

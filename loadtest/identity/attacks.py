@@ -1,9 +1,10 @@
-"""Forged, confused, replayed and malformed tokens and proofs: all denied, and how long the slowest took."""
+"""Forged, confused, replayed and malformed tokens, proofs and events: all denied, and how long the slowest took."""
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -13,9 +14,13 @@ from tests.authentication.proofs import bound, proof, shown
 from tests.authentication.rig import Rig
 from tests.authentication.test_dpop import BAD
 from tests.authentication.test_jwt_attacks import FORGED, with_header
+from tests.revocation.parts import receiver
+from tests.revocation.test_receiver import REFUSED
 from ztag_extauthz.model import Deny, Request
+from ztag_extauthz.revocation.receiver import Refusal
 
 Attack = tuple[str, Callable[[], Request]]
+Try = tuple[str, Callable[[], Coroutine[Any, Any, object]]]
 
 
 def attacks(url: str) -> Iterator[Attack]:
@@ -43,19 +48,22 @@ def show(console: Console) -> None:
         replay = shown(text, proof(text, jti="replayed"))
         run(rig.jwt.authenticate(replay, FOREVER))
         asked.append(("replayed proof", replay))
+        tries: list[Try] = [(what, lambda one=one: rig.jwt.authenticate(one, FOREVER)) for what, one in asked]  # type: ignore[misc]
+        events = receiver(Path(name))
+        tries += [(f"event: {what}", lambda text=text: events.receive(text, "")) for what, (text, _) in REFUSED.items()]  # type: ignore[misc]
         let_in, took = [], []
-        for what, one in asked:
+        for what, attempt in tries:
             best = 1.0
             for _ in range(5):
                 began = time.perf_counter()
-                answer = run(rig.jwt.authenticate(one, FOREVER))
+                answer = run(attempt())
                 best = min(best, time.perf_counter() - began)
-                if not isinstance(answer, Deny):
+                if not isinstance(answer, Deny | Refusal):
                     let_in.append(what)
             took.append((best * 1e3, what))
         slowest = max(took)
         console.print(
-            f"attacks: {len(asked)}, let in: {len(let_in)} {let_in or ''}, slowest {slowest[0]:.2f} ms ({slowest[1]}), "
+            f"attacks: {len(tries)}, let in: {len(let_in)} {let_in or ''}, slowest {slowest[0]:.2f} ms ({slowest[1]}), "
             f"requests to the address that tokens named: {len(server.asked)}"
         )
 

@@ -143,12 +143,13 @@ class _UnixServer(_Server):
 
 
 @contextmanager
-def real(folder: Path) -> Iterator[str]:
+def real(folder: Path, binary: Path | None = None) -> Iterator[str]:
     """Run the real OPA on a socket of its own; yield its url."""
-    if REAL is None:
+    found = binary or REAL
+    if found is None:
         pytest.skip("no opa here: name one by OPA")
     path = folder / "opa.sock"
-    command = [REAL, "run", "--server", "--addr", f"unix://{path}", "--log-level", "error"]
+    command = [str(found), "run", "--server", "--addr", f"unix://{path}", "--log-level", "error"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: S603 - what the developer named
     try:
         until = time.monotonic() + 30

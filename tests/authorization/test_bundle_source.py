@@ -186,6 +186,8 @@ def test_a_bad_bundle_leaves_the_last_good_one(node: Node, content: bytes, why: 
             node.serve(bundle(versioned("3")), '"3"')
             await until(has(rego, "3"))
             assert detail(rego) == (True, "")
+            seen = len(node.seen)
+            await until(lambda: len(node.seen) > seen)
         again = node.build(persist="kept")
         assert has(again, "3")()
 

@@ -30,6 +30,7 @@ def test_json_and_yaml_are_read() -> None:
         ("data.yaml", b"2020-01-01: 1\n? !!set {a}\n: 2", "."),
         ("data.yaml", b"a: !!binary eA==", "bytes"),
         ("data.json", b"[" * 100_000, "deep"),
+        ("data.json", b'{"a": ' + b"[" * 200 + b"]" * 200 + b"}", "deep"),
         ("data.yaml", b"\x00", "YAML"),
     ],
 )

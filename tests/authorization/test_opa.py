@@ -160,6 +160,15 @@ def test_a_question_has_no_answer_from_other_policies(opa: StandIn) -> None:
     assert [type(answer) for answer in asking(old, {})] == [UnavailableError]
 
 
+def test_policies_may_stand_anywhere(url: str) -> None:
+    modules = {
+        "/a/p.rego": "package p\nresult := data.h.x",
+        "../a//p.rego": "package h\nx := 1",
+        "a/p.rego": "package q",
+    }
+    assert asking(engine(url, replace(bundle(), modules=modules)), {}) == [1]
+
+
 def test_connections_are_kept(opa: StandIn) -> None:
     asking(engine(opa.url, bundle()), *[{"x": 1}] * 20)
     assert opa.connections <= 2

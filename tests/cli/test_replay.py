@@ -116,3 +116,18 @@ def test_a_terminal_never_obeys_a_recording(run: Callable[..., Result], tmp_path
     request["attributes"]["request"]["http"]["method"] = "\x1b[2J"
     nasty = msgspec.structs.replace(RECORDED[0], request=request)
     assert "\x1b" not in run("replay", recording(tmp_path, nasty), "--policy", POLICY).output
+
+
+def test_profiles_choose_as_the_server_does(run: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "no.rego").write_text("package envoy.authz\n\nresult := false\n")
+    profiles = [
+        {"name": "admin", "when": {"paths": ["/admin/*"]}, "policy": {"kind": "rego", "policies": ["no.rego"]}},
+        {"name": "shop", "policy": {"kind": "rego", "policies": [POLICY]}},
+    ]
+    entry = {"kind": "profiles", "profiles": profiles, "default": "shop"}
+    config = {"authentication": [{"kind": "anonymous"}], "authorization": [entry]}
+    (tmp_path / "ztag.yaml").write_text(json.dumps(config))
+    result = run("replay", str(RECORDING), "--config", str(tmp_path / "ztag.yaml"), "--json")
+    assert result.exit_code == 1
+    (change,) = json.loads(result.stdout)["changes"]
+    assert (change["subject"], change["path"], change["after"]) == ("eve", "/admin/users", "deny")

@@ -62,6 +62,7 @@ def test_never_6_credentials_query_and_body_are_taken_out() -> None:
         headerMap={"headers": [{"key": "cookie", "value": "s3cret"}]},
     )
     asked |= {"parsed_body": {"a": "s3cret"}, "parsed_query": {"code": ["s3cret"]}, "parsed_path": ["a", TOKEN]}
+    asked["identity"] = {"claims": {"access_token": "s3cret", "roles": ["a"]}}
     event = apply({"input": asked}, sensitive(asked, query=False, body=False))
     assert "s3cret" not in repr(event)
     assert TOKEN not in repr(event)

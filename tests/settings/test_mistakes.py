@@ -95,7 +95,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     ),
     "no_kind": ("no_kind.yaml:2: authentication[0]: has no kind (did you mean kind: jwt?)",),
     "no_policies": (
-        "no_policies.yaml:4: authorization[0]: no policies (name .rego files, folders of them, or bundles in `policies`)",
+        "no_policies.yaml:4: authorization[0]: no policies (name .rego files, folders of them, or bundles in `policies`, or add bundle)",
     ),
     "no_ports_left": ("no_ports_left.yaml:2: listen.grpc: 2 workers need 2 ports from 65535 on (take a lower port)",),
     "no_types": (

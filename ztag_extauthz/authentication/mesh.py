@@ -8,10 +8,11 @@ from pydantic import Field, field_validator, model_validator
 from ztag_extauthz.authentication import spiffe
 from ztag_extauthz.authentication.interface import Authenticator
 from ztag_extauthz.authentication.peer import Client, Forwarding, ForwardingSettings
-from ztag_extauthz.component import Resources
+from ztag_extauthz.authentication.workload_api import ADDRESS, WorkloadBundles
+from ztag_extauthz.component import Readiness, Resources
 from ztag_extauthz.errors import Mistake, SettingsError
 from ztag_extauthz.model import Deny, Identity, Reason, Request
-from ztag_extauthz.section import Section
+from ztag_extauthz.section import Seconds, Section
 
 if TYPE_CHECKING:
     from ztag_extauthz.authentication.svid import Bundles, Svid
@@ -42,6 +43,12 @@ class MeshSettings(Section):
     """Verify the client's certificate here, too, each against the bundle of its own trust domain. Needs
     `include_peer_certificate` in Envoy; a client without a certificate is then refused."""
 
+    workload_api: str | None = Field(default=None, pattern=ADDRESS)
+    """UNIX socket of a SPIFFE Workload API, `unix:///run/spire/agent.sock`, that tells the bundles instead (extra
+    `grpcio`)."""
+    max_stale: Seconds = 86400.0
+    """Seconds that its last bundles serve while it does not answer."""
+
     @field_validator("trust_domains")
     @classmethod
     def _are_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -53,6 +60,8 @@ class MeshSettings(Section):
 
     @model_validator(mode="after")
     def _bundle_for_each(self) -> "MeshSettings":
+        if self.bundles and self.workload_api:
+            raise ValueError("has bundles and workload_api\nkeep one of the two")
         named = [bundle.trust_domain for bundle in self.bundles]
         if named and sorted(named) != sorted(set(self.trust_domains)):
             raise ValueError("bundles are not one for each of trust_domains\nadd those that are missing, or drop all")
@@ -60,6 +69,9 @@ class MeshSettings(Section):
 
     def build(self, resources: Resources) -> "Mesh":
         """Build what the settings describe. Raises `SettingsError` where a bundle cannot be used."""
+        if self.workload_api:
+            live = WorkloadBundles(self.trust_domains, self.workload_api, self.max_stale, resources.clock)
+            return Mesh(self, live, resources)
         return Mesh(self, self._bundles(resources) if self.bundles else None, resources)
 
     def _bundles(self, resources: Resources) -> "Bundles":
@@ -83,13 +95,26 @@ class Mesh(Authenticator):
 
     kind = "mesh"
 
-    def __init__(self, settings: MeshSettings, bundles: "Bundles | None", resources: Resources) -> None:
+    def __init__(
+        self, settings: MeshSettings, bundles: "Bundles | WorkloadBundles | None", resources: Resources
+    ) -> None:
         self._trust_domains = frozenset(settings.trust_domains)
         self._forwarding: Forwarding = settings.forwarding.forwarding()
         self._bundles = bundles
         self._clock = resources.clock
         self._read = lru_cache(REMEMBERED)(_read)
         self._verified = lru_cache(REMEMBERED)(self._verify)
+
+    async def start(self) -> None:
+        if isinstance(self._bundles, WorkloadBundles):
+            await self._bundles.start()
+
+    async def close(self) -> None:
+        if isinstance(self._bundles, WorkloadBundles):
+            await self._bundles.close()
+
+    def readiness(self) -> tuple[Readiness, ...]:
+        return (self._bundles.readiness(),) if isinstance(self._bundles, WorkloadBundles) else ()
 
     async def authenticate(self, request: Request, deadline: float) -> Identity | Deny | None:  # noqa: ARG002
         """See `Authenticator.authenticate`."""
@@ -127,9 +152,9 @@ class Mesh(Authenticator):
             return
         if svid is None:
             raise ValueError("the client's certificate was not told, and has to be verified here")
-        self._verified(client.certificates, int(now) // 60)
+        self._verified(client.certificates, self._bundles.revision, int(now) // 60)
 
-    def _verify(self, certificates: tuple[bytes, ...], minute: int) -> None:  # noqa: ARG002 - what it is remembered for
+    def _verify(self, certificates: tuple[bytes, ...], revision: int, minute: int) -> None:  # noqa: ARG002 - memory's keys
         """Verify a chain; once a minute, for authorities expire, too."""
         if self._bundles is not None:
             self._bundles.check(self._read(certificates[0]), certificates, self._clock())

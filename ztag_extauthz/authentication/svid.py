@@ -65,6 +65,9 @@ def _check_leaf(extensions: Mapping[x509.ObjectIdentifier, x509.Extension[x509.E
 class Bundles:
     """The authorities of each trust domain; a domain's certificates are verified by its own only."""
 
+    revision = 0
+    """Another one where they have changed."""
+
     def __init__(self, authorities: Mapping[str, Iterable[bytes]]) -> None:
         """Take each trust domain's authorities (DER). Raises `ValueError` where one is no certificate."""
         self._stores = {

@@ -20,9 +20,9 @@ from ztag_extauthz.errors import Mistake, SettingsError
 from ztag_extauthz.rego.builtins.jose.keys import Key, verification_keys
 from ztag_extauthz.rego.builtins.jose.signatures import verify as is_signed
 from ztag_extauthz.rego.builtins.jose.tokens import Token, parse_token, read_header
-from ztag_extauthz.rego.documents import dumps, from_python, loads
+from ztag_extauthz.rego.documents import dumps, loads
 from ztag_extauthz.rego.errors import BuiltinError
-from ztag_extauthz.rego.values import Value
+from ztag_extauthz.rego.values import Number, Value
 
 FILE: Final = ".signatures.json"
 MIN_RSA_BITS: Final = 2048
@@ -156,4 +156,4 @@ def _of_yaml(value: Any) -> Value:
         return {name: _of_yaml(member) for name, member in value.items()}
     if isinstance(value, list):
         return [_of_yaml(member) for member in value]
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e21 else from_python(value)
+    return int(value) if isinstance(value, Number) and abs(value) < 1e21 and value == int(value) else value

@@ -15,11 +15,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
 from random import uniform
-from typing import Final, TypeAlias
+from threading import Thread
+from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ztag_extauthz.authorization import slices
 from ztag_extauthz.authorization.bundle_kept import Keeper, Kept
 from ztag_extauthz.authorization.bundle_settings import BundleSettings
 from ztag_extauthz.component import Readiness, Resources
@@ -32,8 +34,10 @@ FIRST_PAUSE: Final = 0.5
 LOOK: Final = 1.0
 """Seconds between two looks at what the other workers have put on the disk."""
 
-Load: TypeAlias = Callable[[bytes], Callable[[], None]]
-"""Makes of a bundle what puts it in force, and is called in the loop; blocks, and raises `MistakesError`."""
+PutInForce: TypeAlias = Callable[[], list[Any]]
+"""Is called in the event loop, where it takes no time; returns what is to be freed. Raises `MistakesError`."""
+Load: TypeAlias = Callable[[bytes], PutInForce]
+"""Makes of a bundle what puts it in force; blocks, and raises `MistakesError`."""
 
 
 class BundleSource:
@@ -109,8 +113,8 @@ class BundleSource:
     async def _activate(self, kept: Kept) -> bool:
         seen = _Seen(kept.etag, _digest(kept.content))
         try:
-            put_in_force = await in_daemon(lambda: self._load(kept.content))
-            put_in_force()
+            put_in_force = await in_daemon(lambda: self._beside(kept.content))
+            owned = put_in_force()
         except MistakesError as error:
             self._seen = replace(seen, refused=True)
             self._miss("refused", str(error))
@@ -118,7 +122,12 @@ class BundleSource:
         self._take(seen)
         LOG.info("bundle %s: activated", self._settings.url)
         self._count(self._cells["activated"])
+        Thread(target=slices.free, args=(owned,), name="free", daemon=True).start()
         return True
+
+    def _beside(self, content: bytes) -> PutInForce:
+        with slices.beside():
+            return self._load(content)
 
     async def _keep(self, keeper: Keeper, kept: Kept) -> None:
         try:

@@ -3,10 +3,12 @@
 import json
 import math
 import re
-from decimal import Decimal
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import yaml
+
+from ztag_extauthz.authorization import slices
+from ztag_extauthz.rego.documents import from_python
 
 MAX_REGO_BYTES: Final = 8 * 1024 * 1024
 MAX_DEPTH: Final = 128
@@ -40,6 +42,10 @@ def rego(content: bytes) -> str:
     """Return a policy's text."""
     if len(content) > MAX_REGO_BYTES:
         raise DocumentError(f"is larger than {MAX_REGO_BYTES} bytes")
+    return _text(content)
+
+
+def _text(content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -48,30 +54,45 @@ def rego(content: bytes) -> str:
 
 
 def data(name: str, content: bytes) -> dict[str, Any]:
-    """Return a data file's object, with JSON's types only."""
+    """Return a data file's object, a value of Rego."""
     document = _json(content) if name.endswith(".json") else _yaml(content)
     if not isinstance(document, dict):
         raise DocumentError("is no object: data has to have a name at its root")
     return document
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise DocumentError(f"has {constant}, which is not JSON")
-
-
 def _json(content: bytes) -> Any:
     try:
-        return json.loads(rego(content), parse_float=Decimal, parse_constant=_refuse)
+        return _bounded(slices.loads(_text(content)))
     except json.JSONDecodeError as error:
         raise DocumentError(error.msg, f":{error.lineno}:{error.colno}") from None
+    except DocumentError:
+        raise
+    except ValueError as error:
+        raise DocumentError(str(error)) from None
     except RecursionError:
         raise DocumentError("is nested too deeply") from None
+
+
+def _bounded(document: Any) -> Any:
+    """Return a document that is not nested too deeply; level by level, so that the depth costs no stack."""
+    level = [document] if isinstance(document, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        level = [
+            member
+            for parent in level
+            for member in (parent.values() if isinstance(parent, dict) else parent)
+            if member.__class__ in (dict, list)
+        ]
+        if not level:
+            return document
+    raise DocumentError("is nested too deeply")
 
 
 def _yaml(content: bytes) -> Any:
     try:
         _verify_events(content)
-        return _plain(yaml.load(content, _Loader))  # noqa: S506 - a safe loader
+        return from_python(_plain(yaml.load(content, _Loader)))  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""

@@ -3,12 +3,10 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
-from typing import Any
 
 from ztag_extauthz.authorization.engine import PolicyEngine, Version, decision_path
 from ztag_extauthz.errors import DeadlineError, EvaluationError, Mistake, PolicyError, UnsupportedError
 from ztag_extauthz.rego import errors as rego
-from ztag_extauthz.rego.documents import from_python
 from ztag_extauthz.rego.engine import compile_policy
 from ztag_extauthz.rego.explain import Explanation
 from ztag_extauthz.rego.reads import Reads
@@ -21,7 +19,7 @@ class Embedded(PolicyEngine):
     def __init__(
         self,
         modules: Mapping[str, str],
-        data: Mapping[str, Any],
+        data: Mapping[str, Value],
         decision: str,
         http_hosts: frozenset[str] = frozenset(),
         version: Version = Version(),  # noqa: B008 - frozen
@@ -35,7 +33,7 @@ class Embedded(PolicyEngine):
         self._waits = bool(http_hosts)
         point = "/".join(decision_path(decision))
         try:
-            policy = compile_policy(modules, base(data), entry_points=(point,), http_hosts=http_hosts)
+            policy = compile_policy(modules, data, entry_points=(point,), http_hosts=http_hosts)
         except rego.PolicyError as error:
             unsupported = all(mistake.code == "rego_unsupported_error" for mistake in error.mistakes)
             raise (UnsupportedError if unsupported else PolicyError)(tuple(map(_mistake, error.mistakes))) from None
@@ -66,14 +64,26 @@ class Embedded(PolicyEngine):
                 f"the policy failed: {error.code} at {error.location or 'no certain place'}"
             ) from None
 
-    def exchange(self, data: Value, version: Version) -> "Embedded":
-        """Answer from other data from now on; not while it is asked in another thread. Raises `PolicyError`."""
+    def exchange(self, data: Value, version: Version) -> list[Value]:
+        """Answer from other data from now on; return what is to be freed. Raises `PolicyError`.
+
+        Not while it is asked in another thread.
+        """
+        before = [self._policy.data]
         try:
             self._policy.relink(data)
         except rego.PolicyError as error:
             raise PolicyError(tuple(map(_mistake, error.mistakes))) from None
         self.version = version
-        return self
+        return before
+
+    def release(self) -> list[Value]:
+        """Forget everything, so that nothing is left to the garbage collector; return what is to be freed.
+
+        It is not to be asked any more.
+        """
+        self.version = Version()
+        return [self._policy.release()]
 
     def reads(self) -> Reads:
         """Return what of the input and the data the decision can depend on."""
@@ -85,14 +95,6 @@ class Embedded(PolicyEngine):
     def explain(self, document: Value, deadline: float) -> Explanation:
         """Return which rules were tried for an `input` document, and where each of them failed."""
         return self._policy.explain(self._point, document, deadline=deadline)
-
-
-def base(data: Mapping[str, Any]) -> Value:
-    """Return data as a value of Rego; raises `PolicyError`."""
-    try:
-        return from_python(data)
-    except RecursionError:
-        raise PolicyError((Mistake("data", "is nested too deeply"),)) from None
 
 
 def _mistake(mistake: rego.Mistake) -> Mistake:

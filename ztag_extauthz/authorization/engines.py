@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -20,6 +20,14 @@ from ztag_extauthz.model import EMPTY
 
 if TYPE_CHECKING:
     from ztag_extauthz.authorization.rego import RegoSettings
+
+
+class Successor(NamedTuple):
+    """The engine to be asked from now on."""
+
+    engine: PolicyEngine
+    owned: list[Any]
+    """What nobody needs any more once it is in force, and takes long to free."""
 
 
 class Engines:
@@ -47,20 +55,19 @@ class Engines:
         with placed("policies"):
             return build(opa, loaded, self._settings.decision, self._folder)
 
-    def load(self, content: bytes, current: PolicyEngine) -> Callable[[], PolicyEngine]:
+    def load(self, content: bytes, current: PolicyEngine) -> Callable[[], Successor]:
         """Compile a fetched bundle; return what makes the next engine of it, at once. Raises `PolicyError`.
 
         Where only the data is another, the engine in force goes on with that: it is to be called where that is asked.
         """
-        from ztag_extauthz.authorization.embedded import Embedded, base  # noqa: PLC0415 - heavy
+        from ztag_extauthz.authorization.embedded import Embedded  # noqa: PLC0415 - heavy
 
         loaded = self._read({self._name: content})
-        with placed("bundle"):
-            if isinstance(current, Embedded) and current.immediate() and current.modules == loaded.modules:
-                data = base(loaded.data)
-                return lambda: current.exchange(data, loaded.version)
-            engine = self._embedded(loaded)
-            return lambda: engine
+        ours = current if isinstance(current, Embedded) and current.immediate() is not None else None
+        if ours is not None and ours.modules == loaded.modules:
+            return lambda: Successor(ours, ours.exchange(loaded.data, loaded.version))
+        engine = self._embedded(loaded)
+        return lambda: Successor(engine, [] if ours is None else ours.release())
 
     def _read(self, fetched: Mapping[str, bytes] = EMPTY) -> Bundle:
         with placed("bundle" if fetched else "policies"):

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from msgspec.structs import replace
 
 from ztag_extauthz.authorization.bundle import Bundle
-from ztag_extauthz.authorization.embedded import Embedded, base
+from ztag_extauthz.authorization.embedded import Embedded
 from ztag_extauthz.authorization.engine import ANSWER_MARGIN, PolicyEngine, Version, decision_path
 from ztag_extauthz.authorization.opa_client import Answer, OpaClient, refused
 from ztag_extauthz.authorization.opa_publish import Published, Publisher
@@ -49,7 +49,7 @@ def build(settings: OpaSettings, loaded: Bundle | None, decision: str, folder: P
     if loaded is None:
         path = "/".join(quote(part, safe="") for part in decision_path(decision))
         return Opa(settings, client, f"/v1/data/{path}?provenance=true")
-    published = Published(loaded.modules, base(loaded.data), loaded.version, time())
+    published = Published(loaded.modules, loaded.data, loaded.version, time())
     publisher = Publisher(client, published, decision, settings.prefix)
     return Opa(settings, client, publisher.path, publisher, local)
 

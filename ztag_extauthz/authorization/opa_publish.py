@@ -117,7 +117,7 @@ class Publisher:
 
     async def _exchange(self, state: State, deadline: float) -> None:
         wanted = self._published
-        policies = {f"{self._prefix}/{name}": text for name, text in wanted.modules.items()}
+        policies = {f"{self._prefix}/{_id(name)}": text for name, text in wanted.modules.items()}
         await self._delete("policies", state.rules, deadline)
         await self._delete("policies", set(state.policies) - policies.keys(), deadline)
         await self._delete("data", set(state.data) - wanted.data.keys(), deadline)
@@ -165,6 +165,12 @@ class Publisher:
             answer = await self._client.send("DELETE", f"/v1/{kind}/{quote(name, safe=safe)}", None, deadline)
             if answer.status not in _GONE:
                 raise refused(answer, f"DELETE /v1/{kind}/{name}")
+
+
+def _id(name: str) -> str:
+    """Return what a module is called there: OPA takes a path with `..` or `//` for another one."""
+    plain = "/".join(part for part in name.split("/") if part not in {"", ".", ".."})
+    return plain if plain == name else f"{blake2b(name.encode(), digest_size=4).hexdigest()}/{plain}"
 
 
 def _not_taken(answers: Mapping[str, Answer]) -> UnavailableError:

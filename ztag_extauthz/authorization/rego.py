@@ -2,29 +2,29 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from msgspec import Struct
 from pydantic import field_validator, model_validator
 
 from ztag_extauthz.authorization import opa_input, opa_result
 from ztag_extauthz.authorization.bundle_settings import BundleSettings, SigningSettings
-from ztag_extauthz.authorization.bundle_source import BundleSource
+from ztag_extauthz.authorization.bundle_source import BundleSource, PutInForce
 from ztag_extauthz.authorization.cache.interface import Answers, NoAnswers
 from ztag_extauthz.authorization.cache.levels import Levels
 from ztag_extauthz.authorization.cache.life import is_unlike
 from ztag_extauthz.authorization.cache.settings import CacheSettings
-from ztag_extauthz.authorization.engine import Pending, PolicyEngine, decision_path
+from ztag_extauthz.authorization.engine import Pending, PolicyEngine, Version, decision_path
 from ztag_extauthz.authorization.engines import Engines, placed
 from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.interface import Authorizer, Question
 from ztag_extauthz.authorization.opa_settings import OpaSettings
 from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.authorization.projection import Projection
-from ztag_extauthz.authorization.shadow import Shadow, ShadowSettings
+from ztag_extauthz.authorization.shadow import ShadowSettings
 from ztag_extauthz.component import Readiness, Resources
 from ztag_extauthz.errors import CheckError
-from ztag_extauthz.model import Allow, Context, Decision, Deny, Failed, Reason, Request, Verdict
+from ztag_extauthz.model import Allow, Context, Deny, Reason, Verdict
 from ztag_extauthz.rego.values import Value
 from ztag_extauthz.section import Section
 
@@ -104,9 +104,15 @@ class RegoSettings(Section):
                 return self._authorizer(engines.engine(), resources)
         rego = self._authorizer(Pending(lambda: source.readiness().detail), resources)
 
-        def load(content: bytes) -> Callable[[], None]:
+        def load(content: bytes) -> PutInForce:
             successor = engines.load(content, rego.policy)
-            return lambda: rego.put_in_force(successor(), resources.clock())
+
+            def put_in_force() -> list[Any]:
+                engine, owned = successor()
+                rego.put_in_force(engine, resources.clock())
+                return owned
+
+            return put_in_force
 
         source = BundleSource(self.bundle, load, resources)
         source.first()
@@ -117,7 +123,11 @@ class RegoSettings(Section):
         descriptor = _descriptor(self.proto_descriptor, resources.folder)
         levels = None if self.cache is None else Levels(self.cache, resources)
         parts = (self, policy, descriptor, resources.clock(), levels)
-        return Rego(*parts) if self.shadow is None else Shadowed(*parts, self.shadow.build(self, resources))
+        if self.shadow is None:
+            return Rego(*parts)
+        from ztag_extauthz.authorization.shadowed import Shadowed  # noqa: PLC0415 - it is a `Rego`, too
+
+        return Shadowed(*parts, self.shadow.build(self, resources))
 
 
 def _descriptor(path: str | None, folder: Path) -> ProtoDescriptor | None:
@@ -134,6 +144,7 @@ class InForce(Struct, frozen=True):
     """One revision of the policy, and what is known of its answers: exchanged as a whole, so that none are mixed."""
 
     policy: PolicyEngine
+    version: Version
     immediate: Callable[[Value, float], Value] | None
     projection: Projection | None
     """None where no key is worth making: the engine is given the whole document."""
@@ -186,12 +197,16 @@ class Rego(Authorizer):
         projection = Projection(reads, self._descriptor, parse_body=parse_body) if has_key else None
         answers = NoAnswers() if self._levels is None else self._levels.of(policy, settings.decision)
         ready = Readiness(f"policy {settings.decision}", ready=True, updated_at=loaded_at)
-        return InForce(policy, policy.immediate(), projection, parse_body, answers, ready)
+        return InForce(policy, policy.version, policy.immediate(), projection, parse_body, answers, ready)
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:
         in_force = self._in_force
         try:
-            verdict = await self._answer(in_force, context, deadline)
+            try:
+                verdict = await self._answer(in_force, context, deadline)
+            except _SupersededError:
+                in_force = self._in_force
+                verdict = await self._answer(in_force, context, deadline)
         except ParseError as error:
             # Also in a dry run: nobody can say what the policy would have answered.
             return Deny(Reason.MALFORMED_REQUEST, str(error), body=f"request_parse_error: {error}")
@@ -248,8 +263,14 @@ class Rego(Authorizer):
         return (self._in_force.readiness, *self.policy.readiness(), *fetched)
 
 
+class _SupersededError(Exception):
+    """While others were asked for a remembered answer, the engine was given other data: its answer has another key."""
+
+
 async def _ask(in_force: InForce, document: Value, deadline: float) -> Verdict:
     if in_force.immediate is not None:
+        if in_force.policy.version is not in_force.version:
+            raise _SupersededError
         value = in_force.immediate(document, deadline)
     else:
         value = await in_force.policy.ask(document, deadline)
@@ -259,39 +280,3 @@ async def _ask(in_force: InForce, document: Value, deadline: float) -> Verdict:
 def _reads_body(reads: "Reads") -> bool:
     """Tell whether a decision can depend on the body's meaning; whatever is not followed counts as if it could."""
     return any(not path or path[0] in opa_input.BODY for path in reads.deep | reads.exists)
-
-
-class Shadowed(Rego):
-    """Lets a candidate be asked the same."""
-
-    def __init__(  # noqa: PLR0913, PLR0917 - all of `Rego`'s, and the shadow
-        self,
-        settings: RegoSettings,
-        policy: PolicyEngine,
-        descriptor: ProtoDescriptor | None,
-        loaded_at: float,
-        levels: Levels | None,
-        shadow: Shadow,
-    ) -> None:
-        super().__init__(settings, policy, descriptor, loaded_at, levels)
-        self._shadow = shadow
-
-    async def authorize(self, context: Context, deadline: float) -> Verdict:
-        try:
-            verdict = await super().authorize(context, deadline)
-        except CheckError as error:
-            self._shadow.note(context, Failed(error.reason))
-            raise
-        self._shadow.note(context, verdict)
-        return verdict
-
-    def learn(self, request: Request, decision: Decision) -> None:
-        self._shadow.decided(request, decision)
-
-    async def start(self) -> None:
-        await super().start()
-        self._shadow.start()
-
-    async def close(self) -> None:
-        await self._shadow.close()
-        await super().close()

@@ -78,7 +78,7 @@ def _forget(tag: str, config: Path) -> None:
             if redis is None:
                 _tell_node(config, tag)
             else:
-                _tell_replicas(redis, tag)
+                _tell_replicas(redis, config.resolve().parent, tag)
     print(f"forgotten: {tag}", file=sys.stderr)
 
 
@@ -95,11 +95,11 @@ def _caches(section: "Section") -> "Iterator[CacheSettings]":
                 yield from _caches(item)
 
 
-def _tell_replicas(settings: "CacheRedisSettings", tag: str) -> None:
+def _tell_replicas(settings: "CacheRedisSettings", folder: Path, tag: str) -> None:
     from ztag_extauthz.authorization.cache.forgetting import Forgetting
     from ztag_extauthz.authorization.cache.shared import journal
 
-    asyncio.run(tell(journal(settings), lambda now: Forgetting(tag, now)))
+    asyncio.run(tell(journal(settings, folder), lambda now: Forgetting(tag, now)))
 
 
 def _tell_node(config: Path, tag: str) -> None:

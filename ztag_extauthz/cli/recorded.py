@@ -69,12 +69,20 @@ def policies(config: Path, paths: Sequence[str], decision: str) -> list[Authoriz
     for index, section in enumerate(settings.authorization):
         if isinstance(section, RegoSettings | ProfilesSettings):
             try:
-                found.append(section.build(resources))
+                found.append(_alone(section).build(resources))
             except MistakesError as error:
                 raise type(error)(error.of(f"authorization[{index}]")) from None
     if not found:
         raise ZtagError(f"{config}: authorization has no policy to ask")
     return found
+
+
+def _alone(section: RegoSettings | ProfilesSettings) -> RegoSettings | ProfilesSettings:
+    """Return the settings without what a server shares with others: remembered answers, and a candidate."""
+    if isinstance(section, RegoSettings):
+        return section.model_copy(update={"cache": None, "shadow": None})
+    profiles = tuple(each.model_copy(update={"policy": _alone(each.policy)}) for each in section.profiles)
+    return section.model_copy(update={"profiles": profiles})
 
 
 def context(recorded: Recorded) -> Context:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ztag_extauthz.cli.common import DEFAULT_CONFIG, ConfigOption, telling_mistakes
-from ztag_extauthz.cli.policy.common import console, printable
+from ztag_extauthz.cli.policy.common import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DIFFERS = 1
 """Exit code where an answer is another than before."""
+WIDTH = 200
+"""Characters of a line where nobody says how wide the screen is."""
 COLOURS = {"allow": "green", "deny": "yellow", "error": "red"}
 
 KeyFile = Annotated[Path | None, typer.Option("--key-file", help="The key that the recording is encrypted with.")]
@@ -64,10 +66,11 @@ def _document(changes: "Sequence[Change]", recorded: int, blind: "Sequence[str]"
 
 
 def _print(changes: "Sequence[Change]", recorded: int) -> None:
+    from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
 
-    screen = console()
+    screen = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     columns = (Column(name, overflow="fold") for name in ("subject", "method", "path", "before → after", "rule"))
     table = Table(*columns, box=None, padding=(0, 2, 0, 0))
     for change in changes:
@@ -76,7 +79,7 @@ def _print(changes: "Sequence[Change]", recorded: int) -> None:
             shown = (Text(printable(text)) for text in (change.subject, change.method, change.path))
             table.add_row(*shown, after, Text(printable(change.rule)))
     if table.row_count:
-        screen.print(table, soft_wrap=False, width=None if sys.stdout.isatty() else 200)
+        screen.print(table)
     screen.print(_summary(changes, recorded))
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ztag_extauthz.rego.compile_steps import StepCompiler
@@ -64,7 +65,7 @@ class RuleCompiler:
         call = ", ".join(["s", *self.arguments])
         if not bodies:
             writer.line("v = U")
-        same = self._same_constant()
+        same = self._same_constant
         for index, body in enumerate(bodies):
             if index == 0:
                 writer.line(f"v = {body}({call})")
@@ -80,7 +81,7 @@ class RuleCompiler:
         call = ", ".join(["s", *self.arguments])
         writer.line("v = U")
         with writer.block(f"for body in {found}:"):
-            if self._same_constant():
+            if self._same_constant:
                 writer.line(f"v = body({call})")
                 writer.line("if v is not U: break")
             else:
@@ -116,6 +117,7 @@ class RuleCompiler:
             function = self.group.kind == "function"
             writer.line(f"elif not equal(v, w): raise conflict({place}, function={function})")
 
+    @cached_property
     def _same_constant(self) -> bool:
         """Tell whether all definitions give one and the same constant, so that the first that holds settles it."""
         values = set()
@@ -128,7 +130,7 @@ class RuleCompiler:
 
     def _goes_on(self, definition: Definition) -> bool:
         """Tell whether OPA goes through all solutions of a body for a constant, and may find an error on the way."""
-        return not self._same_constant() and any(map(may_err, definition.body))
+        return not self._same_constant and any(map(may_err, definition.body))
 
     def _default(self, writer: Writer) -> None:
         default = self.group.default
@@ -167,7 +169,7 @@ class RuleCompiler:
         writer = Writer(unit, unit.fresh("body_"), ["s", *self.arguments], "return U")
         unit.notes[writer.name] = f"{self.group.name} {definition.place}"
         compiler = StepCompiler(self.policy, writer)
-        compiler.indexed = self.by_key or not self._same_constant()
+        compiler.indexed = self.by_key or not self._same_constant
         traced = self._enter(writer, definition)
         for pattern, name in zip(definition.arguments or (), self.arguments, strict=True):
             compiler.match(pattern, name)

@@ -76,7 +76,8 @@ class TermCompiler:
             case ListTerm(items):
                 return self._named("[" + ", ".join(map(self.value, items)) + "]")
             case SetTerm(items):
-                forms = ", ".join(map(self.form, items))
+                # Of two equal numbers the first stands as it is written, and OPA takes the constants first.
+                forms = ", ".join(map(self.form, sorted(items, key=lambda item: fold(item) is None)))
                 return self._named(f"frozenset(({forms},))" if items else "frozenset()")
             case ObjectTerm(pairs):
                 return self._object(pairs)

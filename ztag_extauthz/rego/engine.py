@@ -146,6 +146,19 @@ class Policy:
         self._linked.relink(data)
         self._traced.clear()
 
+    @property
+    def data(self) -> Value:
+        """The base documents."""
+        return self._linked.data
+
+    def release(self) -> Value:
+        """Forget everything, and give the base documents back: what is left has no cycles, and goes at once."""
+        data = self._linked.data
+        self._linked.release()
+        self._decisions.clear()
+        self._traced.clear()
+        return data
+
     def source(self) -> str:
         """Give the Python that the policy was compiled to, with comments that say from what."""
         return self._linked.listing()

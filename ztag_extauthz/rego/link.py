@@ -90,5 +90,10 @@ class Linked:
         for name, path in self._compiler.unit.data_paths.items():
             self._names[name] = lookup_base(data, path)
 
+    def release(self) -> None:
+        """Let go of the functions and what they refer to, which is each other."""
+        self.data = None
+        self._names.clear()
+
     def function(self, name: str) -> Callable[..., Value]:
         return self._names[name]  # type: ignore[no-any-return]

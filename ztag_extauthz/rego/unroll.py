@@ -41,23 +41,34 @@ MAX_ROWS: Final = 64
 
 def unrolled(policy: "PolicyCompiler", definition: Definition) -> list[Definition]:
     """Write out the first loop of a body if it goes through a small constant rule, and nothing stands before it."""
-    bound: set[int] = set().union(*map(locals_of, definition.arguments or ()))
-    for step in definition.body:
-        loop = _loop(policy, step, bound) if definition.otherwise is None else None
+    if definition.otherwise is not None:
+        return [definition]
+    for index, step in enumerate(definition.body):
+        loop = _loop(policy, step)
         if loop is not None:
             place, rows = loop
+            bound = _bound_before(definition, index)
+            if bound is None or place in bound:
+                break
             return [_Row(policy, bound, place, row).definition(definition) for row in rows]
-        if may_err(step) or _opens(step, bound):
-            break
-        bound |= locals_of(step)
     return [definition]
+
+
+def _bound_before(definition: Definition, index: int) -> set[int] | None:
+    """Give the locals that are known before a step, or None if there is a loop or what may err before it."""
+    bound: set[int] = set().union(*map(locals_of, definition.arguments or ()))
+    for step in definition.body[:index]:
+        if may_err(step) or _opens(step, bound):
+            return None
+        bound |= locals_of(step)
+    return bound
 
 
 def _opens(step: Step, bound: set[int]) -> bool:
     return any(isinstance(node, Path) and not locals_of(node) <= bound for node in walk(step))
 
 
-def _loop(policy: "PolicyCompiler", step: Step, bound: set[int]) -> tuple[int, Sequence[Value]] | None:
+def _loop(policy: "PolicyCompiler", step: Step) -> tuple[int, Sequence[Value]] | None:
     """Give the local that a step runs through the keys of a constant rule, and these keys."""
     if step.overrides or not isinstance(step, Unify | Check):
         return None
@@ -66,7 +77,7 @@ def _loop(policy: "PolicyCompiler", step: Step, bound: set[int]) -> tuple[int, S
         key = rest[0] if rest else None
         if table.__class__ not in (list, dict, frozenset) or len(table) > MAX_ROWS:
             continue
-        if isinstance(key, Local) and key.number not in bound:
+        if isinstance(key, Local):
             return key.number, range(len(table)) if table.__class__ is list else [*map(unkey, table)]
     return None
 

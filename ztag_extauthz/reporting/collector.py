@@ -75,6 +75,7 @@ def check_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
         raise ValueError("no address of a collector\nwrite https://collector.example; /logs is appended")
+    _ = parts.port  # raises for one that is no number
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("decisions would travel in plain text\nwrite https://…; http is for loopback")
     return url

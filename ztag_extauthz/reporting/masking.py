@@ -12,6 +12,7 @@ _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)*")
 _SECRET = re.compile(
     "authoriz|cookie|token|secret|passw|key|credential|session|assertion|signature|jwt|dpop|x-auth|bearer|otp"
 )
+_SECRET_CLAIM = re.compile("token|secret|passw", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"\s*(bearer|basic|digest|dpop|negotiate|token|apikey)\s", re.IGNORECASE)
 # Where a path ends, and a user's name and password in an address; `%253F` is what becomes `?` when decoded twice.
 _PATH_END = re.compile(r"[?#;]|%(?:25)*(?:3[fb]|23)", re.IGNORECASE)
@@ -22,6 +23,11 @@ _DECODINGS = 3
 def is_secret(header: str) -> bool:
     """Return whether a header (in lower case) is named like one that holds a secret."""
     return _SECRET.search(header) is not None
+
+
+def is_secret_claim(name: str) -> bool:
+    """Return whether a claim or a field of a document is named like a secret; `sid`, `roles`, `auth_time` are none."""
+    return _SECRET_CLAIM.search(name) is not None
 
 
 def header(name: str, value: str) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from ztag_extauthz.reporting.masking import clean, header, is_secret, split
+from ztag_extauthz.reporting.masking import MASK, clean, header, is_secret, is_secret_claim, split
 
 HTTP = ("input", "attributes", "request", "http")
 
@@ -119,7 +119,7 @@ def _without_query(path: tuple[str, ...], value: str) -> Iterator[MaskRule]:
 
 
 def _tokens(path: tuple[str, ...], node: Any) -> Iterator[MaskRule]:
-    """Yield what replaces texts that look like a token, wherever they stand but in the headers."""
+    """Yield what replaces texts that look like a token or are named so, wherever they stand but in the headers."""
     if isinstance(node, str):
         if "eyJ" in node or "%" in node:
             shown = clean(node)
@@ -128,7 +128,10 @@ def _tokens(path: tuple[str, ...], node: Any) -> Iterator[MaskRule]:
     elif isinstance(node, dict):
         if path != (*HTTP, "headers"):
             for name, value in node.items():
-                yield from _tokens((*path, name), value)
+                if isinstance(value, str) and is_secret_claim(name):
+                    yield MaskRule("upsert", (*path, name), MASK)
+                else:
+                    yield from _tokens((*path, name), value)
     elif isinstance(node, list):
         for index, value in enumerate(node):
             yield from _tokens((*path, str(index)), value)

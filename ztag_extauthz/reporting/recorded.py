@@ -9,7 +9,6 @@ Rules:
 
 import json
 import os
-import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,12 +21,11 @@ from msgspec import Struct
 
 from ztag_extauthz.errors import Mistake, SettingsError, ZtagError
 from ztag_extauthz.model import Allow, Decision, Failed, Identity, Outcome, Request
-from ztag_extauthz.reporting.masking import MASK, clean, extension, header, split
+from ztag_extauthz.reporting.masking import MASK, clean, extension, header, is_secret_claim, split
 from ztag_extauthz.reporting.record import outcome_of, plain, rule_of
 
 _ASSOCIATED = b"ztag.recorded.v1"
 _NONCE = 12
-_SECRET_CLAIM = re.compile("token|secret|passw", re.IGNORECASE)
 
 
 class Recorded(Struct, frozen=True, omit_defaults=True):
@@ -45,6 +43,7 @@ class Recorded(Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     rule: str = ""
     decided_by: str = ""
+    policy_revision: str = ""
 
 
 def make(request: Request, decision: Decision, *, query: bool, body: bool) -> Recorded | None:
@@ -57,12 +56,13 @@ def make(request: Request, decision: Decision, *, query: bool, body: bool) -> Re
         decision.id,
         decision.time,
         {"attributes": _attributes(request.attributes(), query=query, body=body)},
-        msgspec.structs.replace(decision.identity, claims=_claims(decision.identity.claims)),
+        msgspec.structs.replace(decision.identity, claims=_clean(decision.identity.claims)),
         outcome_of(decision) if isinstance(said, Allow | Failed) else Outcome.DENY,
         dict(decision.facts),
         "" if isinstance(said, Allow) else said.reason,
         rule_of(verdict),
         decision.decided_by,
+        verdict.policy_revision,
     )
 
 
@@ -123,12 +123,8 @@ def _clean(value: Any) -> Any:
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, Mapping):
-        return {name: _clean(item) for name, item in value.items()}
+        return {name: MASK if is_secret_claim(name) else _clean(item) for name, item in value.items()}
     return [_clean(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _claims(claims: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: MASK if _SECRET_CLAIM.search(name) else _clean(value) for name, value in claims.items()}
 
 
 class Key:

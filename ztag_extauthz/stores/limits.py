@@ -19,7 +19,7 @@ from ztag_extauthz.stores.digest import hasher
 from ztag_extauthz.stores.plan import ALLOWED, COLUMNS, DENIED, SEED, TAG, WAIT, plan_of, words
 from ztag_extauthz.stores.rate import NANOSECONDS, RateText
 from ztag_extauthz.stores.redis import RedisSettings
-from ztag_extauthz.structured import Member, write_item, write_list
+from ztag_extauthz.structured import write_item, write_list
 from ztag_extauthz.traits import Part, PartName, TrustedProxies, part
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Limits:
         again = ("retry-after", str(wait))
         if self._settings.headers == "draft":
             pairs = zip(self._settings.limits, self._rates, strict=True)
-            policies: list[Member] = [(limit.name, {"q": one.count, "w": one.seconds}) for limit, one in pairs]
+            policies = [(limit.name, {"q": one.count, "w": one.seconds}) for limit, one in pairs]
             left = write_item((self._settings.limits[row].name, {"r": 0, "t": wait}))
             return again, ("ratelimit-policy", write_list(policies)), ("ratelimit", left)
         if self._settings.headers == "legacy":

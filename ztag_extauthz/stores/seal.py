@@ -2,12 +2,13 @@
 
 from hashlib import blake2b
 from hmac import compare_digest
+from pathlib import Path
 from typing import Annotated, Generic, TypeVar
 
 import msgspec
 from pydantic import AfterValidator, SecretStr
 
-from ztag_extauthz.errors import ZtagError
+from ztag_extauthz.errors import Mistake, SettingsError, ZtagError
 
 T = TypeVar("T")
 _TAG = 32
@@ -17,14 +18,29 @@ class SealError(ZtagError):
     """An entry cannot be read, or was not written with this secret."""
 
 
+_SHORT = "is shorter than 32 characters"
+_REMEDY = "make one with: openssl rand -base64 32"
+
+
 def _is_long(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value()) < 32:
-        raise ValueError("is shorter than 32 characters\nmake one with: openssl rand -base64 32")
+        raise ValueError(f"{_SHORT}\n{_REMEDY}")
     return secret
 
 
 Secret = Annotated[SecretStr, AfterValidator(_is_long)]
 """A setting: a secret that replicas share, of at least 32 characters."""
+
+
+def read_secret(path: Path, setting: str) -> bytes:
+    """Return the secret that a file holds. Raises `SettingsError` with the setting that names it."""
+    try:
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise SettingsError((Mistake(str(path), f"cannot be read: {error.strerror}", _REMEDY, setting),)) from error
+    if len(secret) < 32:
+        raise SettingsError((Mistake(str(path), _SHORT, _REMEDY, setting),))
+    return secret
 
 
 def derived_key(secret: bytes, purpose: bytes) -> bytes:

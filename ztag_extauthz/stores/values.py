@@ -55,22 +55,25 @@ class RedisValues:
 
         Raises `UnavailableError` in at most `timeout` seconds.
         """
-        found = await self._run([("GET", key) for key in keys])
+        found = await self._run([("GET", key) for key in keys], self._settings.timeout)
         return [None if one is None else one if isinstance(one, bytes) else b"" for one in found]
 
     async def put(self, items: Sequence[tuple[bytes, bytes, int]]) -> int:
-        """Set keys to values for so many milliseconds; return how many were. Raises `UnavailableError`."""
-        done = await self._run([("SET", key, value, "PX", lifetime) for key, value, lifetime in items])
+        """Set keys to values for so many milliseconds; return how many were.
+
+        Raises `UnavailableError` in at most `PATIENCE` seconds.
+        """
+        done = await self._run([("SET", key, value, "PX", lifetime) for key, value, lifetime in items], PATIENCE)
         return sum(one is True or one == b"OK" for one in done)
 
-    async def _run(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    async def _run(self, commands: Sequence[tuple[Any, ...]], seconds: float) -> list[Any]:
         """Return what Redis says to each command, an exception where it refuses one."""
         from redis.exceptions import RedisError  # noqa: PLC0415 - an extra
 
         if not self.up:
             raise UnavailableError("redis: down")
         try:
-            async with asyncio.timeout(self._settings.timeout):
+            async with asyncio.timeout(seconds):
                 answers = await self._ask(commands)
         except (RedisError, OSError, TimeoutError) as error:
             raise self._lost(commands[0][1], error) from error

@@ -38,7 +38,7 @@ class Node:
 
 async def forget(given: CacheRedisSettings, tag: str) -> float:
     """Return the Unix time when it is certain."""
-    await tell(journal(given), lambda now: Forgetting(tag, now))
+    await tell(journal(given, Path()), lambda now: Forgetting(tag, now))
     return time.time()
 
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,8 @@ from tests.stores.test_values import until_up
 from ztag_extauthz.authorization.cache.records import Records
 from ztag_extauthz.authorization.cache.replicas import PREFIX, TOGETHER, WAITING, Replicas
 from ztag_extauthz.authorization.cache.shared import CacheRedisSettings
+from ztag_extauthz.component import Resources
+from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.meter import CELLS, Meter
 
 if TYPE_CHECKING:
@@ -36,7 +39,8 @@ class Rig:
     def __init__(self, port: int, hears: Callable[[], bool] = lambda: True, **changes: object) -> None:
         self.now = time.time()
         self._cells = [0.0] * CELLS
-        self.far = Replicas(settings(port, **changes), hears, lambda: self.now, Meter(self._cells))
+        resources = Resources(Path(), lambda: self.now, Meter(self._cells))
+        self.far = Replicas(settings(port, **changes), hears, resources)
 
     async def get(self, digest: bytes = ASKED, seconds: float = 60) -> bytes | None:
         return await self.far.get(digest, time.monotonic() + seconds)
@@ -221,8 +225,20 @@ def test_more_than_can_be_written_is_dropped_and_counted(redis: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"secret": "short"}, {"secret": None}, {"interval": 2}, {"max_stale": 0.5}, {"lease": 0.5}]
+    "change",
+    [{"secret": "short"}, {"secret": None}, {"secret_file": "x"}, {"interval": 2}, {"max_stale": 0.5}, {"lease": 0.5}],
 )
 def test_wrong_settings(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         settings(1, **change)
+
+
+def test_the_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    given = settings(1, secret=None, secret_file="secret")
+    for text in (None, "short"):
+        if text is not None:
+            (tmp_path / "secret").write_text(text)
+        with pytest.raises(SettingsError, match="openssl rand"):
+            given.key(tmp_path)
+    (tmp_path / "secret").write_text(SECRET + "\n")
+    assert given.key(tmp_path) == SECRET.encode() == settings(1).key(tmp_path)

@@ -31,13 +31,13 @@ def test_each_rule_that_is_no_function(run: Callable[..., Result], write: Write)
         "p/allow\n"
         "  input  input.role, input.user\n"
         "  data   data.roles\n"
-        "  cache  yes\n"
+        "  cache  yes, for 60 s\n"
         "p/now\n"
         "  impure time.now_ns\n"
         "  cache  no: time.now_ns may answer differently each time\n"
         "p/whole\n"
         "  input  input\n"
-        "  cache  no: it reads the whole input, so that hardly two requests are alike\n"
+        "  cache  no: it reads the whole input, which no two requests have in common\n"
     )
 
 
@@ -51,8 +51,34 @@ def test_json(run: Callable[..., Result], write: Write) -> None:
             "impure": [],
             "cacheable": True,
             "why_not": "",
+            "ttl": 60.0,
         }
     }
+
+
+@pytest.mark.parametrize(
+    ("annotation", "told"),
+    [
+        ("# METADATA\n# custom:\n#   ztag:\n#     ttl: 5s\n", "yes, for 5 s"),
+        ("# METADATA\n# scope: document\n# custom: {ztag: {ttl: 500ms}}\n", "yes, for 0.5 s"),
+        ("# METADATA\n# custom: {ztag: {ttl: 2h}}\n", "yes, for 60 s"),
+        ("# METADATA\n# custom: {ztag: {ttl: 0s}}\n", "no: a rule says so: its ttl is 0s"),
+        ("# METADATA\n# custom: {other: {ttl: 5s}}\n", "yes, for 60 s"),
+    ],
+)
+def test_a_rule_may_state_a_shorter_life(run: Callable[..., Result], write: Write, annotation: str, told: str) -> None:
+    text = f"package p\n\nallow if fresh\n\n{annotation}fresh if input.user == data.owner\n\nother if input.user\n"
+    policy = write("p.rego", text)
+    assert f"  cache  {told}\n" in run("policy", "reads", policy, "--decision", "p/allow").stdout
+    assert "  cache  yes, for 60 s\n" in run("policy", "reads", policy, "--decision", "p/other").stdout
+
+
+@pytest.mark.parametrize("ttl", ["5", "soon", "-1s", "[]", "5 s"])
+def test_a_life_that_is_none_is_told_with_its_place(run: Callable[..., Result], write: Write, ttl: str) -> None:
+    policy = write("p.rego", f"package p\n\n# METADATA\n# custom: {{ztag: {{ttl: {ttl}}}}}\nallow if input.user\n")
+    result = run("policy", "reads", policy)
+    assert result.exit_code == 2
+    assert "p.rego:5: custom.ztag.ttl is no duration (write it like `5s`" in result.stderr
 
 
 def test_an_unknown_decision_is_refused(run: Callable[..., Result], write: Write) -> None:

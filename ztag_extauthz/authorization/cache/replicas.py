@@ -14,8 +14,8 @@ from time import monotonic
 from ztag_extauthz.authorization.cache.interface import FarAnswers
 from ztag_extauthz.authorization.cache.records import Damage, Records
 from ztag_extauthz.authorization.cache.shared import CacheRedisSettings
+from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import UnavailableError
-from ztag_extauthz.meter import Meter
 from ztag_extauthz.stores.seal import derived_key
 from ztag_extauthz.stores.values import RedisValues
 
@@ -31,17 +31,15 @@ _LARGEST = 1 << 16
 class Replicas(FarAnswers):
     """Asks for each question once, for all questions of one moment together, and writes in the background."""
 
-    def __init__(
-        self, settings: CacheRedisSettings, hears: Callable[[], bool], clock: Callable[[], float], meter: Meter
-    ) -> None:
-        """`hears` says whether invalidations are heard; `clock` in Unix seconds."""
-        secret = settings.secret.get_secret_value().encode()
+    def __init__(self, settings: CacheRedisSettings, hears: Callable[[], bool], resources: Resources) -> None:
+        """`hears` says whether invalidations are heard. Raises `SettingsError` where there is no secret."""
+        secret, meter = settings.key(resources.folder), resources.meter
         self.values = RedisValues(settings)
         self._secret = derived_key(secret, b"ztag questions")
         self._records = Records(secret)
         self._timeout = settings.timeout
         self._hears = hears
-        self._clock = clock
+        self._clock = resources.clock
         self._meter = meter
         results = ("hit", "miss", "down", "unheard", "late", *Damage)
         self._results = {result: meter.series("ztag_cache_redis", result) for result in results}

@@ -1,15 +1,16 @@
 """What the replicas share of the cache: the settings, and the parts that they build."""
 
 from collections.abc import Callable
+from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ztag_extauthz.component import Resources
 from ztag_extauthz.section import Seconds
 from ztag_extauthz.stores.redis import RedisServer
-from ztag_extauthz.stores.seal import Secret
+from ztag_extauthz.stores.seal import Secret, read_secret
 
 if TYPE_CHECKING:
     from ztag_extauthz.authorization.cache.forgetting import Forgetting
@@ -28,10 +29,14 @@ NODE_SILENCE = 1.0
 class CacheRedisSettings(RedisServer):
     """Share answers with all replicas, and hear from all of them what is to be forgotten."""
 
+    file_fields: ClassVar[tuple[str, ...]] = ("secret_file",)
+
     timeout: Seconds = 0.02
     """Seconds for an answer; later means down. A request that has less than twice as long left does not ask."""
-    secret: Secret
+    secret: Secret | None = None
     """At least 32 characters, the same on all replicas: what was not written with it does not count."""
+    secret_file: str | None = None
+    """Instead of `secret`: a file with it alone."""
     interval: Seconds = Field(default=0.2, le=1)
     """Seconds between two looks at what is to be forgotten."""
     max_stale: Seconds = Field(default=5.0, ge=1, le=3600)
@@ -40,14 +45,31 @@ class CacheRedisSettings(RedisServer):
     """Seconds that the clock of a node and that of Redis may differ. A node that differs more does not share answers;
     after `ztag forget` nothing of what is meant is remembered for as long."""
 
+    @model_validator(mode="after")
+    def _one_secret(self) -> Self:
+        if (self.secret is None) == (self.secret_file is None):
+            raise ValueError("the secret has to be said once\ngive either secret or secret_file")
+        return self
 
-def journal(settings: CacheRedisSettings, clock: Callable[[], float] = time) -> "RedisJournal[Forgetting]":
-    """Return what replicas with the same settings share of what is to be forgotten; nothing is connected yet."""
+    def key(self, folder: Path) -> bytes:
+        """Return the secret; `folder` is that of the configuration. Raises `SettingsError`."""
+        if self.secret is not None:
+            return self.secret.get_secret_value().encode()
+        return read_secret(folder / (self.secret_file or ""), "cache.redis.secret_file")
+
+
+def journal(
+    settings: CacheRedisSettings, folder: Path, clock: Callable[[], float] = time
+) -> "RedisJournal[Forgetting]":
+    """Return what replicas with the same settings share of what is to be forgotten; nothing is connected yet.
+
+    Raises `SettingsError`.
+    """
     from ztag_extauthz.authorization.cache.forgetting import Forgetting  # noqa: PLC0415 - only where there is a Redis
     from ztag_extauthz.stores.journal import RedisJournal, within  # noqa: PLC0415
     from ztag_extauthz.stores.seal import Seal  # noqa: PLC0415
 
-    seal = Seal(settings.secret.get_secret_value().encode(), b"ztag forgotten", Forgetting)
+    seal = Seal(settings.key(folder), b"ztag forgotten", Forgetting)
     return RedisJournal("forgotten", settings, seal, within(settings.clock_tolerance, clock))
 
 
@@ -60,7 +82,7 @@ def forgotten(settings: CacheRedisSettings | None, resources: Resources) -> "Hea
         block = NodeJournal(resources.memory(BLOCK, SIZE))
         return Heard(block, resources.clock, resources.meter, interval=NODE_INTERVAL, max_stale=NODE_SILENCE)
     return Heard(
-        journal(settings, resources.clock),
+        journal(settings, resources.folder, resources.clock),
         resources.clock,
         resources.meter,
         interval=settings.interval,
@@ -73,4 +95,4 @@ def answers(settings: CacheRedisSettings, heard: "Heard", resources: Resources) 
     """Build what asks Redis for answers; it connects when it is started."""
     from ztag_extauthz.authorization.cache.replicas import Replicas  # noqa: PLC0415 - only where there is a Redis
 
-    return Replicas(settings, heard.hears, resources.clock, resources.meter)
+    return Replicas(settings, heard.hears, resources)

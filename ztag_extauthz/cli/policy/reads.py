@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -19,12 +19,22 @@ if TYPE_CHECKING:
     from ztag_extauthz.rego.reads import Reads
 
 
+class Decision(NamedTuple):
+    """What one decision reads, and how long its answers are remembered."""
+
+    reads: "Reads"
+    ttl: float
+    """Seconds, where the settings of the cache say nothing else."""
+    why_not: str
+    """What stands against remembering them; "" where nothing does."""
+
+
 def reads(
     paths: PathsArgument,
     decision: Annotated[list[str] | None, typer.Option(help="Only these decisions; may be repeated.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell for each decision which paths of input and data it can read, and whether it could be cached."""
+    """Tell for each decision which paths of input and data it can read, and how long it is remembered."""
     with telling_policy_mistakes():
         found = dict(_all(paths, decision or []))
     if as_json:
@@ -38,18 +48,23 @@ def reads(
             screen.print(values, markup=False)
 
 
-def _all(paths: list[str], decisions: list[str]) -> "Iterable[tuple[str, Reads]]":
+def _all(paths: list[str], decisions: list[str]) -> Iterable[tuple[str, Decision]]:
     from ztag_extauthz.authorization.engine import decision_path
     from ztag_extauthz.rego.engine import compile_policy
 
     modules, data = sources(paths)
-    policy = compile_policy(modules, data)
+    from ztag_extauthz.authorization.cache.life import shortest, why_not
+    from ztag_extauthz.authorization.cache.settings import CacheSettings
+
+    policy, longest = compile_policy(modules, data), CacheSettings().ttl
     points = ["/".join(decision_path(decision)) for decision in decisions]
     for point in points:
         if not policy.defines(point):
             raise unknown_decision(point, modules)
     for point in points or list(_rules(modules)):
-        yield point, policy.reads(point)
+        found, ttl = policy.reads(point), shortest(policy.annotations(point), longest)
+        why = why_not(found, ttl)
+        yield point, Decision(found, ttl, why.text if why else "")
 
 
 def _rules(modules: Mapping[str, str]) -> Iterable[str]:
@@ -62,32 +77,25 @@ def _rules(modules: Mapping[str, str]) -> Iterable[str]:
     return dict.fromkeys(found)
 
 
-def document(found: "Reads") -> dict[str, Any]:
+def document(decision: Decision) -> dict[str, Any]:
+    found = decision.reads
     return {
         "input": sorted(path_text("input", path) for path in found.deep),
         "exists": sorted(path_text("input", path) for path in found.exists),
         "data": sorted(path_text("data", path) for path in found.data),
         "impure": sorted(found.impure),
-        "cacheable": found.cacheable,
-        "why_not": why_not(found),
+        "cacheable": not decision.why_not,
+        "why_not": decision.why_not,
+        "ttl": decision.ttl if not decision.why_not else 0.0,
     }
 
 
-def _rows(found: "Reads") -> Iterable[tuple[str, str]]:
-    parts = document(found)
+def _rows(decision: Decision) -> Iterable[tuple[str, str]]:
+    parts = document(decision)
     for label in ("input", "exists", "data", "impure"):
         if parts[label]:
             yield label, ", ".join(parts[label])
-    yield "cache", f"no: {parts['why_not']}" if parts["why_not"] else "yes"
-
-
-def why_not(found: "Reads") -> str:
-    """Return what stands against remembering a decision; empty where nothing does."""
-    if found.impure:
-        return f"{', '.join(sorted(found.impure))} may answer differently each time"
-    if found.whole_input:
-        return "it reads the whole input, so that hardly two requests are alike"
-    return ""
+    yield "cache", f"no: {decision.why_not}" if decision.why_not else f"yes, for {decision.ttl:g} s"
 
 
 def path_text(root: str, path: tuple[str | int, ...]) -> str:
