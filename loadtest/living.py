@@ -14,7 +14,7 @@ from loadtest.servers import Own, ask_in_turn, show
 from loadtest.workload import ROOT, Workload, workload
 from ztag_extauthz.authorization.rego import RegoSettings
 from ztag_extauthz.reporting.decision_log import DecisionLogSettings
-from ztag_extauthz.reporting.recording import RecordSettings
+from ztag_extauthz.reporting.recording import RecordingSettings
 from ztag_extauthz.settings import Settings
 
 
@@ -22,12 +22,12 @@ def variants(load: Workload, collector: str) -> Iterator[tuple[str, Settings]]:
     """Yield the workload as it is, and with one thing more each."""
     policy = str(ROOT / "policy/envoy")
     shadowed = RegoSettings.model_validate({"kind": "rego", "policies": [policy], "shadow": {"policies": [policy]}})
-    recording: dict[str, Any] = {"kind": "record", "to": "requests.jsonl"}
+    recording: dict[str, Any] = {"kind": "recording", "to": "requests.jsonl"}
     log = DecisionLogSettings(kind="decision_log", url=collector, seconds=1.0)
     yield "full", load.settings
     yield "full again", load.settings
-    yield "recording 1 %", _reporting(load, RecordSettings.model_validate(recording))
-    yield "recording all", _reporting(load, RecordSettings.model_validate(recording | {"sample": 1.0}))
+    yield "recording 1 %", _reporting(load, RecordingSettings.model_validate(recording))
+    yield "recording all", _reporting(load, RecordingSettings.model_validate(recording | {"sample": 1.0}))
     yield "shadow", load.settings.model_copy(update={"authorization": (shadowed,)})
     yield "decision log", _reporting(load, log)
 

@@ -7,6 +7,7 @@ it adds to the stages before it, over a thousand different requests. The second 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -17,7 +18,7 @@ from rich.table import Table
 from loadtest.workload import Workload
 from ztag_extauthz.authentication.jwt import Jwt
 from ztag_extauthz.authentication.token_memory import TokenMemory
-from ztag_extauthz.authorization.rego import RegoSettings
+from ztag_extauthz.authorization.rego import Rego, RegoSettings
 from ztag_extauthz.component import Resources
 from ztag_extauthz.envoy import decode
 from ztag_extauthz.meter import Meter
@@ -111,9 +112,13 @@ async def _farther(load: Workload) -> list[Stage]:
         rego = kind.model_copy(update={"cache": cache}).build(Resources(load.folder, time.time, Meter()))
         await rego.start()
         await asyncio.sleep(PAUSE)
-        stages.append(Stage(name, await _alone(lambda rego=rego: run(rego.authorize(context, FOREVER))), None))
+        stages.append(Stage(name, await _alone(partial(_answered, rego, context)), None))
         await rego.close()
     return stages
+
+
+def _answered(rego: Rego, context: Context) -> object:
+    return run(rego.authorize(context, FOREVER))
 
 
 async def _alone(work: Callable[[], object], loops: int = 1000) -> float:

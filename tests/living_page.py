@@ -1,6 +1,6 @@
 """The parts of docs/living-with-policies.md that are made of the code. `python -m tests.living_page` writes them.
 
-Also the recording that its examples replay: requests of a few people, as `kind: record` keeps them.
+Also the recording that its examples replay: requests of a few people, as `kind: recording` keeps them.
 """
 
 import asyncio

@@ -77,7 +77,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "risk": {},
     "step_up": {"rules": [{"paths": ["/payments"], "acr_values": ["mfa"], "max_age": 300}]},
     "rego": {"policies": ["policy.rego"], "decision": "p/allow"},
+    "profiles": {
+        "profiles": [{"name": "all", "policy": {"kind": "rego", "policies": ["policy.rego"], "decision": "p/allow"}}],
+        "default": "all",
+    },
     "audit": {"to": "audit.log"},
+    "recording": {"to": "requests.jsonl"},
+    "decision_log": {"url": "http://127.0.0.1:9"},
 }
 
 NO_CREDENTIAL = Request(

@@ -40,7 +40,7 @@ def test_a_server_records_compares_and_logs(tmp_path: Path) -> None:
     rego = {"kind": "rego", "policies": ["policy.rego"], "shadow": {"policies": ["candidate.rego"]}}
     with listening() as collector:
         logs = [
-            {"kind": "record", "to": "requests.jsonl", "sample": 1.0},
+            {"kind": "recording", "to": "requests.jsonl", "sample": 1.0},
             {"kind": "decision_log", "url": collector.url, "seconds": 0.05},
         ]
         with serving(tmp_path, authorization=[rego], reporting=logs, server={"workers": 2}) as ztag:

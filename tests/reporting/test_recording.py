@@ -9,13 +9,13 @@ from tests.reporting.parts import DECISION, TOKEN, asked, decided
 from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.meter import CELLS, SERIES, Meter
-from ztag_extauthz.reporting.recording import Recording, RecordSettings
+from ztag_extauthz.reporting.recording import Recording, RecordingSettings
 
 REQUEST = asked(attributes=lambda: {"request": {"http": {"method": "GET", "headers": {"authorization": TOKEN}}}})
 
 
 def build(folder: Path, meter: Meter | None = None, **settings: Any) -> Recording:
-    parsed = RecordSettings.model_validate({"kind": "record", "to": "requests.jsonl", "sample": 1.0, **settings})
+    parsed = RecordingSettings.model_validate({"kind": "recording", "to": "requests.jsonl", "sample": 1.0, **settings})
     return parsed.build(Resources(folder, lambda: 0.0, meter or Meter()))
 
 

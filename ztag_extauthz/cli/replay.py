@@ -30,7 +30,7 @@ Decision = Annotated[str, typer.Option(help="The rule to ask for, with --policy.
 
 
 def replay(
-    files: Annotated[list[str], typer.Argument(help="Recordings of kind: record; - for stdin.")],
+    files: Annotated[list[str], typer.Argument(help="Recordings of kind: recording; - for stdin.")],
     config: ConfigOption = DEFAULT_CONFIG,
     policy: Policies = None,
     decision: Decision = "envoy/authz/result",

@@ -6,6 +6,6 @@ from pydantic import Field
 
 from ztag_extauthz.reporting.audit import AuditSettings
 from ztag_extauthz.reporting.decision_log import DecisionLogSettings
-from ztag_extauthz.reporting.recording import RecordSettings
+from ztag_extauthz.reporting.recording import RecordingSettings
 
-ReporterSettings = Annotated[AuditSettings | DecisionLogSettings | RecordSettings, Field(discriminator="kind")]
+ReporterSettings = Annotated[AuditSettings | DecisionLogSettings | RecordingSettings, Field(discriminator="kind")]

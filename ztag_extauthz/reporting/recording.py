@@ -16,7 +16,7 @@ from ztag_extauthz.reporting.sinks import RotatingFile, opened
 from ztag_extauthz.section import Section
 
 
-class RecordSettings(Section):
+class RecordingSettings(Section):
     """Keep a sample of the requests that reached a policy, so that `ztag replay` can put them to another one.
 
     Credentials are left out; who asked, claims too, is kept.
@@ -24,7 +24,7 @@ class RecordSettings(Section):
 
     file_fields: ClassVar[tuple[str, ...]] = ("key_file",)
 
-    kind: Literal["record"]
+    kind: Literal["recording"]
     to: str = Field(min_length=1)
     """The path of a file, which is rotated."""
     sample: float = Field(default=0.01, gt=0, le=1)
@@ -54,9 +54,9 @@ class RecordSettings(Section):
 class Recording(Reporter):
     """Chooses requests; a thread writes them."""
 
-    kind = "record"
+    kind = "recording"
 
-    def __init__(self, file: RotatingFile, settings: RecordSettings, key: Key | None, meter: Meter) -> None:
+    def __init__(self, file: RotatingFile, settings: RecordingSettings, key: Key | None, meter: Meter) -> None:
         self._file = file
         self._settings = settings
         self._key = key

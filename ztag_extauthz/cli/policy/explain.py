@@ -24,7 +24,7 @@ def explain(
     file: Annotated[
         str | None, typer.Argument(help="A CheckRequest as JSON, or with --id a recording; - for stdin.")
     ] = None,
-    id_: Annotated[str, typer.Option("--id", help="The decision in a recording (kind: record).")] = "",
+    id_: Annotated[str, typer.Option("--id", help="The decision in a recording (kind: recording).")] = "",
     config: ConfigOption = DEFAULT_CONFIG,
     policy: Policies = None,
     decision: Decision = "envoy/authz/result",
