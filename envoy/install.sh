@@ -20,8 +20,8 @@ mkdir -p "$folder/share/ztag"
 NUMBA_CPU_NAME=generic NUMBA_CACHE_DIR=$folder/share/ztag "$python" -P - <<'KERNELS'
 from ztag_extauthz.stores.kernels import warm
 
-for module in ("ztag_extauthz.stores.table", "ztag_extauthz.authorization.risk.kernel"):
-    warm(module)
+for module in ("stores.table", "stores.semaphore", "authorization.risk.kernel"):
+    warm(f"ztag_extauthz.{module}")
 KERNELS
 "$python" k8s/verify/bill.py "$folder" > "$folder/share/ztag/sbom.cdx.json"
 chmod -R a+rX,go-w "$folder"

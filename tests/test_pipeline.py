@@ -1,6 +1,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -255,6 +256,39 @@ def test_never_6_an_exceptions_words_are_not_repeated(stage: Stage) -> None:
 def test_a_request_that_was_given_up_is_no_decision() -> None:
     with pytest.raises(asyncio.CancelledError):
         decide(verdicts=(asyncio.CancelledError(),))
+
+
+class Noting(Authorizer):
+    """Notes each request, and hears how it ended."""
+
+    kind = "noting"
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, int]] = []
+
+    async def authorize(self, context: Context, deadline: float) -> Verdict:  # noqa: ARG002
+        return Allow(notes={self.kind: "a note"})
+
+    def ended(self, note: str, status: int) -> None:
+        self.heard.append((note, status))
+
+
+@pytest.mark.parametrize(
+    ("then", "heard"),
+    [
+        (Allow(), []),
+        (NO, [("a note", 0)]),
+        (UnavailableError("down"), [("a note", 0)]),
+        (asyncio.CancelledError(), [("a note", 0)]),
+    ],
+    ids=["allowed", "denied", "failed", "given up"],
+)
+def test_who_noted_a_request_hears_that_it_goes_no_further(then: Any, heard: list[tuple[str, int]]) -> None:
+    trace, noting = Trace(), Noting()
+    pipeline = Pipeline([], [OneAuthenticator(trace, ALICE)], [noting, OneAuthorizer(trace, then)], [], float)
+    with suppress(asyncio.CancelledError):
+        pipeline.report(REQUEST, asyncio.run(pipeline.decide(REQUEST, DEADLINE)))
+    assert noting.heard == heard
 
 
 def test_never_4_the_way_of_one_request_leaves_nothing_for_the_next() -> None:

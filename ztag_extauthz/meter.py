@@ -31,6 +31,7 @@ Name = Literal[
     "ztag_bundle_fetches",
     "ztag_limits",
     "ztag_limit_fallbacks",
+    "ztag_places",
     "ztag_risk",
     "ztag_risk_outcomes",
     "ztag_revocation_requests",
@@ -102,6 +103,11 @@ METRICS: Mapping[Name, Metric] = {
         {"stage": tuple(Stage), "result": ("allowed", "denied", "shadow")},
     ),
     "ztag_limit_fallbacks": Metric("counter", "Requests judged by the node's share of a limit while Redis was down."),
+    "ztag_places": Metric(
+        "counter",
+        "Requests that took places of concurrency limits, and that gave them back; what is missing ran into `longest`.",
+        {"move": ("taken", "returned")},
+    ),
     "ztag_risk": Metric("counter", "Requests by risk band.", {"band": ("low", "elevated", "high")}),
     "ztag_risk_outcomes": Metric(
         "counter", "How upstreams answered what was allowed, as Envoy tells.", {"result": ("ok", "failed")}

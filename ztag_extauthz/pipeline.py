@@ -7,6 +7,7 @@
 """
 
 import sys
+from asyncio import CancelledError
 from collections.abc import Callable, Mapping, Sequence
 from operator import sub
 from random import getrandbits
@@ -95,6 +96,9 @@ class Pipeline:
         verdict: Verdict | Failed
         try:
             verdict = await self._decide(request, deadline, trail)
+        except CancelledError:  # nobody waits any more, so Envoy will tell of no end
+            self._void(trail.notes)
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it must not read as an answer
             verdict = failed(error, f"{trail.stage} {trail.decided_by}")
         return Decision(
@@ -119,6 +123,13 @@ class Pipeline:
                 tell(request, decision)
             except Exception as error:  # noqa: BLE001 - an answer does not depend on who hears of it
                 self._complain(kind, type(error).__name__)
+        if not isinstance(decision.verdict, Allow):
+            self._void(decision.notes)
+
+    def _void(self, notes: Mapping[str, str]) -> None:
+        """Tell who noted something of a request that it goes no further."""
+        for kind, note in notes.items():
+            self.ended(Ended(kind, note, 0))
 
     def ended(self, ended: Ended) -> None:
         """Tell the authorizer that noted something of a request how that ended. Never raises."""

@@ -1,11 +1,13 @@
 """Nobody gets an answer that was made for somebody else, nor one that is no longer true.
 
-    python -m loadtest.cache.identities [--requests 100000] [--users 1000]
+    python -m loadtest.cache.identities [--requests 100000] [--users 1000] [--engine opa]
 
 Two workers (processes whose table is far too small) are asked random questions of random people, by pipelines with a
 cache; the same pipelines without one are asked the same, and every answer is compared. Meanwhile the policy in force
 changes again and again between two that say different things, people get and lose a role and are revoked, tokens end,
 answers make room for others, and one worker is killed (SIGKILL) and another takes its place.
+
+With `--engine opa` each worker has a real OPA beside it (`OPA=path`, or `opa` of the path) that answers both pipelines.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
@@ -24,8 +27,11 @@ from msgspec.structs import replace
 
 from loadtest.cache.parts import FOREVER
 from loadtest.corpus import check_request
+from loadtest.rego_bench import find_opa
+from tests.authorization.opa_servers import real
 from ztag_extauthz.authentication.interface import Authenticator
 from ztag_extauthz.authorization.cache.settings import CacheSettings
+from ztag_extauthz.authorization.opa_settings import OpaSettings
 from ztag_extauthz.authorization.rego import Rego, RegoSettings
 from ztag_extauthz.component import Memory, Resources
 from ztag_extauthz.envoy import decode
@@ -70,23 +76,29 @@ class Known(Authenticator):
 class Side:
     """One worker, with a cache or without."""
 
-    def __init__(self, folder: Path, memory: Memory, cache: CacheSettings | None) -> None:
+    def __init__(self, folder: Path, memory: Memory, cache: CacheSettings | None, opa: str | None = None) -> None:
+        """Ask the OPA at a url; without one, the engine inside."""
         self.cells = [0.0] * CELLS
         self.revoked: set[str] = set()
         self._resources = Resources(folder, time.time, Meter(self.cells), memory)
-        self._cache = cache
+        common = RegoSettings(kind="rego", policies=("r0.rego",), decision="load/result", cache=cache)
+        asked = OpaSettings(url=opa, timeout=20) if opa else None
+        self._settings = common.model_copy(update={"engine": "opa", "opa": asked} if asked else {})
         self._known = Known()
         self._rego: Rego | None = None
 
     async def put_in_force(self, revision: int) -> None:
         """Do as a reload does: build all anew, and let go of what was."""
-        policy = f"r{revision}.rego"
-        settings = RegoSettings(kind="rego", policies=(policy,), decision="load/result", cache=self._cache)
+        settings = self._settings.model_copy(update={"policies": (f"r{revision}.rego",)})
         before, self._rego = self._rego, settings.build(self._resources)
         await self._rego.start()
         self._pipeline = Pipeline([], [self._known], [self._rego], [], time.time, revoked=self._refuse)
         if before is not None:
             await before.close()
+
+    async def close(self) -> None:
+        if self._rego is not None:
+            await self._rego.close()
 
     def _refuse(self, identity: Identity) -> Deny | None:
         return Deny(Reason.INVALID_CREDENTIALS) if identity.subject in self.revoked else None
@@ -124,11 +136,13 @@ def somebody(dice: Random, users: int, epoch: int) -> Identity:
     return Identity(f"user-{user}", "https://issuer.example", "jwt", claims, expires_at=ends)
 
 
-async def compare(folder: Path, memory: Memory, requests: int, users: int, seed: int) -> Counter[str]:
+async def compare(  # noqa: PLR0913, PLR0917
+    folder: Path, memory: Memory, requests: int, users: int, seed: int, opa: str | None = None
+) -> Counter[str]:
     """Ask both sides the same; return what happened. Raises `AssertionError` for the first difference."""
     dice, asked = Random(seed), questions()  # noqa: S311 - which, is no secret
-    cached = Side(folder, memory, CacheSettings(entries=512, worker_bytes=200_000))
-    plain = Side(folder, memory, None)
+    cached = Side(folder, memory, CacheSettings(entries=512, worker_bytes=200_000), opa)
+    plain = Side(folder, memory, None, opa)
     for number in range(requests):
         if number % RELOAD == 0:
             for side in (cached, plain):
@@ -140,31 +154,39 @@ async def compare(folder: Path, memory: Memory, requests: int, users: int, seed:
             raise AssertionError(f"{identity} was told {found} instead of {expected}")
         if number % 200 == 0:
             await asyncio.sleep(0)  # what runs in the background has its turn
+    for side in (cached, plain):
+        await side.close()
     return cached.counts() + Counter(requests=requests)
 
 
-def work(folder: Path, memory: SharedMemory, requests: int, users: int, seed: int, pipe: Connection) -> None:  # noqa: PLR0913, PLR0917
+def work(pipe: Connection, folder: Path, memory: SharedMemory, *asked: Any) -> None:
     """Be a worker; tell what happened, or what was wrong."""
     try:
-        pipe.send(asyncio.run(compare(folder, memory, requests, users, seed)))
+        pipe.send(asyncio.run(compare(folder, memory, *asked)))
     except AssertionError as error:
         pipe.send(str(error))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=100_000)
-    parser.add_argument("--users", type=int, default=1000)
-    given = parser.parse_args()
-    context, each = multiprocessing.get_context("spawn"), given.requests // 2
-    with tempfile.TemporaryDirectory() as name, shared_memory() as memory:
+def opa_for(number: int, folder: Path, running: ExitStack, binary: Path | None) -> str | None:
+    """Return the url of a worker's own OPA; None without one."""
+    if binary is None:
+        return None
+    beside = folder / f"opa-{number}"
+    beside.mkdir()
+    return running.enter_context(real(beside, binary))
+
+
+def compare_in_two(requests: int, users: int, binary: Path | None) -> Counter[str]:
+    """Have two workers ask so many each, and a third one that is killed; return what happened to the two."""
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as name, shared_memory() as memory, ExitStack() as running:
         folder = Path(name)
         write_policies(folder)
         pipes, processes = [], []
         for seed in (1, 2, 3):  # the third is killed, and the first two have its part as well
             ours, theirs = context.Pipe()
-            arguments = (folder, memory, each if seed < 3 else 10 * each, given.users, seed, theirs)
-            processes.append(context.Process(target=work, args=arguments, daemon=True))
+            asked = (requests if seed < 3 else 10 * requests, users, seed, opa_for(seed, folder, running, binary))
+            processes.append(context.Process(target=work, args=(theirs, folder, memory, *asked), daemon=True))
             processes[-1].start()
             pipes.append(ours)
         time.sleep(5)
@@ -173,8 +195,20 @@ def main() -> None:
     wrong = [result for result in results if isinstance(result, str)]
     if wrong:
         raise SystemExit("\n".join(wrong))
-    total: Counter[str] = sum(results, Counter())
-    asked = f"{total.pop('requests'):,} requests of {given.users:,} identities in two workers"
+    return sum(results, Counter())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--users", type=int, default=1000)
+    parser.add_argument("--engine", choices=("embedded", "opa"), default="embedded")
+    given = parser.parse_args()
+    binary = find_opa(None) if given.engine == "opa" else None
+    if binary is None and given.engine == "opa":
+        raise SystemExit("no opa here: name one by OPA")
+    total = compare_in_two(given.requests // 2, given.users, binary)
+    asked = f"{total.pop('requests'):,} requests of {given.users:,} identities in two workers ({given.engine})"
     print(f"{asked}, and a third that was killed: no answer differs")
     print(", ".join(f"{name} {count:,}" for name, count in total.items()))
 

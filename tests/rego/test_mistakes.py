@@ -65,6 +65,7 @@ WRONG = [
     ("f(x) := data.t\np := 1", "rego_recursion_error", "rule data.t.f is recursive: data.t.f -> data.t.f"),
     ("p if some x in [x]", "rego_compile_error", "var x assigned before"),
     ("p if { x := 1; every k in array.concat([], [y]) { k != x }; y = 2 }", "rego_unsupported_error", "too early"),
+    ("p if assign(x, 1)", "rego_unsupported_error", "built-in function assign is not supported"),
     ("p := opa.runtime()", "rego_unsupported_error", "built-in function opa.runtime is not supported"),
 ]
 
@@ -74,6 +75,21 @@ def test_a_mistake_is_refused(module: str, code: str, message: str) -> None:
     with pytest.raises(PolicyError) as caught:
         compile_policy({"t.rego": f"package t\n{module}"}, entry_points=["t"])
     assert any(mistake.code == code and message in mistake.message for mistake in caught.value.mistakes), caught.value
+
+
+@pytest.mark.parametrize(
+    ("module", "remedy"),
+    [
+        ("p if assign(x, 1)", "write x := y"),
+        ("p := eq(1, 1)", "write x = y"),
+        ("p := http.send({})", "name the hosts that it may ask"),
+        ("p := opa.runtime()", "leave it out, or give what it would answer as data or input"),
+    ],
+)
+def test_the_remedy_says_what_to_write_instead(module: str, remedy: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        compile_policy({"t.rego": f"package t\n{module}"}, entry_points=["t/p"])
+    assert [mistake.remedy for mistake in caught.value.mistakes] == [remedy]
 
 
 def test_all_mistakes_are_told_with_file_line_and_source() -> None:

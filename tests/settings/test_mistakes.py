@@ -108,6 +108,9 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "nobody_may_ask.yaml:1: authentication: is empty (list at least one kind: anonymous, api_key, assertion, introspection, jwt, jwt_svid, kubernetes, mesh)",
     ),
     "perhaps": ("perhaps.yaml:2: server.reflection: expected true or false, got text (write true or false)",),
+    "two_concurrent_quotas": (
+        "two_concurrent_quotas.yaml:6: authorization[1].concurrent: another `quota` before it limits concurrency too (list all of them in one)",
+    ),
     "plaintext_for_everybody": (
         "plaintext_for_everybody.yaml:2: listen.grpc: plain text on an address that others can reach (add listen.tls, listen on loopback or a UNIX socket, or set listen.insecure_plaintext: true)",
     ),

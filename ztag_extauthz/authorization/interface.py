@@ -40,6 +40,7 @@ class Authorizer(Component, ABC):
     def ended(self, note: str, status: int) -> None:
         """Take note of how a request ended that this kind gave a note to (`Allow.notes`). Neither raises nor waits.
 
+        `status` is 0 where nobody answered: it was cut off, or another kind denied it, which may be told twice.
         `note` came back from an Envoy; it may be of another version of the settings, or not ours at all.
         """
 

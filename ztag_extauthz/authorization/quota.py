@@ -2,10 +2,13 @@
 
 from typing import ClassVar, Literal
 
+from pydantic import Field, model_validator
+
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.component import Resources
 from ztag_extauthz.model import Allow, Context, Verdict
-from ztag_extauthz.stores.limits import LimitsSettings, limits
+from ztag_extauthz.stores.concurrency import ConcurrencySettings, semaphores
+from ztag_extauthz.stores.limits import LimitSettings, LimitsSettings, limits
 
 _ALLOW = Allow()
 
@@ -16,21 +19,59 @@ class QuotaSettings(LimitsSettings):
     decides: ClassVar[bool] = False
 
     kind: Literal["quota"]
+    limits: tuple[LimitSettings, ...] = Field(default=(), max_length=16)
+    """Every one has to allow; a request that is refused is charged to none."""
+    concurrent: tuple[ConcurrencySettings, ...] = Field(default=(), max_length=16)
+    """How many requests may be under way. Envoy tells when they end, by a gRPC access log to ztag's cluster
+    (`ztag wire envoy` prints it)."""
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> "QuotaSettings":
+        if not self.limits and not self.concurrent:
+            raise ValueError("it limits nothing: list `limits` or `concurrent`")
+        names = [*(limit.name for limit in self.limits), *(limit.name for limit in self.concurrent)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two limits have the name {', '.join(twice)}: give each its own")
+        return self
 
     def build(self, resources: Resources) -> "Quota":
         return Quota(self, resources)
 
 
 class Quota(Authorizer):
-    """Refuses with 429 whoever asks too often."""
+    """Refuses with 429 whoever asks too often, or for too much at once."""
 
     kind: ClassVar[str] = "quota"
 
     def __init__(self, settings: QuotaSettings, resources: Resources) -> None:
-        self._limits = limits(settings, resources, "authorization")
+        self._limits = limits(settings, resources, "authorization") if settings.limits else None
+        self._places = semaphores(settings.concurrent, settings, resources) if settings.concurrent else None
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:  # noqa: ARG002 - Redis has its own timeout
-        return await self._limits.refuse(context.request, context.identity) or _ALLOW
+        request, identity = context.request, context.identity
+        if self._places is None:
+            return await self._charge(context) or _ALLOW
+        note = await self._places.take(request, identity)
+        if not isinstance(note, str):
+            return note
+        allowed = False
+        try:
+            verdict = await self._charge(context) or Allow(notes={self.kind: note})
+            allowed = isinstance(verdict, Allow)
+        finally:
+            if not allowed:
+                self._places.give_back(note)
+        return verdict
+
+    async def _charge(self, context: Context) -> Verdict | None:
+        return await self._limits.refuse(context.request, context.identity) if self._limits else None
+
+    def ended(self, note: str, status: int) -> None:  # noqa: ARG002 - a place is free however the request ended
+        """Give the request's places back."""
+        if self._places is not None:
+            self._places.give_back(note)
 
     async def close(self) -> None:
-        await self._limits.close()
+        for part in (self._limits, self._places):
+            if part is not None:
+                await part.close()

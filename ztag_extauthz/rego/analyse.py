@@ -2,20 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from ztag_extauthz.rego.builtins import catalogue as _catalogue  # noqa: F401 (registers the built-ins)
 from ztag_extauthz.rego.check_types import check_types
 from ztag_extauthz.rego.errors import Mistake, PolicyError
-from ztag_extauthz.rego.ir import Definition, Override, Steps, walk
+from ztag_extauthz.rego.ir import Definition, ObjectTerm, Override, SetTerm, Steps, walk
 from ztag_extauthz.rego.lower_rules import lower_query, lower_rule
 from ztag_extauthz.rego.names import Mistakes, Names, check_imports
 from ztag_extauthz.rego.nodes import Module, Rule
-from ztag_extauthz.rego.open_sets import check_open_sets, check_query
+from ztag_extauthz.rego.open_sets import check_open_sets, check_query, is_open
 from ztag_extauthz.rego.parse import parse_module, parse_query
 from ztag_extauthz.rego.recursion import check_recursion
 from ztag_extauthz.rego.safety import Unsafe, order_definition, order_steps
 from ztag_extauthz.rego.tree import Tree
 from ztag_extauthz.rego.values import Value
+
+_NOTED: Final = (Override, SetTerm, ObjectTerm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +36,20 @@ def analyse(texts: Mapping[str, str], *, reaches_out: bool = False) -> Analysis:
     for module in modules.values():
         tree.node(module.package, package=True)
         check_imports(module, mistakes)
-    overrides: list[Override] = []
+    found: list[Any] = []
     for module in modules.values():
         for rule in module.rules:
             definition = _ordered(rule, module, names, mistakes, list(modules.values()))
-            overrides += _overrides(definition)
+            found += [node for node in definition.nodes() if node.__class__ in _NOTED]
             tree.add(definition, module, mistakes)
     tree.check(dict(modules), mistakes)
     _raise(mistakes)
     order = check_recursion(tree, modules, mistakes)
     _raise(mistakes)
     check_types(tree, order, modules, mistakes)
-    check_open_sets(tree, order, overrides, modules, mistakes)
+    overrides = [node for node in found if isinstance(node, Override)]
+    if any(map(is_open, found)):
+        check_open_sets(tree, order, overrides, modules, mistakes)
     _raise(mistakes)
     return Analysis(modules, names, tree, overrides)
 
@@ -56,7 +61,7 @@ def analyse_query(text: str, analysis: Analysis) -> tuple[Steps, list[str], list
     module = Module("query", (), (), (), tuple(text.split("\n")), (1, 1))
     analysis.names.exports.setdefault((), set())
     steps, names = lower_query(body, module, analysis.names, mistakes)
-    ordered = order_steps(tuple(steps), set(), unsafe)
+    ordered, _ = order_steps(tuple(steps), set(), unsafe)
     _tell(unsafe, names, module, mistakes)
     _raise(mistakes)
     overrides = [node for step in ordered for node in walk(step) if isinstance(node, Override)]
@@ -106,16 +111,6 @@ def _tell(unsafe: Unsafe, names: Sequence[str], module: Module, mistakes: Mistak
     if not unsafe.found:
         for place, message in unsafe.misplaced():
             mistakes.add(module, place, "rego_unsupported_error", message, "put it behind what it needs")
-
-
-def _overrides(definition: Definition | None) -> list[Override]:
-    found: list[Override] = []
-    while definition is not None:
-        heads = [term for term in (definition.member, definition.value) if term is not None]
-        for node in (*definition.body, *heads):
-            found += [part for part in walk(node) if isinstance(part, Override)]
-        definition = definition.otherwise
-    return found
 
 
 def annotations_of(rule: Rule, module: Module, modules: list[Module]) -> list[Value]:

@@ -1,6 +1,7 @@
 """Comparisons, calls and references that can never hold: OPA refuses them, and so do we."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Final
 
 from ztag_extauthz.rego.ir import (
@@ -141,9 +142,7 @@ class BodyTypes:
     def _invoke(self, step: Invoke) -> None:
         have = [self.term(argument) for argument in step.arguments]
         if step.function.builtin:
-            signature = find_builtin(step.function.path[0]).signature
-            inside, result = signature[1:].rsplit(") => ", 1)
-            want, given = [parse_type(part) for part in split(inside) if not part.startswith("...")], parse_type(result)
+            want, given = _signature(step.function.path[0])
         else:
             node = self._checker.tree.root.find(step.function.path)
             if node is None or node.group is None:
@@ -230,6 +229,13 @@ class BodyTypes:
                 return ANY
             whole = found
         return whole
+
+
+@cache
+def _signature(name: str) -> tuple[list[Type], Type]:
+    """Give the types of a built-in's arguments, and of its result."""
+    inside, result = find_builtin(name).signature[1:].rsplit(") => ", 1)
+    return [parse_type(part) for part in split(inside) if not part.startswith("...")], parse_type(result)
 
 
 def _shown(path: Path) -> str:

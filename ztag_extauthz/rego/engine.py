@@ -15,7 +15,7 @@ from ztag_extauthz.rego.errors import EvaluationError, LimitError, Mistake, Poli
 from ztag_extauthz.rego.explain import Explanation, Places, Recorder
 from ztag_extauthz.rego.link import Linked
 from ztag_extauthz.rego.names import fixed_path
-from ztag_extauthz.rego.pace import underway
+from ztag_extauthz.rego.pace import evaluation
 from ztag_extauthz.rego.reads import UNKNOWN, Reads
 from ztag_extauthz.rego.runtime import State
 from ztag_extauthz.rego.values import UNDEFINED, Value
@@ -183,16 +183,14 @@ class Decision:
         return _run(self._function, State(input_document, self._linked.data, context))
 
 
+@evaluation(clock="state")
 def _run(function: Callable[[State], Value], state: State) -> Any:
-    before, underway.clock = underway.clock, state.context
     try:
         return function(state)
     except RecursionError:
         raise LimitError("the evaluation is nested too deeply") from None
     except MemoryError:
         raise LimitError("the evaluation needs too much memory") from None
-    finally:
-        underway.clock = before
 
 
 def evaluate_term(text: str) -> Value:

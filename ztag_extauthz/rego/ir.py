@@ -162,6 +162,13 @@ class Definition:
             links.append(links[-1].otherwise)
         return links
 
+    def nodes(self) -> "Iterator[Any]":
+        """Give the steps, the heads, and all below them, the `else`s' too."""
+        for link in self.chain():
+            for root in (*link.body, link.member, link.value):
+                if root is not None:
+                    yield from walk(root)
+
 
 def _pairs(node: ObjectTerm) -> Sequence[Any]:
     return [term for pair in node.pairs for term in pair]
@@ -222,4 +229,11 @@ def locals_of(node: Any, *, closures: bool = True) -> set[int]:
 
 def has_closure(node: Any) -> bool:
     """Tell whether a node holds a body of its own."""
-    return any(part.__class__ is Comp or part.__class__ is ForAll for part in walk(node))
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        kind = node.__class__
+        if kind is Comp or kind is ForAll:
+            return True
+        waiting.extend(_BELOW[kind](node))
+    return False

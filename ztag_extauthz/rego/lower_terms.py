@@ -6,7 +6,7 @@ makes the whole body undefined and not the negation true. That is what OPA does,
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ztag_extauthz.rego import nodes as ast
 from ztag_extauthz.rego.builtins.interface import REGISTRY
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from ztag_extauthz.rego.nodes import Module
 
 _TEMPLATE = Function(("internal.template_string",), builtin=True)
+_REMEDIES: Final = {"assign": "write x := y", "eq": "write x = y", "http.send": "name the hosts that it may ask"}
+_OTHER_REMEDY: Final = "leave it out, or give what it would answer as data or input"
 
 
 class TermLowerer:
@@ -96,9 +98,10 @@ class TermLowerer:
 
     def _object(self, term: ast.Object) -> Term:
         # Of two pairs whose keys are written alike the last one stands, as where OPA reads them.
-        last = {ast.plain(key): value for key, value in term.pairs}
-        first = {ast.plain(key): key for key, _ in reversed(term.pairs)}
-        return ObjectTerm(tuple((self._simple(first[own]), self._simple(value)) for own, value in last.items()))
+        own = [ast.plain(key) for key, _ in term.pairs]
+        last = {form: value for form, (_, value) in zip(own, term.pairs, strict=True)}
+        first = {form: key for form, (key, _) in zip(reversed(own), reversed(term.pairs), strict=True)}
+        return ObjectTerm(tuple((self._simple(first[form]), self._simple(value)) for form, value in last.items()))
 
     def _var(self, var: ast.Var) -> Term:
         local = self._scopes.find(var.name)
@@ -155,10 +158,8 @@ class TermLowerer:
         served = name in REGISTRY and (name != "http.send" or self._names.reaches_out)
         known = served or name in self._names.replaced
         if not known and not name.startswith(("rego.metadata.", "print", "internal.")):
-            remedy = "leave it out, or give what it would answer as data or input"
-            if name == "http.send":
-                remedy = "name the hosts that it may ask"
-            self._mistake(position, "rego_unsupported_error", f"built-in function {name} is not supported", remedy)
+            message = f"built-in function {name} is not supported"
+            self._mistake(position, "rego_unsupported_error", message, _REMEDIES.get(name, _OTHER_REMEDY))
             return None
         return Function((name,), builtin=True)
 

@@ -1,7 +1,7 @@
 """The syntax of a module: small frozen nodes, each with the place where it begins."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, TypeAlias
 
 from ztag_extauthz.rego.values import Value, key
@@ -175,14 +175,16 @@ class Module:
 
 def children(node: Any) -> Iterator[Any]:
     """Give the nodes directly below a node."""
-    for field in fields(node):
-        yield from _nodes(getattr(node, field.name))
+    for name in node.__dataclass_fields__:
+        yield from _nodes(getattr(node, name))
 
 
 def plain(node: Any) -> Any:
     """Give what tells syntax apart, wherever it stands."""
+    if isinstance(node, Scalar):  # most keys of objects are
+        return Scalar, key(node.value)
     if is_dataclass(node):
-        own = (plain(getattr(node, field.name)) for field in fields(node) if field.name != "position")
+        own = (plain(getattr(node, name)) for name in node.__dataclass_fields__ if name != "position")
         return (node.__class__, *own)
     return tuple(map(plain, node)) if isinstance(node, tuple) else key(node)
 

@@ -44,10 +44,9 @@ def check_open_sets(
     tree: Tree, order: Sequence[int], overrides: Sequence[Override], modules: Mapping[str, Module], mistakes: Mistakes
 ) -> None:
     """Refuse the rules that make such arrays; `order` has each rule after those that it needs."""
-    if any(map(_holds_open, tree.groups)):
-        checker = _Checker(tree, overrides, modules, mistakes)
-        for number in order:
-            checker.group(tree.groups[number])
+    checker = _Checker(tree, overrides, modules, mistakes)
+    for number in order:
+        checker.group(tree.groups[number])
 
 
 def check_query(
@@ -67,15 +66,7 @@ def _definitions(group: Group) -> Iterator[Definition]:
             waiting.append(definition.otherwise)
 
 
-def _holds_open(group: Group) -> bool:
-    for definition in _definitions(group):
-        heads = [term for term in (definition.member, definition.value) if term is not None]
-        if any(_is_open(node) for root in (*definition.body, *heads) for node in walk(root)):
-            return True
-    return False
-
-
-def _is_open(term: Any) -> bool:
+def is_open(term: Any) -> bool:
     """Tell whether a term is written out with several members, or keys, some of which are not known."""
     if isinstance(term, SetTerm):
         items: Sequence[Term] = term.items
@@ -196,7 +187,7 @@ class _Body:
             case Comp():
                 self._comprehension(term)
                 return 0
-        found = int(_is_open(term))
+        found = int(is_open(term))
         for part in parts(term):
             found |= self.term(part) << 1
         return found

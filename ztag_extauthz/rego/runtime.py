@@ -46,6 +46,10 @@ class State:
             self._budget = CHECK_EVERY
             self.context.check()
 
+    def check(self) -> None:
+        """Look at the clock."""
+        self.context.check()
+
     def paced(self, members: Iterable[T], count: int) -> Iterable[T]:
         """Pay for a loop when it begins; a long one is interrupted to look at the clock."""
         self.charge(count)

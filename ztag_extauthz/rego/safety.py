@@ -38,9 +38,7 @@ def order_definition(definition: Definition, unsafe: Unsafe) -> Definition:
     """Put the body of a definition in order; its head may only use what the body binds."""
     heads = (*definition.keys, *(term for term in (definition.member, definition.value) if term is not None))
     arguments = set().union(*map(locals_of, definition.arguments or ()))
-    bound = set(arguments)
-    body = order_steps(definition.body, bound, unsafe)
-    bound |= set().union(*(locals_of(step, closures=False) for step in body))
+    body, bound = order_steps(definition.body, arguments, unsafe)
     unsafe.add(set().union(*(locals_of(head, closures=False) for head in heads)) - bound, definition.position)
     changes: dict[str, Any] = {"body": body}
     for name in ("member", "value"):
@@ -49,8 +47,8 @@ def order_definition(definition: Definition, unsafe: Unsafe) -> Definition:
     return replace(definition, **changes)
 
 
-def order_steps(steps: Steps, bound: set[int], unsafe: Unsafe) -> Steps:
-    """Put steps in order, and those of the bodies within them; `bound` are known before."""
+def order_steps(steps: Steps, bound: set[int], unsafe: Unsafe) -> tuple[Steps, set[int]]:
+    """Put steps in order, and those of the bodies within them; `bound` are known before. Also gives what is after."""
     ordered, missing, early = _order(steps, bound)
     unsafe.early += [step.position for step in early]
     for step, numbers in missing:
@@ -60,7 +58,7 @@ def order_steps(steps: Steps, bound: set[int], unsafe: Unsafe) -> Steps:
     for step in ordered:
         result.append(_close(step, known, unsafe, step.position))
         known |= locals_of(step, closures=False)
-    return tuple(result)
+    return tuple(result), known
 
 
 def _order(steps: Steps, bound: set[int]) -> tuple[list[Step], list[tuple[Step, set[int]]], list[Step]]:
@@ -115,15 +113,14 @@ def _close(node: Any, bound: set[int], unsafe: Unsafe, position: Position) -> An
     if not has_closure(node):
         return node
     if isinstance(node, Comp):
-        body = order_steps(node.body, bound, unsafe)
-        known = bound.union(*(locals_of(step, closures=False) for step in body))
+        body, known = order_steps(node.body, bound, unsafe)
         heads = [term for term in (node.key, node.value) if term is not None]
         unsafe.add(set().union(*(locals_of(term, closures=False) for term in heads)) - known, position)
         key = _close(node.key, known, unsafe, position) if node.key is not None else None
         return Comp(node.kind, key, _close(node.value, known, unsafe, position), body)
     if isinstance(node, ForAll):
         own = {local.number for local in (node.key, node.value) if local is not None}
-        return replace(node, body=order_steps(node.body, bound | own, unsafe))
+        return replace(node, body=order_steps(node.body, bound | own, unsafe)[0])
     return _rebuild(node, bound, unsafe, position)
 
 

@@ -57,6 +57,7 @@ def check(parts: Sound) -> Iterator[Finding]:
     yield from _check_replays(parts.authentication, parts.server.workers if parts.server else 1)
     yield from _check_realms(parts.authentication)
     yield from _check_authorization(parts.authorization)
+    yield from _check_quotas(parts.authorization)
     if parts.admission and parts.admission.insecure_ambiguous_paths:
         yield from _check_profiles(parts.authorization)
 
@@ -81,6 +82,14 @@ def _check_authorization(kinds: Sequence[Any]) -> Iterator[Finding]:
     """Limits and scores say no to too much, not who may: without a policy everybody known would be allowed."""
     if kinds and None not in kinds and not any(getattr(kind, "decides", True) for kind in kinds):
         yield ("authorization",), "no kind decides who may", "add one that does: rego"
+
+
+def _check_quotas(kinds: Sequence[Any]) -> Iterator[Finding]:
+    """Refuse two that would write the same note: the places of the first would never be given back."""
+    several = [index for index, kind in enumerate(kinds) if getattr(kind, "concurrent", ())][1:]
+    for index in several:
+        where = ("authorization", index, "concurrent")
+        yield where, "another `quota` before it limits concurrency too", "list all of them in one"
 
 
 def _check_profiles(kinds: Sequence[Any]) -> Iterator[Finding]:

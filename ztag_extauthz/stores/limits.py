@@ -23,7 +23,7 @@ from ztag_extauthz.structured import write_item, write_list
 from ztag_extauthz.traits import Part, PartName, TrustedProxies, part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
@@ -90,7 +90,7 @@ class Limits:
         self._shadows = tuple(limit.shadow for limit in settings.limits)
         self._table = table(resources.memory, f"limits-{stage}", settings.keys)
         self._digest = hasher(self._table[SEED : SEED + 4].tobytes())
-        self._keys = tuple(_key(limit, settings.trusted_proxies) for limit in settings.limits)
+        self._keys = tuple(key_of(limit.name, limit.by, settings.trusted_proxies) for limit in settings.limits)
         self._plan = self._local_plan()
         self._cells = memoryview(self._plan.data).cast("B").cast("q")
         self._places = tuple((row * COLUMNS + TAG, key) for row, key in enumerate(self._keys))
@@ -156,10 +156,10 @@ def table(memory: Memory, name: str, keys: int) -> np.ndarray:
     return np.frombuffer(memory(name, 8 * words(keys), seed), np.int64)
 
 
-def _key(limit: LimitSettings, trusted_proxies: int) -> Part:
-    """Return the function that makes the limit's key; no part can reach into its neighbour."""
-    prefix = limit.name + SEPARATOR
-    parts = tuple(part(name, trusted_proxies) for name in limit.by)
+def key_of(name: str, by: Sequence[str], trusted_proxies: int) -> Part:
+    """Return the function that makes the key of the limit `name`; no part can reach into its neighbour."""
+    prefix = name + SEPARATOR
+    parts = tuple(part(one, trusted_proxies) for one in by)
     if len(parts) == 1:
         only = parts[0]
         return lambda request, identity: prefix + only(request, identity)

@@ -15,6 +15,9 @@ TAG, WINDOW, AMOUNT, CEILING, SHADOW, DENIED, WAIT, LEFT = range(8)
 """A plan's columns. In: 63 bits of the key's hash, ns of the window (0: GCRA), amount, ceiling, 1 for a limit that only
 looks. Out: 1 if this limit says no, ns until it says yes, requests left."""
 COLUMNS = 8
+PLACES, LONGEST, HELD, UNTIL = 1, 2, 3, 6
+"""Where a plan's rows are concurrency limits. In: places, ns after which one is free again. Out: the tag of the place
+that was taken, and the time in ns that its cell holds."""
 ALLOWED = -1
 """What `take` returns instead of the row that says no."""
 ASK = -2

@@ -52,7 +52,7 @@ def _bucket(table: Cells, tag: int) -> int:
 
 
 @inlined
-def _find(table: Cells, tag: int) -> int:
+def find(table: Cells, tag: int) -> int:
     first = _bucket(table, tag)
     for place in range(first, first + WIDTH):
         if load(table, place) == tag:
@@ -72,10 +72,10 @@ def _lock(table: Cells, tag: int) -> int:
 
 
 @inlined
-def _claim(table: Cells, tag: int, now: int) -> int:
+def claim(table: Cells, tag: int, now: int) -> int:
     """Return the tag's place; a new one is the place whose cell is oldest."""
     lock = _lock(table, tag)
-    place = _find(table, tag)
+    place = find(table, tag)
     if place == GONE:
         first = _bucket(table, tag)
         place = first
@@ -113,7 +113,7 @@ def _judge(plan: Cells, row: int, cell: int, now: int) -> int:
 
 @inlined
 def _peek(table: Cells, plan: Cells, row: int, now: int) -> None:
-    place = _find(table, plan[row, TAG])
+    place = find(table, plan[row, TAG])
     _judge(plan, row, 0 if place == GONE else load(table, place + WIDTH), now)
 
 
@@ -121,10 +121,10 @@ def _peek(table: Cells, plan: Cells, row: int, now: int) -> None:
 def _charge(table: Cells, plan: Cells, row: int, now: int) -> bool:
     """Charge one limit; return whether it allowed it."""
     tag = plan[row, TAG]
-    place = _find(table, tag)
+    place = find(table, tag)
     while True:
         if place == GONE:
-            place = _claim(table, tag, now)
+            place = claim(table, tag, now)
         cell = load(table, place + WIDTH)
         value = _judge(plan, row, cell, now)
         if load(table, place) == tag:
@@ -134,12 +134,12 @@ def _charge(table: Cells, plan: Cells, row: int, now: int) -> bool:
                 if load(table, place) == tag:
                     return True
                 add(table, place + WIDTH, cell - value)
-        place = _find(table, tag)
+        place = find(table, tag)
 
 
 @inlined
 def _refund(table: Cells, plan: Cells, row: int) -> None:
-    place = _find(table, plan[row, TAG])
+    place = find(table, plan[row, TAG])
     if place != GONE:
         add(table, place + WIDTH, -plan[row, AMOUNT])
 
@@ -179,21 +179,21 @@ def take_many(table: Cells, plan: Cells, tags: Cells, times: Cells, answers: Cel
 
 @inlined
 def _lease(table: Cells, tag: int, now: int) -> int:
-    place = _find(table, tag)
+    place = find(table, tag)
     cell = 0 if place == GONE else load(table, place + WIDTH)
     return cell if cell & ENDS > now else 0
 
 
 @inlined
 def _spend_one(table: Cells, tag: int, now: int) -> bool:
-    place = _find(table, tag)
+    place = find(table, tag)
     while place != GONE:
         cell = load(table, place + WIDTH)
         if cell & ENDS <= now or cell & PERMITS == 0:
             return False
         if load(table, place) == tag and swap(table, place + WIDTH, cell, cell - 1):
             return True
-        place = _find(table, tag)
+        place = find(table, tag)
     return False
 
 
@@ -226,7 +226,7 @@ def settle(table: Cells, plan: Cells, now: int) -> None:
         if ends <= now:
             continue
         while True:
-            place = _claim(table, tag, now)
+            place = claim(table, tag, now)
             cell = load(table, place + WIDTH)
             kept = cell & PERMITS if cell & ENDS > now else 0
             value = ends | REFUSED if plan[row, DENIED] else ends | min(PERMITS, kept + plan[row, LEFT])

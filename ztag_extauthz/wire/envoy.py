@@ -86,13 +86,16 @@ def ext_authz_filter(wishes: Wishes) -> hcm.HttpFilter:
 
 def outcome_logs(settings: Settings) -> list[accesslog.AccessLog]:
     """Return the access log that tells ztag how requests ended; none where nobody wants to know."""
-    if not any(getattr(kind, "outcomes", False) for kind in settings.authorization):
+    places = any(getattr(kind, "concurrent", ()) for kind in settings.authorization)
+    if not places and not any(getattr(kind, "outcomes", False) for kind in settings.authorization):
         return []
     config = HttpGrpcAccessLogConfig(
         common_config=CommonGrpcAccessLogConfig(
             log_name=CLUSTER,
             transport_api_version=core.ApiVersion.V3,
             grpc_service=core.GrpcService(envoy_grpc=core.GrpcServiceEnvoyGrpc(cluster_name=CLUSTER)),
+            # A place that waits for a full buffer, or a second, is a place that somebody else is refused.
+            buffer_size_bytes=0 if places else None,
         )
     )
     return [accesslog.AccessLog(name="envoy.access_loggers.http_grpc", typed_config=Any.pack(config))]

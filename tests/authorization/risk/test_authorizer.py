@@ -184,6 +184,14 @@ def test_what_the_upstream_refuses_counts_against_whom_it_was_allowed(tmp_path: 
     assert case.cells[Meter.series("ztag_risk_outcomes", "failed")] == 20
 
 
+def test_a_request_that_nobody_answered_counts_for_nothing(tmp_path: Path) -> None:
+    case = Case(tmp_path, outcomes=True)
+    verdict = case.ask(HOME)
+    assert isinstance(verdict, Allow)
+    case.risk.ended(verdict.notes["risk"], 0)
+    assert [case.cells[Meter.series("ztag_risk_outcomes", result)] for result in ("ok", "failed")] == [0, 0]
+
+
 @pytest.mark.parametrize("note", ["", "x", "AAAA", "é", "A" * 400])
 def test_a_note_that_is_not_ours_counts_for_nothing(tmp_path: Path, note: str) -> None:
     case = Case(tmp_path, outcomes=True)

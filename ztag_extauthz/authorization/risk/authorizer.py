@@ -104,7 +104,9 @@ class Risk(Authorizer):
             self.scorer.outcome(request, None, decision.time, failed=True)
 
     def ended(self, note: str, status: int) -> None:
-        """Count what the upstream thought of a request."""
+        """Count what the upstream thought of a request, if it was asked."""
+        if status == 0:
+            return
         failed = status in _REFUSED_UPSTREAM
         with suppress(ValueError):
             self.scorer.ended(note, self._clock(), failed=failed)
