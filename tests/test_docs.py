@@ -1,6 +1,7 @@
 """The documentation tells the truth: links lead somewhere, metrics are all listed, named tests exist."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,17 @@ def test_operations_lists_every_metric() -> None:
     section = re.search(r"<!-- metrics: begin[^>]*-->\n(.*)\n<!-- metrics: end -->", page, re.DOTALL)
     assert section is not None
     assert section[1] == metrics_table()
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [
+        *project["dependencies"],
+        *(line for lines in project["optional-dependencies"].values() for line in lines),
+    ]
+    names = {re.split(r"[\[<>=]", line)[0] for line in wanted} - {project["name"]}
+    page = (ROOT / "docs/dependencies.md").read_text()
+    assert [name for name in sorted(names) if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", page)] == []
 
 
 @pytest.mark.parametrize(("page", "policy"), [("README.md", "policy/authz.rego"), ("docs/policies.md", "shop.rego")])

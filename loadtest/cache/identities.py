@@ -96,6 +96,10 @@ class Side:
         if before is not None:
             await before.close()
 
+    async def close(self) -> None:
+        if self._rego is not None:
+            await self._rego.close()
+
     def _refuse(self, identity: Identity) -> Deny | None:
         return Deny(Reason.INVALID_CREDENTIALS) if identity.subject in self.revoked else None
 
@@ -150,6 +154,8 @@ async def compare(  # noqa: PLR0913, PLR0917
             raise AssertionError(f"{identity} was told {found} instead of {expected}")
         if number % 200 == 0:
             await asyncio.sleep(0)  # what runs in the background has its turn
+    for side in (cached, plain):
+        await side.close()
     return cached.counts() + Counter(requests=requests)
 
 

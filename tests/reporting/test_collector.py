@@ -13,7 +13,7 @@ import pytest
 
 from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.reporting import collector
-from ztag_extauthz.reporting.collector import Collector, check_url
+from ztag_extauthz.reporting.collector import Collector, RefusedError, check_url, pack
 
 
 class Endpoint(HTTPServer):
@@ -55,29 +55,29 @@ def listening(*statuses: int) -> Iterator[Endpoint]:
 
 def test_events_are_posted_as_a_gzipped_array() -> None:
     with listening() as endpoint:
-        Collector(f"{endpoint.url}/a/", "t0ken", None).upload([b"1", b'{"a":2}'], Event())
+        Collector(f"{endpoint.url}/a/", "t0ken", None).upload(pack([b"1", b'{"a":2}']), Event())
         assert endpoint.uploads == [("/a/logs", "Bearer t0ken", [1, {"a": 2}])]
 
 
 def test_what_may_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collector, "FIRST_REST", 0.001)
     with listening(503, 429, 500) as endpoint:
-        Collector(endpoint.url, "", None).upload([b"1"], Event())
+        Collector(endpoint.url, "", None).upload(pack([b"1"]), Event())
         assert len(endpoint.uploads) == 4
 
 
 def test_a_refusal_is_final() -> None:
-    with listening(403) as endpoint, pytest.raises(OSError, match="403"):
-        Collector(endpoint.url, "", None).upload([b"1"], Event())
+    with listening(403) as endpoint, pytest.raises(RefusedError, match="403"):
+        Collector(endpoint.url, "", None).upload(pack([b"1"]), Event())
 
 
 def test_an_end_is_an_end() -> None:
     closing = Event()
     closing.set()
     with listening(503) as endpoint, pytest.raises(OSError, match="answers 503"):
-        Collector(endpoint.url, "", None).upload([b"1"], closing)
+        Collector(endpoint.url, "", None).upload(pack([b"1"]), closing)
     with pytest.raises(OSError, match="does not answer"):
-        Collector(endpoint.url, "", None).upload([b"1"], closing)
+        Collector(endpoint.url, "", None).upload(pack([b"1"]), closing)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,15 @@ TIMEOUT: Final = 10.0
 _AGAIN: Final = frozenset({408, 429, *range(500, 600)})
 
 
+class RefusedError(OSError):
+    """The collector answers, and will not take this however often it is asked."""
+
+
+def pack(events: Sequence[bytes]) -> bytes:
+    """Return the body of one upload: JSON documents as a gzipped array."""
+    return gzip.compress(b"[" + b",".join(events) + b"]", compresslevel=5)
+
+
 class Collector:
     """Posts to one address; for one thread, which may wait."""
 
@@ -37,16 +46,15 @@ class Collector:
                 what = f"cannot be read: {error.strerror or error}"
                 raise SettingsError((Mistake(str(ca_file), what, "", "ca_file"),)) from error
 
-    def upload(self, events: Sequence[bytes], closing: Event) -> None:
-        """Upload events; raises `OSError` where they were refused, or `closing` is set before they were taken."""
-        body = gzip.compress(b"[" + b",".join(events) + b"]", compresslevel=5)
+    def upload(self, body: bytes, closing: Event) -> None:
+        """Upload what was packed; raises `RefusedError`, or `OSError` where `closing` is set before it was taken."""
         rest = FIRST_REST
         while True:
             status = self._post(body)
             if status is not None and 200 <= status < 300:
                 return
             if status is not None and status not in _AGAIN:
-                raise OSError(status, f"the collector answers {status}")
+                raise RefusedError(status, f"the collector answers {status}")
             if closing.wait(rest):
                 raise OSError(
                     0, "the collector does not answer" if status is None else f"the collector answers {status}"

@@ -2,7 +2,8 @@
 
 1. report  keeps request and decision, in a bounded queue
 2. event   a thread asks for the policy's `input` once more, takes secrets out, and applies masks and the drop rule
-3. upload  what has gathered in `seconds` goes as gzipped JSON arrays to `<url>/logs`, again until it is taken
+3. upload  what has gathered in `seconds` goes as gzipped JSON arrays to `<url>/logs`, again until it is taken; by way
+           of the folder `buffer` where there is one, and then by a thread of its own
 """
 
 import time
@@ -22,7 +23,8 @@ from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Allow, Context, Decision, Deny, Failed, Reason, Request, Stage
 from ztag_extauthz.rego.documents import dumps, from_python
 from ztag_extauthz.reporting import masks
-from ztag_extauthz.reporting.collector import Collector, check_url
+from ztag_extauthz.reporting.buffer import Buffer, Buffered
+from ztag_extauthz.reporting.collector import Collector, check_url, pack
 from ztag_extauthz.reporting.interface import Question, Reporter, Source
 from ztag_extauthz.reporting.log_rules import LogRules
 from ztag_extauthz.section import Seconds, Section
@@ -63,6 +65,11 @@ class DecisionLogSettings(Section):
     """Bytes of one upload at most, before it is compressed."""
     max_waiting: int = Field(default=5000, ge=1)
     """Decisions that may wait; what comes then is dropped and counted in `ztag_decision_log_dropped`."""
+    buffer: str | None = None
+    """A folder where uploads wait for a collector that is away, over restarts too; the workers of one node share it.
+    Left out: decisions wait in memory, `max_waiting` of them."""
+    buffer_bytes: int = Field(default=64 * 1024 * 1024, ge=64 * 1024)
+    """Bytes in that folder at most, compressed as they are sent; then the oldest are dropped and counted."""
 
     @field_validator("url")
     @classmethod
@@ -82,7 +89,9 @@ class DecisionLogSettings(Section):
         token = "" if self.token_file is None else _read(folder / self.token_file, "token_file").strip()
         collector = Collector(self.url, token, None if self.ca_file is None else folder / self.ca_file)
         rules = None if self.rules is None else LogRules(self.rules, _read(folder / self.rules, "rules"))
-        return DecisionLog(self, collector, rules, resources.meter)
+        return DecisionLog(
+            self, collector, rules, resources.meter, None if self.buffer is None else folder / self.buffer
+        )
 
 
 def _read(path: Path, setting: str) -> str:
@@ -99,8 +108,14 @@ class DecisionLog(Reporter):
     kind = "decision_log"
 
     def __init__(
-        self, settings: DecisionLogSettings, collector: Collector, rules: LogRules | None, meter: Meter
+        self,
+        settings: DecisionLogSettings,
+        collector: Collector,
+        rules: LogRules | None,
+        meter: Meter,
+        folder: Path | None = None,
     ) -> None:
+        """Without a `folder` uploads wait in memory."""
         self._settings = settings
         self._collector = collector
         self._rules = rules
@@ -116,15 +131,29 @@ class DecisionLog(Reporter):
             batch=500,
             pause=settings.seconds,
         )
+        drop = self._waiting.drop
+        self._buffered: Buffered | None = None
+        if folder is not None:
+            buffer = Buffer(folder, settings.buffer_bytes, drop)
+            self._buffered = Buffered(buffer, collector, drop, settings.seconds)
 
     def attend(self, sources: Sequence[Source]) -> None:
         self._sources = sources
 
     async def start(self) -> None:
+        """Begin to upload. Raises `SettingsError` where the buffer cannot be written."""
+        if self._buffered is not None:
+            try:
+                self._buffered.start()
+            except OSError as error:
+                mistake = Mistake(self._settings.buffer or "", f"cannot be written: {error.strerror}", "", "buffer")
+                raise SettingsError((mistake,)) from error
         self._waiting.start()
 
     async def close(self) -> None:
         await self._waiting.close()
+        if self._buffered is not None:
+            await self._buffered.close()
 
     def report(self, request: Request, decision: Decision) -> None:
         """See `Reporter.report`."""
@@ -137,12 +166,18 @@ class DecisionLog(Reporter):
         size = 0
         for line in self._lines(batch):
             if chunk and size + len(line) > self._settings.upload_bytes:
-                self._collector.upload(chunk, self._waiting.closing)
+                self._upload(chunk)
                 chunk, size = [], 0
             chunk.append(line)
             size += len(line) + 1
         if chunk:
-            self._collector.upload(chunk, self._waiting.closing)
+            self._upload(chunk)
+
+    def _upload(self, events: Sequence[bytes]) -> None:
+        if self._buffered is not None:
+            self._buffered.put(events)
+        else:
+            self._collector.upload(pack(events), self._waiting.closing)
 
     def _lines(self, batch: Sequence[tuple[Request, Decision]]) -> Iterator[bytes]:
         for request, decision in batch:

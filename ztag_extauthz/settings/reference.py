@@ -3,7 +3,7 @@
 import json
 import types
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -51,25 +51,30 @@ value that is a JSON array or object is read as such. A variable that names no s
 def reference() -> str:
     """Return the page."""
     parts = [HEAD]
+    told: dict[type[Section], str] = {}
     for name, field in Settings.model_fields.items():
         sections = list(sections_in(field.annotation))
         parts.append(f"## `{name}`\n\n{_text(field.description) or _text(sections[0].__doc__)}\n")
         for section in sections:
-            parts += _section(name, section, titled=bool(kind_of(section)))
+            parts += _section(name, section, told, titled=bool(kind_of(section)))
     return "\n".join(parts)
 
 
-def _section(path: str, section: type[Section], *, titled: bool) -> Iterator[str]:
+def _section(path: str, section: type[Section], told: dict[type[Section], str], *, titled: bool) -> Iterator[str]:
     kind = kind_of(section)
     if titled:
         heading = f"### `{path}`: `kind: {kind}`" if kind else f"### `{path}`"
         yield f"{heading}\n\n{_text(section.__doc__)}\n"
+    if section in told:
+        yield f"The keys are those of `{told[section]}`.\n"
+        return
+    told[section] = path
     rows = [_row(name, field) for name, field in section.model_fields.items() if name != "kind"]
     if rows:
         yield "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows]) + "\n"
     for name, field in section.model_fields.items():
         for inner in sections_in(field.annotation):
-            yield from _section(f"{path}.{name}" if not kind else f"{path}[].{name}", inner, titled=True)
+            yield from _section(f"{path}.{name}" if not kind else f"{path}[].{name}", inner, told, titled=True)
 
 
 def _row(name: str, field: FieldInfo) -> str:
@@ -78,6 +83,8 @@ def _row(name: str, field: FieldInfo) -> str:
 
 
 def _type(annotation: Any) -> str:
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return ", ".join(f"`{word}`" for word in arguments)

@@ -1,4 +1,4 @@
-"""Redis between replicas: the only file that imports redis-py, and that knows when it is down.
+"""Redis between replicas: what connects, and knows when it is down.
 
 Nobody waits for a Redis that is down: the first failure opens the circuit, and until it is tried again every call fails
 at once, at the price of comparing two numbers.
