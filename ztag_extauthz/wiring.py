@@ -92,9 +92,10 @@ def _register(settings: Settings, resources: Resources, mistakes: list[Mistake])
         return None
     try:
         settings.revocation.receiver(resources)  # the supervisor's, which would notice too late
+        return settings.revocation.build(resources)
     except MistakesError as error:
         mistakes += error.of("revocation")
-    return settings.revocation.build(resources)
+        return None
 
 
 def _signer(settings: Settings, resources: Resources, mistakes: list[Mistake]) -> Signer | None:
