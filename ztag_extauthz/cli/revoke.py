@@ -37,5 +37,5 @@ def revoke(
         from ztag_extauthz.revocation.journal import journal
 
         entry = order.entry(time(), settings.remember)
-        asyncio.run(tell(journal(settings), lambda _: entry))
+        asyncio.run(tell(journal(settings, config.parent), lambda _: entry))
     print(f"revoked: {entry.kind} {entry.value or entry.issuer}", file=sys.stderr)
