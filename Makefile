@@ -60,6 +60,10 @@ cache: $(READY) ## The cache on one node: hits beside an exact LRU, answers besi
 cache-replicas: $(READY) ## The cache over replicas: a hit in Redis, a Redis that is down, masters killed under load
 	$(RUN) -m loadtest.cache
 
+.PHONY: fuzz
+fuzz: $(READY) ## Hostile inputs for all that reads what others wrote (FOR=seconds for each target, INPUTS=n at most)
+	$(RUN) -m loadtest.fuzz $(if $(FOR),--seconds $(FOR)) $(if $(INPUTS),--inputs $(INPUTS))
+
 .PHONY: contract
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
 	@$(NEEDS_GO)

@@ -34,8 +34,8 @@ def test_adversarial_policies() -> None:
             assert not result.finding, f"{question.modules}: {result.detail}"
             kinds[result.kind] += 1
     # What is refused or errs are the places where OPA's own answer depends on what no reader sees.
-    assert kinds["equal"] > 2400
-    assert kinds.total() - kinds["equal"] < 180, kinds
+    assert kinds["equal"] > 3400
+    assert kinds.total() - kinds["equal"] < 190, kinds
     assert set(kinds) <= {"equal", "refused", "erring", "untyped"}
 
 

@@ -155,7 +155,7 @@ def test_without_the_key_with_another_or_changed_a_line_is_refused(key: Key) -> 
         list(read([line.replace(sealed, changed)], key))
 
 
-@pytest.mark.parametrize("line", ["{", "[]", "1", '{"id": "x"}', '{"sealed": 1}', '{"sealed": "%"}'])
+@pytest.mark.parametrize("line", ["{", "[]", "1", '{"id": "x"}', '{"sealed": 1}', '{"sealed": "%"}', '{"a":' * 5000])
 def test_what_is_no_recording_is_told_with_its_line(line: str, key: Key) -> None:
     with pytest.raises(ZtagError, match=r"^line 2: "):
         list(read(["", line], key))

@@ -30,6 +30,7 @@ def test_what_was_written_is_read() -> None:
         SEAL.write(Note("a"))[:-1],
         SEAL.write(Note("a")).replace(b"a", b"b"),
         Seal(SECRET, b"notes", dict).write({"text": 1}),
+        *(SEAL._tag(text) + text for text in (b"{" * 5, b'{"text":"\xff"}', b'{"text":' * 5000)),
     ],
 )
 def test_what_was_not_written_with_the_secret_is_refused(text: bytes) -> None:

@@ -177,7 +177,7 @@ def read(lines: Sequence[str], key: Key | None) -> Iterator[Recorded]:
         if line.strip():
             try:
                 yield msgspec.json.decode(_opened(line, key), type=Recorded)
-            except (ValueError, msgspec.MsgspecError) as error:
+            except (ValueError, msgspec.MsgspecError, RecursionError) as error:
                 raise ZtagError(f"line {number}: no recorded request: {error}") from None
 
 

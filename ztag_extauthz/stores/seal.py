@@ -93,7 +93,7 @@ class Seal(Generic[T]):
             raise SealError("an entry was not written with this secret")
         try:
             return msgspec.json.decode(content, type=self._kind)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise SealError(f"an entry cannot be read: {error}") from error
 
     def _tag(self, content: bytes) -> bytes:

@@ -59,6 +59,6 @@ def decode(content: bytes) -> Answer | None:
         return None
     try:
         made_at, expires_at, verdict = decoder.decode(memoryview(content)[1:])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: a text that is no UTF-8
         return None
     return Answer(kind(*verdict), made_at, expires_at)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from ztag_extauthz.authorization.interface import Authorizer
+from ztag_extauthz.authorization.risk.exchange import Exchange
 from ztag_extauthz.authorization.risk.features import Features
 from ztag_extauthz.authorization.risk.model import Band, Model, read_model
 from ztag_extauthz.authorization.risk.scorer import Assessment, Scorer
@@ -23,6 +24,7 @@ from ztag_extauthz.stores.geo import AddressLists, Places, usable
 from ztag_extauthz.stores.limits import limits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ztag_extauthz.authorization.risk import RiskSettings
@@ -44,7 +46,9 @@ class Risk(Authorizer):
         self._outcomes = {failed: resources.meter.series("ztag_risk_outcomes", failed) for failed in ("ok", "failed")}
         self._bands = {band: resources.meter.series("ztag_risk", band) for band in Band}
         self._snapshot = resources.folder / settings.snapshot if settings.snapshot else None
-        self._state = State(resources.memory, usable(read_snapshot, self._snapshot) if self._snapshot else b"")
+        self._exchange = Exchange(settings.replicas, resources, self._merge) if settings.replicas else None
+        kept = usable(read_snapshot, self._snapshot) if self._snapshot else b""
+        self._state = State(resources.memory, kept, self._exchange.seed if self._exchange else b"")
         places = Places(resources.folder, settings.databases)
         threats = AddressLists(resources.folder, settings.threat_lists)
         model = usable(read_model, resources.folder / settings.model) if settings.model else Model()
@@ -54,6 +58,8 @@ class Risk(Authorizer):
             hasher(self._state.seed), places, threats, settings.fingerprint_header, settings.trusted_proxies
         )
         self.scorer = Scorer(self._state, features, model)
+        if self._exchange is not None:
+            self.scorer.tell = self._exchange.note
         self._pending: dict[int, bytes] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -115,6 +121,16 @@ class Risk(Authorizer):
     async def start(self) -> None:
         if self._snapshot is not None:
             self._tasks.append(asyncio.create_task(self._keep(self._snapshot)))
+        if self._exchange is not None and self._settings.replicas is not None:
+            self._tasks.append(asyncio.create_task(self._listen(self._exchange, self._settings.replicas.interval)))
+
+    async def _listen(self, exchange: Exchange, interval: float) -> None:
+        while True:
+            await asyncio.sleep(interval)
+            await exchange.turn()
+
+    def _merge(self, pairs: Sequence[Sequence[int]]) -> None:
+        self.scorer.merge(pairs, self._clock())
 
     async def _keep(self, path: Path) -> None:
         """Write snapshots, in one worker of the node: the first to get the lock, the next one when it ends."""
@@ -133,8 +149,9 @@ class Risk(Authorizer):
         if self._snapshot is not None:
             with suppress(OSError):
                 await asyncio.to_thread(write_snapshot, self._snapshot, self._state)
-        if self._limits is not None:
-            await self._limits.close()
+        for part in (self._limits, self._exchange):
+            if part is not None:
+                await part.close()
 
 
 def _facts(found: Assessment) -> dict[str, object]:

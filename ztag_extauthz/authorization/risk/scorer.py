@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from ztag_extauthz.authorization.risk.layout import ADDRESS, BIAS, HASHES, NUMBERS, SIGNALS, TOP
+from ztag_extauthz.authorization.risk.layout import ADDRESS, BIAS, HASHES, NUMBERS, SIGNALS, TOP, USER
 
 if TYPE_CHECKING:
-    from collections.abc import MutableSequence, Sequence
+    from collections.abc import Callable, MutableSequence, Sequence
 
     from ztag_extauthz.authorization.risk.features import Features
     from ztag_extauthz.authorization.risk.model import Band, Model
@@ -64,6 +64,8 @@ class Scorer:
         self._row_view: MutableSequence[int] = _view(self._row)
         self._facts_view: MutableSequence[float] = _view(self._facts)
         self._signals_view: Sequence[float] = _view(self._signals)
+        self.tell: Callable[..., None] | None = None
+        """Is told of each outcome, where other replicas want to know: user, address, `failed`."""
         self._model, self._weights = model, np.array(model.row(), np.float64)
 
     def assess(self, request: Request, identity: Identity | None, now: float) -> Assessment:
@@ -100,9 +102,20 @@ class Scorer:
         if len(row) != _NOTED:
             raise ValueError("no note of a request")
         self._bytes[:_NOTED] = row
-        self._kernel.outcome(*self._state, self._row, now, failed)
+        self._note(now, failed=failed)
 
     def outcome(self, request: Request, identity: Identity | None, now: float, *, failed: bool) -> None:
         """Note how an attempt to authenticate ended, or what the upstream answered (401 and 403 are failures)."""
         self._features.fill(self._row_view, self._facts_view, request, identity, now)
+        self._note(now, failed=failed)
+
+    def _note(self, now: float, *, failed: bool) -> None:
         self._kernel.outcome(*self._state, self._row, now, failed)
+        if self.tell is not None:
+            self.tell(self._row_view[USER], self._row_view[ADDRESS], failed=failed)
+
+    def merge(self, pairs: Sequence[Sequence[int]], now: float) -> None:
+        """Note what another node saw: user, address, failures and attempts."""
+        import numpy as np  # noqa: PLC0415 - as above
+
+        self._kernel.merge(*self._state, np.array(pairs, np.int64), now)
