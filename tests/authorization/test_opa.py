@@ -208,6 +208,12 @@ def test_opas_own_policies_are_asked_with_their_revision(key_server: KeyServer) 
         (200, b"", "OPA answers 200"),
         (200, b"[]", "OPA answers 200"),
         (200, b'{"result": NaN}', "OPA answers 200"),
+        (200, b'{"result": false, "result": true}', "OPA answers 200"),
+        (200, b'{"result": {"allowed": false, "allow\\u0065d": true}}', "OPA answers 200"),
+        *(
+            (200, b'{"result": true, "provenance": %b}' % shape, "a provenance of another shape")
+            for shape in (b"7", b'"1"', b"[1]", b'{"bundles": [1]}', b'{"bundles": {"a": 7}}', b'{"revision": {}}')
+        ),
         (500, b"oops", "OPA answers 500"),
         (500, b'{"code": "internal_error"}', "OPA answers 500"),
         (503, b'{"errors": [{"code": "eval_conflict_error"}]}', "OPA answers 503"),
