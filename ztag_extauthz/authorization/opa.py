@@ -170,11 +170,7 @@ class Opa(PolicyEngine):
         return result if isinstance(result, dict) else {}
 
     def reads(self) -> Reads:
-        if self._local is not None:
-            return self._local.reads()
-        if self._publisher is None and self._settings.cacheable:
-            return Reads(frozenset([()]), frozenset(), frozenset([()]), frozenset())
-        return UNKNOWN
+        return UNKNOWN if self._local is None else self._local.reads()
 
     def annotations(self) -> Iterable[tuple[str, Value]]:
         return () if self._local is None else self._local.annotations()
