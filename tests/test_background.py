@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Sequence
+from threading import current_thread
 
 import pytest
 
@@ -51,3 +52,18 @@ def test_a_failure_costs_its_batch_and_is_told_once(capsys: pytest.CaptureFixtur
     asyncio.run(work.background.close())
     assert (work.done, work.lost) == ([], 7)
     assert capsys.readouterr().err == "ztag: numbers are lost: ValueError\n"
+
+
+def test_what_comes_too_late_for_the_thread_is_done_in_another_one() -> None:
+    threads = []
+    background = Background[int]("numbers", lambda _: threads.append(current_thread()), lambda _: None, max_waiting=9)
+
+    async def main() -> None:
+        background.start()
+        assert await background.close()
+        background.put(1)
+        assert await background.close()
+        assert threads
+        assert current_thread() not in threads
+
+    asyncio.run(main())

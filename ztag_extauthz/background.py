@@ -62,7 +62,8 @@ class Background(Generic[T]):
             await asyncio.to_thread(self._thread.join, LAST_WORDS)
             if self._thread.is_alive():
                 return False
-        self._drain()
+        # What came too late for the thread may wait for a server as well: not in the event loop.
+        await asyncio.to_thread(self._drain)
         return True
 
     def put(self, item: T) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from contextlib import suppress
+import logging
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from ztag_extauthz.authorization.interface import Authorizer
@@ -25,12 +26,13 @@ from ztag_extauthz.stores.geo import AddressLists, Places, usable
 from ztag_extauthz.stores.limits import limits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from ztag_extauthz.authorization.risk import RiskSettings
     from ztag_extauthz.component import Resources
 
+LOG = logging.getLogger("ztag.risk")
 _IN_FLIGHT = 65_536
 """Requests whose decision is still awaited; more than a worker ever admits."""
 _REFUSED_UPSTREAM = (401, 403)
@@ -135,11 +137,14 @@ class Risk(Authorizer):
 
     async def _keep(self, path: Path) -> None:
         """Write snapshots, in one worker of the node: the first to get the lock, the next one when it ends."""
-        with path.with_name(path.name + ".lock").open("w") as lock:
+        with _told(path), path.with_name(path.name + ".lock").open("w") as lock:
             while True:
                 await asyncio.sleep(self._settings.snapshot_interval)
-                with suppress(OSError):
+                try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                with _told(path):
                     await asyncio.to_thread(write_snapshot, path, self._state)
 
     async def close(self) -> None:
@@ -148,11 +153,20 @@ class Risk(Authorizer):
             with suppress(asyncio.CancelledError):
                 await task
         if self._snapshot is not None:
-            with suppress(OSError):
+            with _told(self._snapshot):
                 await asyncio.to_thread(write_snapshot, self._snapshot, self._state)
         for part in (self._limits, self._exchange):
             if part is not None:
                 await part.close()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Let a snapshot that cannot be written cost nothing but a warning."""
+    try:
+        yield
+    except OSError as error:
+        LOG.warning("risk: the snapshot %s cannot be written: %s", path, error.strerror or error)
 
 
 def _facts(found: Assessment) -> dict[str, object]:

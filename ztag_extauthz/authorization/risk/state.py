@@ -64,7 +64,12 @@ def write_snapshot(path: Path, state: State) -> None:
 
 
 def read_snapshot(path: Path) -> bytes:
-    """Return what the snapshot holds, b"" where there is none; raises `ValueError` for one that is damaged."""
+    """Return what the snapshot holds, b"" where there is none.
+
+    Raises `ValueError` for one that is damaged, and where none could be written.
+    """
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ValueError(f"{path.parent} is no folder that can be written to")
     try:
         content = path.read_bytes()
     except FileNotFoundError:
