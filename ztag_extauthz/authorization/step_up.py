@@ -5,9 +5,7 @@ spelling that only the upstream understands must not be a way around; a sign-in 
 """
 
 from collections.abc import Mapping
-from posixpath import normpath
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import unquote
 
 from msgspec import Struct
 from pydantic import Field, field_validator, model_validator
@@ -16,6 +14,7 @@ from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.component import Resources
 from ztag_extauthz.hosts import HostPattern, is_at
 from ztag_extauthz.model import Allow, Context, Deny, Pairs, Reason, Request, Verdict
+from ztag_extauthz.paths import path_of
 from ztag_extauthz.section import Section
 
 ROUTE_EXTENSION = "ztag-route"
@@ -114,7 +113,7 @@ class StepUp(Authorizer):
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:  # noqa: ARG002 - nothing is waited for
         request = context.request
-        path = _path(request.path)
+        path = path_of(request.path)
         for rule in self._rules:
             if rule.is_about(request, path) and not rule.asks.is_met(context.identity.claims, self._clock()):
                 why = "the route asks for a stronger or fresher sign-in"
@@ -125,7 +124,7 @@ class StepUp(Authorizer):
 class _Rule:
     def __init__(self, settings: StepUpRuleSettings) -> None:
         self.asks = Requirement(settings.acr_values, settings.max_age)
-        self._below = tuple(_path(path).rstrip("/") + "/" for path in settings.paths)
+        self._below = tuple(path_of(path).rstrip("/") + "/" for path in settings.paths)
         self._routes = frozenset(settings.routes)
         self._methods = frozenset(method.upper() for method in settings.methods)
         self._hosts = settings.hosts
@@ -137,10 +136,3 @@ class _Rule:
         if self._hosts and not is_at(request.host, self._hosts):
             return False
         return f"{path}/".startswith(self._below) or request.context_extensions.get(ROUTE_EXTENSION) in self._routes
-
-
-def _path(path: str) -> str:
-    """Return a path's one spelling: no escapes, no empty or dot segments, no `;` parameters, one case."""
-    plain = unquote(path.partition("?")[0].partition("#")[0])
-    bare = "/".join(segment.partition(";")[0] for segment in plain.replace("\\", "/").split("/"))
-    return normpath(f"/{bare.lstrip('/')}").casefold()
