@@ -3,7 +3,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from threading import Event
+from threading import Event, current_thread
 
 import pytest
 
@@ -78,3 +78,18 @@ def test_a_failure_costs_its_batch_and_is_told_once(capsys: pytest.CaptureFixtur
     asyncio.run(work.background.close())
     assert (work.done, work.lost) == ([], 7)
     assert capsys.readouterr().err == "ztag: numbers are lost: ValueError\n"
+
+
+def test_what_comes_too_late_for_the_thread_is_done_in_another_one() -> None:
+    threads = []
+    background = Background[int]("numbers", lambda _: threads.append(current_thread()), lambda _: None, max_waiting=9)
+
+    async def main() -> None:
+        background.start()
+        assert await background.close()
+        background.put(1)
+        assert await background.close()
+        assert threads
+        assert current_thread() not in threads
+
+    asyncio.run(main())

@@ -74,6 +74,11 @@ def test_parts() -> None:
     assert part("subject")(request, None) == ""
 
 
+@pytest.mark.parametrize("host", ["app.example", "APP.example", "app.example.", "app.example:1", "app.example.:"])
+def test_a_client_cannot_choose_how_its_host_is_counted(host: str) -> None:
+    assert part("host")(make_request(host=host), None) == "app.example"
+
+
 @pytest.mark.parametrize("name", ["", "colour", "header", "claim:", "subject:x"])
 def test_an_unknown_part_is_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(ValueError, match=r"is no part of a request or an identity: address, method, .*header:NAME"):

@@ -34,6 +34,7 @@ Name = Literal[
     "ztag_places",
     "ztag_risk",
     "ztag_risk_outcomes",
+    "ztag_risk_exchange",
     "ztag_revocation_requests",
     "ztag_cache_lookups",
     "ztag_cache_uncached",
@@ -111,6 +112,11 @@ METRICS: Mapping[Name, Metric] = {
     "ztag_risk": Metric("counter", "Requests by risk band.", {"band": ("low", "elevated", "high")}),
     "ztag_risk_outcomes": Metric(
         "counter", "How upstreams answered what was allowed, as Envoy tells.", {"result": ("ok", "failed")}
+    ),
+    "ztag_risk_exchange": Metric(
+        "counter",
+        "What replicas told each other of failures: sent, received, refused (forged or old), or Redis was down.",
+        {"result": ("sent", "received", "refused", "error")},
     ),
     "ztag_revocation_requests": Metric(
         "counter",

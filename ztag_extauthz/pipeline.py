@@ -131,6 +131,11 @@ class Pipeline:
         for kind, note in notes.items():
             self.ended(Ended(kind, note, 0))
 
+    @property
+    def listens(self) -> bool:
+        """Whether anybody wants to be told how requests end."""
+        return bool(self._endings)
+
     def ended(self, ended: Ended) -> None:
         """Tell the authorizer that noted something of a request how that ended. Never raises."""
         tell = self._endings.get(ended.kind)

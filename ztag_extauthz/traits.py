@@ -13,6 +13,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, Field
 
+from ztag_extauthz.hosts import host_of
 from ztag_extauthz.model import Identity, Request
 
 Part: TypeAlias = Callable[[Request, Identity | None], str]
@@ -96,7 +97,7 @@ def _claim(name: str) -> Part:
 
 _PLAIN: dict[str, Part] = {
     "method": lambda request, _: request.method,
-    "host": lambda request, _: request.host.lower(),
+    "host": lambda request, _: host_of(request.host),
     "path": lambda request, _: request.path.partition("?")[0],
     "route": lambda request, _: route(request.path),
     "principal": lambda request, _: request.source.principal,

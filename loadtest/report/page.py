@@ -73,7 +73,7 @@ def page(report: Report) -> str:
 def _method(report: Report) -> str:
     return (
         f"On one machine ({report.machine}), everything at the same time and asked in turn; medians of {report.rounds} "
-        "rounds, ratios within a round. Direct: one connection, 64 requests at a time. Through Envoy: one Envoy thread, "
+        "rounds, ratios within a round. Direct: one connection, 64 requests at a time. Through Envoy: one thread, "
         "64 connections; the generator is Python, and Envoy alone shows its limit."
     )
 

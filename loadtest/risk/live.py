@@ -26,6 +26,7 @@ from ztag_extauthz.demo.processes import Ztag, folder_for
 from ztag_extauthz.demo.stack import Plan, Stack, running
 from ztag_extauthz.meter import CELLS, Meter
 from ztag_extauthz.model import EMPTY, Identity, Peer, Request
+from ztag_extauthz.stores.kernels import warm
 
 USERS, STUFFERS = 4000, 4
 DAY = 86_400.0
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--attacks", type=float, default=50.0, help="bad requests a second")
     parser.add_argument("--seconds", type=float, default=20.0)
     options = parser.parse_args()
+    warm("ztag_extauthz.authorization.risk.kernel")  # on a cold cache a server would be waited for in vain
     with folder_for("live") as folder:
         (folder / "live.rego").write_text(ALLOW_ALL)
         risk: dict[str, Any] = {"kind": "risk", "elevated": "deny", "high": "deny", "model": str(folder / "model.json")}

@@ -127,8 +127,27 @@ def test_every_rule_about_a_request_has_to_be_met() -> None:
 
 
 @pytest.mark.parametrize(
+    ("named", "called"),
+    [
+        ("shop.example.", "shop.example"),
+        ("Shop.Example", "sHOP.example.:443"),
+        ("shop.example", "shop.example:"),
+        ("shop.example", "shop.example:443:443"),
+        ("*.shop.example", "a.b.shop.example:1"),
+        ("[::1]", "[::1]"),
+        ("[2001:DB8::1]", "[2001:db8::1]:8443"),
+    ],
+)
+def test_no_spelling_of_a_host_is_a_way_around(named: str, called: str) -> None:
+    kind = step_up({"paths": ["/"], "hosts": [named], "max_age": 1})
+    assert not passes(kind, make_request(host=called))
+    assert passes(kind, make_request(host="app.example"))
+
+
+@pytest.mark.parametrize(
     ("rule", "what"),
     [
+        ({"paths": ["/"], "hosts": ["shop.example:443"], "max_age": 1}, "without a port"),
         ({"max_age": 1}, "neither paths nor routes"),
         ({"paths": ["/"]}, "asks for nothing"),
         ({"paths": ["payments"], "max_age": 1}, "write /payments"),

@@ -15,6 +15,7 @@ from ztag_extauthz.authorization.interface import Authorizer, Question
 from ztag_extauthz.authorization.rego import RegoSettings
 from ztag_extauthz.component import Readiness, Resources
 from ztag_extauthz.errors import Mistake, MistakesError, PolicyError
+from ztag_extauthz.hosts import HostPattern, is_at
 from ztag_extauthz.model import Context, Decision, Deny, Reason, Request, Verdict
 from ztag_extauthz.section import Section
 
@@ -22,20 +23,12 @@ from ztag_extauthz.section import Section
 class WhenSettings(Section):
     """Which requests a profile is for. Whatever is named has to agree; at least one has to be named."""
 
-    hosts: tuple[str, ...] = ()
+    hosts: tuple[HostPattern, ...] = ()
     """`shop.example`, or `*.shop.example` for all below it; without a port."""
     paths: tuple[str, ...] = ()
     """`/health`, or `/api/*` for all below `/api`."""
     context_extensions: Mapping[str, str] = {}
     """What Envoy's route says (`context_extensions` of its `check_settings`): `{profile: shop}`. A client cannot."""
-
-    @field_validator("hosts")
-    @classmethod
-    def _host_names(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        for host in hosts:
-            if not host.removeprefix("*.") or "*" in host.removeprefix("*.") or "/" in host:
-                raise ValueError(f"{host!r:.80} is no host\nwrite shop.example or *.shop.example")
-        return tuple(host.lower().rstrip(".") for host in hosts)
 
     @field_validator("paths")
     @classmethod
@@ -54,19 +47,10 @@ class WhenSettings(Section):
     def holds(self, request: Request) -> bool:
         """Tell whether a request is one of these."""
         return (
-            (not self.hosts or _is_at(request.host, self.hosts))
+            (not self.hosts or is_at(request.host, self.hosts))
             and (not self.paths or _is_below(request.path.partition("?")[0], self.paths))
             and all(request.context_extensions.get(name) == value for name, value in self.context_extensions.items())
         )
-
-
-def _is_at(authority: str, hosts: Sequence[str]) -> bool:
-    host = authority.lower()
-    name, colon, port = host.rpartition(":")
-    if colon and port.isdecimal():
-        host = name
-    host = host.rstrip(".")
-    return any(host == each or (each.startswith("*.") and host.endswith(each[1:])) for each in hosts)
 
 
 def _is_below(path: str, paths: Sequence[str]) -> bool:

@@ -5,16 +5,16 @@ spelling that only the upstream understands must not be a way around; a sign-in 
 """
 
 from collections.abc import Mapping
-from posixpath import normpath
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import unquote
 
 from msgspec import Struct
 from pydantic import Field, field_validator, model_validator
 
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.component import Resources
+from ztag_extauthz.hosts import HostPattern, is_at
 from ztag_extauthz.model import Allow, Context, Deny, Pairs, Reason, Request, Verdict
+from ztag_extauthz.paths import path_of
 from ztag_extauthz.section import Section
 
 ROUTE_EXTENSION = "ztag-route"
@@ -65,8 +65,8 @@ class StepUpRuleSettings(Section):
     """Routes by the name that Envoy tells for them (`context_extensions: {ztag-route: checkout}`)."""
     methods: tuple[str, ...] = ()
     """Methods (`POST`); left out: all."""
-    hosts: tuple[str, ...] = ()
-    """Hosts (`shop.example`), without port; left out: all."""
+    hosts: tuple[HostPattern, ...] = ()
+    """`shop.example`, or `*.shop.example` for all below it; without a port. Left out: all."""
     acr_values: tuple[AcrValue, ...] = ()
     """Authentication context classes, the preferred one first; a token whose `acr` is among them passes."""
     max_age: int | None = Field(default=None, ge=0)
@@ -113,9 +113,9 @@ class StepUp(Authorizer):
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:  # noqa: ARG002 - nothing is waited for
         request = context.request
-        path, host = _path(request.path), request.host.lower().partition(":")[0].rstrip(".")
+        path = path_of(request.path)
         for rule in self._rules:
-            if rule.is_about(request, path, host) and not rule.asks.is_met(context.identity.claims, self._clock()):
+            if rule.is_about(request, path) and not rule.asks.is_met(context.identity.claims, self._clock()):
                 why = "the route asks for a stronger or fresher sign-in"
                 return Deny(Reason.STEP_UP, why, headers=rule.asks.challenge(request))
         return _ALLOW
@@ -124,22 +124,15 @@ class StepUp(Authorizer):
 class _Rule:
     def __init__(self, settings: StepUpRuleSettings) -> None:
         self.asks = Requirement(settings.acr_values, settings.max_age)
-        self._below = tuple(_path(path).rstrip("/") + "/" for path in settings.paths)
+        self._below = tuple(path_of(path).rstrip("/") + "/" for path in settings.paths)
         self._routes = frozenset(settings.routes)
         self._methods = frozenset(method.upper() for method in settings.methods)
-        self._hosts = frozenset(host.lower() for host in settings.hosts)
+        self._hosts = settings.hosts
 
-    def is_about(self, request: Request, path: str, host: str) -> bool:
-        """Say whether a request is among those that the rule names; `path` and `host` in their one spelling."""
+    def is_about(self, request: Request, path: str) -> bool:
+        """Say whether a request is among those that the rule names; `path` in its one spelling."""
         if self._methods and request.method.upper() not in self._methods:
             return False
-        if self._hosts and host not in self._hosts:
+        if self._hosts and not is_at(request.host, self._hosts):
             return False
         return f"{path}/".startswith(self._below) or request.context_extensions.get(ROUTE_EXTENSION) in self._routes
-
-
-def _path(path: str) -> str:
-    """Return a path's one spelling: no escapes, no empty or dot segments, no `;` parameters, one case."""
-    plain = unquote(path.partition("?")[0].partition("#")[0])
-    bare = "/".join(segment.partition(";")[0] for segment in plain.replace("\\", "/").split("/"))
-    return normpath(f"/{bare.lstrip('/')}").casefold()

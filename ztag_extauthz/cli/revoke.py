@@ -19,13 +19,11 @@ def revoke(
     before: Annotated[float | None, typer.Option(help="Unix seconds instead of now.")] = None,
 ) -> None:
     """Refuse a token, a session, a subject or everything of an issuer, in all workers of all replicas."""
-    from time import time
-
     from ztag_extauthz.revocation.entries import Order
 
     order = Order(issuer, token, session, subject, everything, before)
     try:
-        order.entry(time(), 0.0)
+        meant = order.entry(0.0, 0.0)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     with telling_mistakes():
@@ -36,6 +34,6 @@ def revoke(
             raise SettingsError((Mistake(str(config), "has no revocation", "add revocation: {redis: …, secret: …}"),))
         from ztag_extauthz.revocation.journal import journal
 
-        entry = order.entry(time(), settings.remember)
-        asyncio.run(tell(journal(settings), lambda _: entry))
-    print(f"revoked: {entry.kind} {entry.value or entry.issuer}", file=sys.stderr)
+        remember = settings.remember
+        asyncio.run(tell(journal(settings, config.parent), lambda now: order.entry(now, remember)))
+    print(f"revoked: {meant.kind} {meant.value or meant.issuer}", file=sys.stderr)

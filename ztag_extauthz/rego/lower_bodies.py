@@ -38,7 +38,9 @@ class BodyLowerer(TermLowerer):
     def _literal(self, literal: ast.Literal) -> None:
         overrides = tuple(filter(None, map(self._override, literal.withs)))
         outer, self._overrides = self._overrides, overrides
+        self._settle()
         step = self._step(literal)
+        self._settle()
         if step is not None:
             self._steps.append(step)
         self._overrides = outer
@@ -144,14 +146,15 @@ class BodyLowerer(TermLowerer):
         return Unify(self._term(call.arguments[0]), value, call.position, self._overrides)
 
     def _some_in(self, some: ast.SomeIn) -> Step:
-        domain = self._term(some.domain)
+        with self._apart():
+            domain = self._term(some.domain)
+        if not isinstance(domain, Path | Local):
+            domain = self._bind(domain, some.position, self._steps)
         self._declare_members(some)
         key = self._simple(some.key) if some.key is not None else self._scopes.fresh()
         value = self._term(some.value)
         if isinstance(domain, Path):
             return Unify(value, Path(domain.root, (*domain.path, key), some.position), some.position, self._overrides)
-        if not isinstance(domain, Local):
-            domain = self._bind(domain, some.position)
         return Unify(value, Path(domain, (key,), some.position), some.position, self._overrides)
 
     def _declare_members(self, some: ast.SomeIn) -> None:
@@ -171,6 +174,7 @@ class BodyLowerer(TermLowerer):
     def _every(self, every: ast.Every) -> Step:
         domain = self._scopes.fresh()
         value = self._term(every.domain)
+        self._settle()
         self._steps.append(Unify(domain, value, every.domain.position, self._overrides))
         overrides = self._overrides
         with self._closure(declared_names(every.body)) as steps:
@@ -185,12 +189,14 @@ class BodyLowerer(TermLowerer):
         """Bind the expression of a template to a local."""
         local = self._scopes.fresh()
         overrides = tuple(filter(None, map(self._override, part.withs)))
+        self._settle()
         self._overrides = overrides
         expression = part.expression
         if isinstance(expression, ast.Call) and expression.infix and expression.name in (("eq",), ("assign",)):
             self._mistake(part.position, "rego_parse_error", "unexpected unification in template-string expression")
             return local
         value = self._term(expression)  # type: ignore[arg-type]
+        self._settle()
         self._steps.append(Unify(local, value, part.position, overrides))
         return local
 

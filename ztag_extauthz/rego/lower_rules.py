@@ -31,9 +31,13 @@ class RuleLowerer(BodyLowerer):
         self._refuse_lone_truth(rule.body)
         self._body(rule.body)
         keys = tuple(self._simple(part) for part in heads)
-        keys = tuple(part if isinstance(part, Const | Local) else self._bind(part, rule.position) for part in keys)
+        keys = tuple(
+            part if isinstance(part, Const | Local) else self._bind(part, rule.position, self._later) for part in keys
+        )
+        self._settle()
         member = self._simple(rule.key) if rule.key is not None else None
         value = self._value(rule)
+        self._settle()
         self._scopes.pop()
         self._check_declared([*self._steps], [*keys, *(term for term in (member, value) if term is not None)])
         return Definition(
@@ -92,7 +96,7 @@ class RuleLowerer(BodyLowerer):
             elif not name.startswith("$") and self._scopes.find(name) is None:
                 self._declare(ast.Var(name, position), "argument")
         lowered = self._term(term)
-        return self._bind(lowered, position) if isinstance(lowered, Path) else lowered
+        return self._bind(lowered, position, self._steps) if isinstance(lowered, Path) else lowered
 
     def _value(self, rule: Rule) -> Term | None:
         if rule.value is None:

@@ -2,11 +2,15 @@
 
 What a call needs is computed before it, in the same body: also for a negated call, so that an undefined operand
 makes the whole body undefined and not the negation true. That is what OPA does, and what `not f(input.x)` means.
+
+The order is OPA's, too, as an undefined reference hides the errors behind it: first the calls within a term, each with
+what its own arguments need, then the references and comprehensions beside them. But OPA tries no rule at all whose body
+has a reference like `input.x` that is undefined: these come first.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ztag_extauthz.rego import nodes as ast
 from ztag_extauthz.rego.builtins.interface import REGISTRY
@@ -29,6 +33,7 @@ from ztag_extauthz.rego.ir import (
 from ztag_extauthz.rego.names import Mistakes, Names, builtin_arity
 from ztag_extauthz.rego.nodes import Position
 from ztag_extauthz.rego.scopes import Scopes, declared_names
+from ztag_extauthz.rego.values import order_key
 
 if TYPE_CHECKING:
     from ztag_extauthz.rego.nodes import Module
@@ -48,6 +53,8 @@ class TermLowerer:
         self._mistakes = mistakes
         self._scopes = Scopes()
         self._steps: list[Step] = []
+        self._later: list[Step] = []  # what the expression in hand needs, behind the calls within it
+        self._nested = False  # in a body within a term
         self._overrides: Overrides = ()
         self._unused: list[tuple[Local | None, ast.Var]] = []  # what `some x` declares, until it is used
 
@@ -60,14 +67,28 @@ class TermLowerer:
     def _simple(self, term: ast.Term) -> Term:
         """Give a term that is known once its locals are: references and comprehensions become locals."""
         lowered = self._term(term)
-        if isinstance(lowered, Path | Comp):
-            return self._bind(lowered, term.position)
-        return lowered
+        if not isinstance(lowered, Path | Comp):
+            return lowered
+        first = isinstance(lowered, Path) and not self._nested and not self._overrides and _is_fixed_input(lowered)
+        return self._bind(lowered, term.position, self._steps if first else self._later)
 
-    def _bind(self, term: Term, position: Position) -> Local:
+    def _bind(self, term: Term, position: Position, steps: list[Step]) -> Local:
         local = self._scopes.fresh()
-        self._steps.append(Unify(local, term, position, self._overrides))
+        steps.append(Unify(local, term, position, self._overrides))
         return local
+
+    def _settle(self) -> None:
+        """Add what the expression in hand has needed behind its calls."""
+        self._steps += self._later
+        self._later = []
+
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        """Lower an expression of its own within another one: what it needs comes right before it."""
+        outer, self._later = self._later, []
+        yield
+        self._settle()
+        self._later = outer
 
     def _term(self, term: ast.Term) -> Term:
         """Give a term whose parts are simple; itself it may be a reference or a comprehension."""
@@ -97,11 +118,13 @@ class TermLowerer:
                 return self._template(term)
 
     def _object(self, term: ast.Object) -> Term:
-        # Of two pairs whose keys are written alike the last one stands, as where OPA reads them.
+        # Of two pairs whose keys are written alike the last one stands, as where OPA reads them. Like there, the loops
+        # and calls in the values are in the order of the keys.
         own = [ast.plain(key) for key, _ in term.pairs]
         last = {form: value for form, (_, value) in zip(own, term.pairs, strict=True)}
         first = {form: key for form, (key, _) in zip(reversed(own), reversed(term.pairs), strict=True)}
-        return ObjectTerm(tuple((self._simple(first[form]), self._simple(value)) for form, value in last.items()))
+        forms = sorted(last, key=lambda form: _key_order(first[form])) if len(last) > 1 else last
+        return ObjectTerm(tuple((self._simple(first[form]), self._simple(last[form])) for form in forms))
 
     def _var(self, var: ast.Var) -> Term:
         local = self._scopes.find(var.name)
@@ -117,14 +140,19 @@ class TermLowerer:
         head = ref.head
         if isinstance(head, ast.Var) and head.name in ("input", "data") and self._scopes.find(head.name) is None:
             return Path(head.name, self._ref_path(ref), ref.position)
+        outer, self._later = self._later, []
         base = self._term(head)
+        needs, self._later = self._later, outer
+        if isinstance(base, Path | Local) or not ref.path:
+            self._later += needs
         path = self._ref_path(ref)
         if isinstance(base, Path):
             return Path(base.root, (*base.path, *path), ref.position)
         if not path:
             return base
         if not isinstance(base, Local):
-            base = self._bind(base, ref.position)
+            self._steps += needs
+            base = self._bind(base, ref.position, self._steps)
         return Path(base, path, ref.position)
 
     def _ref_path(self, ref: ast.Ref) -> tuple[Term, ...]:
@@ -184,7 +212,8 @@ class TermLowerer:
             return Const(None)
         if function.builtin and function.path[0].startswith("rego.metadata."):
             return self._metadata(function.path[0])
-        arguments = tuple(self._simple(argument) for argument in call.arguments)
+        with self._apart():
+            arguments = tuple(self._simple(argument) for argument in call.arguments)
         local = self._scopes.fresh()
         self._steps.append(Invoke(function, arguments, local, call.position, self._overrides))
         return local
@@ -197,12 +226,13 @@ class TermLowerer:
     @contextmanager
     def _closure(self, hidden: frozenset[str]) -> Iterator[list[Step]]:
         """Collect the steps of a body within a term, in a scope of its own."""
-        outer = self._steps, self._overrides
-        self._steps, self._overrides = [], ()
+        outer = self._steps, self._later, self._overrides, self._nested
+        self._steps, self._later, self._overrides, self._nested = [], [], (), True
         self._scopes.push(hidden)
         yield self._steps
+        self._settle()
         self._scopes.pop()
-        self._steps, self._overrides = outer
+        self._steps, self._later, self._overrides, self._nested = outer
 
     def _comprehension(self, term: ast.Comprehension) -> Comp:
         with self._closure(declared_names(term.body)) as steps:
@@ -212,7 +242,8 @@ class TermLowerer:
         return Comp(term.kind, key, value, tuple(steps))
 
     def _template(self, template: ast.Template) -> Term:
-        parts = tuple(self._template_part(part) for part in template.parts)
+        with self._apart():
+            parts = tuple(self._template_part(part) for part in template.parts)
         local = self._scopes.fresh()
         self._steps.append(Invoke(_TEMPLATE, (ListTerm(parts),), local, template.position, self._overrides))
         return local
@@ -233,7 +264,15 @@ class TermLowerer:
                 return SetTerm((var,))
         with self._closure(frozenset()) as steps:
             value = self._captured(part)
-        return self._bind(Comp("set", None, value, tuple(steps)), part.position)
+        return self._bind(Comp("set", None, value, tuple(steps)), part.position, self._later)
 
     def _captured(self, part: ast.Literal) -> Term:
         raise NotImplementedError
+
+
+def _key_order(name: ast.Term) -> tuple[bool, Any]:
+    return (False, order_key(name.value)) if isinstance(name, ast.Scalar) else (True, 0)
+
+
+def _is_fixed_input(path: Path) -> bool:
+    return path.root == "input" and all(isinstance(part, Const) for part in path.path)

@@ -205,38 +205,6 @@ def test_nothing_is_noted_where_nobody_tells_how_requests_end(tmp_path: Path) ->
     assert verdict.notes == {}
 
 
-def test_a_snapshot_survives_a_restart(tmp_path: Path) -> None:
-    case = Case(tmp_path, snapshot="risk.snapshot")
-    case.settle_in()
-    asyncio.run(case.risk.close())
-    again = Case(tmp_path, snapshot="risk.snapshot")
-    again.clock.now = case.clock.now
-    assert facts(again.ask(AWAY))["band"] == "elevated", "alice is known, and usually elsewhere"
-    assert (tmp_path / "risk.snapshot").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_damaged_snapshot_is_told(tmp_path: Path) -> None:
-    case = Case(tmp_path, snapshot="risk.snapshot")
-    asyncio.run(case.risk.close())
-    content = bytearray((tmp_path / "risk.snapshot").read_bytes())
-    content[-1] ^= 1
-    (tmp_path / "risk.snapshot").write_bytes(content)
-    with pytest.raises(SettingsError, match="is damaged or of another version: remove it"):
-        Case(tmp_path, snapshot="risk.snapshot")
-
-
-def test_snapshots_are_written_while_it_serves(tmp_path: Path) -> None:
-    case = Case(tmp_path, snapshot="risk.snapshot", snapshot_interval=0.05)
-
-    async def serve() -> None:
-        await case.risk.start()
-        while not (tmp_path / "risk.snapshot").exists():  # noqa: ASYNC110 - a file tells nobody
-            await asyncio.sleep(0.02)
-        await case.risk.close()
-
-    asyncio.run(serve())
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -40,6 +40,16 @@ def test_an_undefined_decision_has_a_cost_too(ask: Callable[..., Result]) -> Non
     assert ask(decision="p").exit_code == 0
 
 
+def test_a_result_too_large_to_write_is_told(
+    ask: Callable[..., Result], write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubled = "".join(f"x{level + 1} := [x{level}, x{level}]\n" for level in range(40))
+    write("p.rego", f"package p\n\nx0 := [input.user]\n{doubled}")
+    monkeypatch.setattr("ztag_extauthz.cli.policy.bench.SECONDS", 0.05)
+    result = ask(decision="p/x40")
+    assert (result.exit_code, result.stderr) == (2, "eval_limit_error: the deadline of the evaluation has passed\n")
+
+
 def test_opa_is_asked_the_same(ask: Callable[..., Result], write: Write, tmp_path: Path) -> None:
     write("opa", OPA)
     (tmp_path / "opa").chmod(stat.S_IRWXU)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from ztag_extauthz.authorization.risk.exchange import ExchangeSettings
 from ztag_extauthz.authorization.step_up import AcrValue, Requirement
 from ztag_extauthz.section import Seconds, Section
 from ztag_extauthz.stores.limits import LimitsSettings
@@ -60,6 +61,8 @@ class RiskSettings(Section):
     outcomes: bool = False
     """Envoy tells how requests end, by a gRPC access log to ztag's cluster (`ztag wire envoy` prints it): what is
     answered with 401 or 403 counts as a failure, anything else as a success. Otherwise being allowed is a success."""
+    replicas: ExchangeSettings | None = None
+    """Replicas tell each other of failures through this Redis; left out: each knows what it sees itself."""
     snapshot: str | None = None
     """File in which profiles survive restarts; left out: they begin anew."""
     snapshot_interval: Seconds = 60.0

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from contextlib import suppress
+import logging
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from ztag_extauthz.authorization.interface import Authorizer
+from ztag_extauthz.authorization.risk.exchange import Exchange
 from ztag_extauthz.authorization.risk.features import Features
 from ztag_extauthz.authorization.risk.model import Band, Model, read_model
+from ztag_extauthz.authorization.risk.notes import NoteError
 from ztag_extauthz.authorization.risk.scorer import Assessment, Scorer
 from ztag_extauthz.authorization.risk.state import State, read_snapshot, write_snapshot
 from ztag_extauthz.model import Allow, Context, Decision, Deny, Reason, Request, Verdict
@@ -23,11 +26,13 @@ from ztag_extauthz.stores.geo import AddressLists, Places, usable
 from ztag_extauthz.stores.limits import limits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from ztag_extauthz.authorization.risk import RiskSettings
     from ztag_extauthz.component import Resources
 
+LOG = logging.getLogger("ztag.risk")
 _IN_FLIGHT = 65_536
 """Requests whose decision is still awaited; more than a worker ever admits."""
 _REFUSED_UPSTREAM = (401, 403)
@@ -44,7 +49,9 @@ class Risk(Authorizer):
         self._outcomes = {failed: resources.meter.series("ztag_risk_outcomes", failed) for failed in ("ok", "failed")}
         self._bands = {band: resources.meter.series("ztag_risk", band) for band in Band}
         self._snapshot = resources.folder / settings.snapshot if settings.snapshot else None
-        self._state = State(resources.memory, usable(read_snapshot, self._snapshot) if self._snapshot else b"")
+        self._exchange = Exchange(settings.replicas, resources, self._merge) if settings.replicas else None
+        kept = usable(read_snapshot, self._snapshot) if self._snapshot else b""
+        self._state = State(resources.memory, kept, self._exchange.seed if self._exchange else b"")
         places = Places(resources.folder, settings.databases)
         threats = AddressLists(resources.folder, settings.threat_lists)
         model = usable(read_model, resources.folder / settings.model) if settings.model else Model()
@@ -54,6 +61,8 @@ class Risk(Authorizer):
             hasher(self._state.seed), places, threats, settings.fingerprint_header, settings.trusted_proxies
         )
         self.scorer = Scorer(self._state, features, model)
+        if self._exchange is not None:
+            self.scorer.tell = self._exchange.note
         self._pending: dict[int, bytes] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -65,7 +74,7 @@ class Risk(Authorizer):
         self._meter.add(self._bands[found.band])
         if found.band is Band.LOW:
             self._await(context.request, found)
-            return self._allow(found)
+            return self._allow(found, now)
         return await self._act(context, found, now)
 
     async def _act(self, context: Context, found: Assessment, now: float) -> Verdict:
@@ -75,18 +84,18 @@ class Risk(Authorizer):
         if action == "deny":
             return Deny(Reason.RISK, why, metadata={"risk": _facts(found)})
         if action == "limit" and self._limits is not None:
-            return await self._limits.refuse(context.request, context.identity) or self._allow(found)
+            return await self._limits.refuse(context.request, context.identity) or self._allow(found, now)
         if action == "step_up" and self._step_up is not None:
             if not self._step_up.is_met(context.identity.claims, now):
                 challenge = self._step_up.challenge(context.request)
                 return Deny(Reason.STEP_UP, why, headers=challenge, metadata={"risk": _facts(found)})
             self._await(context.request, found)
-        return self._allow(found)
+        return self._allow(found, now)
 
-    def _allow(self, found: Assessment) -> Allow:
+    def _allow(self, found: Assessment, now: float) -> Allow:
         if not self._settings.outcomes:
             return Allow(facts={"risk": _facts(found)})
-        return Allow(facts={"risk": _facts(found)}, notes={self.kind: self.scorer.note(found.handle)})
+        return Allow(facts={"risk": _facts(found)}, notes={self.kind: self.scorer.note(found.handle, now)})
 
     def _await(self, request: Request, found: Assessment) -> None:
         if len(self._pending) >= _IN_FLIGHT:
@@ -108,21 +117,34 @@ class Risk(Authorizer):
         if status == 0:
             return
         failed = status in _REFUSED_UPSTREAM
-        with suppress(ValueError):
+        with suppress(NoteError):
             self.scorer.ended(note, self._clock(), failed=failed)
             self._meter.add(self._outcomes["failed" if failed else "ok"])
 
     async def start(self) -> None:
         if self._snapshot is not None:
             self._tasks.append(asyncio.create_task(self._keep(self._snapshot)))
+        if self._exchange is not None and self._settings.replicas is not None:
+            self._tasks.append(asyncio.create_task(self._listen(self._exchange, self._settings.replicas.interval)))
+
+    async def _listen(self, exchange: Exchange, interval: float) -> None:
+        while True:
+            await asyncio.sleep(interval)
+            await exchange.turn()
+
+    def _merge(self, pairs: Sequence[Sequence[int]]) -> None:
+        self.scorer.merge(pairs, self._clock())
 
     async def _keep(self, path: Path) -> None:
         """Write snapshots, in one worker of the node: the first to get the lock, the next one when it ends."""
-        with path.with_name(path.name + ".lock").open("w") as lock:
+        with _told(path), path.with_name(path.name + ".lock").open("w") as lock:
             while True:
                 await asyncio.sleep(self._settings.snapshot_interval)
-                with suppress(OSError):
+                try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                with _told(path):
                     await asyncio.to_thread(write_snapshot, path, self._state)
 
     async def close(self) -> None:
@@ -131,10 +153,20 @@ class Risk(Authorizer):
             with suppress(asyncio.CancelledError):
                 await task
         if self._snapshot is not None:
-            with suppress(OSError):
+            with _told(self._snapshot):
                 await asyncio.to_thread(write_snapshot, self._snapshot, self._state)
-        if self._limits is not None:
-            await self._limits.close()
+        for part in (self._limits, self._exchange):
+            if part is not None:
+                await part.close()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Let a snapshot that cannot be written cost nothing but a warning."""
+    try:
+        yield
+    except OSError as error:
+        LOG.warning("risk: the snapshot %s cannot be written: %s", path, error.strerror or error)
 
 
 def _facts(found: Assessment) -> dict[str, object]:

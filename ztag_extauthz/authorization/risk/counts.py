@@ -245,11 +245,11 @@ def _estimate(longs: Longs, place: int) -> float:
 
 
 @inlined
-def fail(floats: Floats, ints: Ints, key: int, tick: int, failed: float) -> None:
-    """Note how an attempt ended: 1 failed, 0 succeeded."""
+def fail(floats: Floats, ints: Ints, key: int, tick: int, failed: float, tried: float) -> None:
+    """Note how attempts ended: how many of so many failed."""
     cell = _fade_failures(floats, ints, key, tick)
     floats[cell + FAILED] += failed
-    floats[cell + TRIED] += 1.0
+    floats[cell + TRIED] += tried
 
 
 @inlined

@@ -173,8 +173,20 @@ def learn(longs: Longs, floats: Floats, ints: Ints, row: Longs, facts: Doubles) 
 @kernel(f"void({_STATE}, int64[::1], float64, boolean)")
 def outcome(longs: Longs, floats: Floats, ints: Ints, row: Longs, now: float, failed: bool) -> None:  # noqa: ARG001, FBT001
     """Note whether an attempt to authenticate failed, under its user and its address."""
-    fail(floats, ints, mix(row[ADDRESS], 5), ticks(now), 1.0 if failed else 0.0)
-    fail(floats, ints, mix(row[USER], 6), ticks(now), 1.0 if failed else 0.0)
+    fail(floats, ints, mix(row[ADDRESS], 5), ticks(now), 1.0 if failed else 0.0, 1.0)
+    fail(floats, ints, mix(row[USER], 6), ticks(now), 1.0 if failed else 0.0, 1.0)
+
+
+@kernel(f"void({_STATE}, int64[:, ::1], float64)")
+def merge(longs: Longs, floats: Floats, ints: Ints, pairs: Longs, now: float) -> None:
+    """Note what another node saw: rows of user, address, failures and attempts."""
+    tick = ticks(now)
+    for pair in range(pairs.shape[0]):
+        user, address = pairs[pair, 0], pairs[pair, 1]
+        fail(floats, ints, mix(address, 5), tick, pairs[pair, 2], pairs[pair, 3])
+        fail(floats, ints, mix(user, 6), tick, pairs[pair, 2], pairs[pair, 3])
+        spread(longs, mix(address, 3), user, now)
+        spread(longs, mix(user, 4), address, now)
 
 
 @kernel(
@@ -205,8 +217,8 @@ def observe_many(
             _learn(longs, floats, ints, rows[request], facts[request])
         if ended[request] >= 0:
             tick, failed = ticks(facts[request, NOW]), float(ended[request])
-            fail(floats, ints, mix(rows[request, ADDRESS], 5), tick, failed)
-            fail(floats, ints, mix(rows[request, USER], 6), tick, failed)
+            fail(floats, ints, mix(rows[request, ADDRESS], 5), tick, failed, 1.0)
+            fail(floats, ints, mix(rows[request, USER], 6), tick, failed, 1.0)
 
 
 @kernel("void(float32[::1], int32[::1], int64[:, ::1], float64[::1], float64[::1])")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from ztag_extauthz.authorization.risk.layout import ADDRESS, BIAS, HASHES, NUMBERS, SIGNALS, TOP
+from ztag_extauthz.authorization.risk.layout import ADDRESS, BIAS, HASHES, NUMBERS, SIGNALS, TOP, USER
+from ztag_extauthz.authorization.risk.notes import Notes
 
 if TYPE_CHECKING:
-    from collections.abc import MutableSequence, Sequence
+    from collections.abc import Callable, MutableSequence, Sequence
 
     from ztag_extauthz.authorization.risk.features import Features
     from ztag_extauthz.authorization.risk.model import Band, Model
@@ -64,6 +64,9 @@ class Scorer:
         self._row_view: MutableSequence[int] = _view(self._row)
         self._facts_view: MutableSequence[float] = _view(self._facts)
         self._signals_view: Sequence[float] = _view(self._signals)
+        self.tell: Callable[..., None] | None = None
+        """Is told of each outcome, where other replicas want to know: user, address, `failed`."""
+        self._notes = Notes(state.seed, _NOTED)
         self._model, self._weights = model, np.array(model.row(), np.float64)
 
     def assess(self, request: Request, identity: Identity | None, now: float) -> Assessment:
@@ -90,19 +93,27 @@ class Scorer:
         self._bytes[:] = handle
         self._kernel.learn(*self._state, self._row, self._facts)
 
-    def note(self, handle: bytes) -> str:
+    def note(self, handle: bytes, now: float) -> str:
         """Return what `ended` needs, as a text: keyed hashes, which tell nobody else anything."""
-        return b64encode(handle[:_NOTED]).decode()
+        return self._notes.write(handle[:_NOTED], now)
 
     def ended(self, note: str, now: float, *, failed: bool) -> None:
-        """Note how a request ended that was allowed. Raises `ValueError` where the text is no note."""
-        row = b64decode(note, validate=True)
-        if len(row) != _NOTED:
-            raise ValueError("no note of a request")
-        self._bytes[:_NOTED] = row
-        self._kernel.outcome(*self._state, self._row, now, failed)
+        """Note how a request ended that was allowed. Raises `NoteError`."""
+        self._bytes[:_NOTED] = self._notes.read(note, now)
+        self._note(now, failed=failed)
 
     def outcome(self, request: Request, identity: Identity | None, now: float, *, failed: bool) -> None:
         """Note how an attempt to authenticate ended, or what the upstream answered (401 and 403 are failures)."""
         self._features.fill(self._row_view, self._facts_view, request, identity, now)
+        self._note(now, failed=failed)
+
+    def _note(self, now: float, *, failed: bool) -> None:
         self._kernel.outcome(*self._state, self._row, now, failed)
+        if self.tell is not None:
+            self.tell(self._row_view[USER], self._row_view[ADDRESS], failed=failed)
+
+    def merge(self, pairs: Sequence[Sequence[int]], now: float) -> None:
+        """Note what another node saw: user, address, failures and attempts."""
+        import numpy as np  # noqa: PLC0415 - as above
+
+        self._kernel.merge(*self._state, np.array(pairs, np.int64), now)

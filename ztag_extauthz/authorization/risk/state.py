@@ -31,11 +31,16 @@ _DIGEST = 32
 class State:
     """The three views of the block, and the key of its hash."""
 
-    def __init__(self, memory: Memory, initial: bytes = b"") -> None:
+    def __init__(self, memory: Memory, initial: bytes = b"", seed: bytes = b"") -> None:
+        """Begin with a snapshot, unless the key of its hash is not the one that is asked for."""
         import numpy as np  # noqa: PLC0415 - heavy, and only needed where risk is scored
 
-        fresh = bytes(8 * SEED) + secrets.token_bytes(32)
-        self.block = memory("risk", BYTES, initial or fresh)
+        fresh = bytes(8 * SEED) + (seed or secrets.token_bytes(32))
+        if seed and initial[8 * SEED : 8 * SEED + 32] != seed:
+            initial = b""
+        # Another key makes every hash another one: its block is another one too, where settings change on a reload.
+        name = f"risk-{blake2b(seed, digest_size=4).hexdigest()}" if seed else "risk"
+        self.block = memory(name, BYTES, initial or fresh)
         self.longs: np.ndarray = np.frombuffer(self.block, np.int64, LONGS)
         self.floats: np.ndarray = np.frombuffer(self.block, np.float32, FLOATS, LONGS * 8)
         self.ints: np.ndarray = self.floats.view(np.int32)
@@ -59,7 +64,12 @@ def write_snapshot(path: Path, state: State) -> None:
 
 
 def read_snapshot(path: Path) -> bytes:
-    """Return what the snapshot holds, b"" where there is none; raises `ValueError` for one that is damaged."""
+    """Return what the snapshot holds, b"" where there is none.
+
+    Raises `ValueError` for one that is damaged, and where none could be written.
+    """
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ValueError(f"{path.parent} is no folder that can be written to")
     try:
         content = path.read_bytes()
     except FileNotFoundError:
