@@ -109,7 +109,7 @@ def _refused_syntax() -> Iterator[tuple[str, Mistake]]:
 
 def block(commands: Sequence[str]) -> str:
     """Run commands where the examples stand; return what a reader would see."""
-    with _workplace():
+    with _examples_folder():
         shown = "".join(f"$ {command}\n{_output(command)}" for command in commands)
     return f"```console\n{shown}```"
 
@@ -122,7 +122,7 @@ def _output(command: str) -> str:
 
 
 @contextmanager
-def _workplace() -> Iterator[None]:
+def _examples_folder() -> Iterator[None]:
     """Go to a folder with the example policies and some files in it."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as name:

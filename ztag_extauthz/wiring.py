@@ -91,7 +91,9 @@ def _register(settings: Settings, resources: Resources, mistakes: list[Mistake])
     if settings.revocation is None:
         return None
     try:
-        settings.revocation.receiver(resources)  # the supervisor's, which would notice too late
+        # The supervisor's, which would notice too late.
+        settings.revocation.receiver(resources)
+        settings.revocation.secrets(resources.folder)
         return settings.revocation.build(resources)
     except MistakesError as error:
         mistakes += error.of("revocation")

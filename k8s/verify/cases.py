@@ -40,6 +40,11 @@ JWT: Values = {
 REGO: Values = {"kind": "rego", "policies": ["/etc/ztag/policies"], "decision": "envoy/authz/result"}
 STORE = {"credentialsSecret": "redis-user", "tlsSecret": "redis-tls"}
 BUNDLE = {"url": "https://bundles.example/authz.tar.gz", "sha256": "0" * 64}
+REVOCATION: Values = {
+    "redis": {"folder": "/etc/ztag/redis"},
+    "secret_file": "/etc/ztag/secrets/revocation/secret",
+    "operators": [{"name": "oncall", "token_file": "/etc/ztag/secrets/revocation/oncall"}],
+}
 MTLS = {"allowedClients": ["spiffe://mesh.example/ns/edge/sa/envoy"]}
 
 
@@ -113,6 +118,27 @@ RIGHT: dict[str, Values] = {
             ]
         },
     },
+    "revocations over the network": {
+        "redis": {"mode": "bundled", **STORE},
+        "secrets": {"existing": [{"name": "revocation", "secretName": "ztag-revocation"}]},
+        "service": {"revocationPort": 9903},
+        "networkPolicy": {"revokers": [{"namespaceSelector": {"matchLabels": {"team": "security"}}}]},
+        "tls": {"mode": "secret", "secretName": "ztag-tls", **MTLS},
+        "config": {"revocation": REVOCATION},
+    },
+    "kept on disk": {
+        "state": "4Gi",
+        "config": {
+            "reporting": [
+                {"kind": "recording", "to": "/var/lib/ztag/requests"},
+                {
+                    "kind": "decision_log",
+                    "url": "https://collector.example",
+                    "buffer": "/var/lib/ztag/decision-logs",
+                },
+            ]
+        },
+    },
     "external redis": {"redis": {"mode": "external", "url": "rediss://redis.example:6379", **STORE}},
     "opa beside it": {"opa": {"enabled": True}},
     "service monitor": {"monitoring": {"monitor": "service", "labels": {"release": "prometheus"}}},
@@ -174,6 +200,11 @@ WRONG: dict[str, tuple[Values, str]] = {
     "redis without an acl": ({"redis": {"mode": "bundled", "tlsSecret": "t"}}, "name a Secret with username and pass"),
     "bundle without a digest": ({"policy": {"bundle": {"url": "https://b.example/a.tar.gz"}}}, "sha256sum"),
     "bundle that is not read": ({"policy": {"bundle": BUNDLE}}, "policies: [/etc/ztag/policies/bundle.tar.gz]"),
+    "revocations by nobody": ({"service": {"revocationPort": 9903}}, "add config.revocation.operators"),
+    "revocations at another's port": (
+        {"service": {"revocationPort": 9902}, "config": {"revocation": REVOCATION}},
+        "service.revocationPort: is service.port or",
+    ),
     "unset timeout": ({"istio": {**ISTIO, "provider": {"timeout": ""}}}, "write one such as 0.5s or 250ms"),
     "timeout without a unit": ({"istio": {**ISTIO, "provider": {"timeout": "5"}}}, "write one such as 0.5s or 250ms"),
     "status that envoy has not": ({"istio": {"provider": {"statusOnError": "599"}}}, "'503'"),

@@ -1,7 +1,7 @@
 """Objects against the schemas of their kinds, unknown fields refused.
 
-The core kinds' schemas come with `kubernetes-validate`. Those of custom resources are a folder `data/crds` beside this
-checkout, or the one that CRD_SCHEMAS names: GROUP/KIND_VERSION.json, closed.
+The core kinds' schemas come with `kubernetes-validate`. Those of custom resources are in the folder that
+CRD_SCHEMAS names: GROUP/KIND_VERSION.json, closed.
 """
 
 import json
@@ -16,15 +16,13 @@ import kubernetes_validate  # type: ignore[import-untyped]
 
 NEWEST = "1.37"
 """Of the Kubernetes versions whose schemas come with `kubernetes-validate`."""
-ROOT = Path(__file__).parents[2]
 
 
 @cache
 def custom_resources() -> Path | None:
-    """Return the folder of the custom resources' schemas, if there is one."""
+    """Return the folder of the custom resources' schemas, if the environment names one."""
     named = os.environ.get("CRD_SCHEMAS")
-    candidates = [Path(named)] if named else sorted(ROOT.parent.glob("*/data/crds"))
-    return next((folder for folder in candidates if folder.is_dir()), None)
+    return Path(named) if named else None
 
 
 def is_custom(found: dict[str, Any]) -> bool:

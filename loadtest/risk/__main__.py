@@ -110,7 +110,7 @@ def _print_percentiles(what: str, nanoseconds: NDArray[np.int64]) -> None:
 
 
 def _best(run: Callable[[], None], turns: int = 3) -> float:
-    """Return the least seconds of CPU: others use this machine too."""
+    """Return the least seconds of CPU: what else runs on the machine only adds to it."""
     best = float("inf")
     for _ in range(turns):
         began = time.process_time()

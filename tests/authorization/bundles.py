@@ -3,7 +3,7 @@
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -17,14 +17,19 @@ POLICY = "package envoy.authz\nresult := data.answer"
 
 def bundle(files: Mapping[str, str | bytes]) -> bytes:
     """Return a `.tar.gz` of files by name."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for name, text in files.items():
+    return packed(files.items())
+
+
+def packed(entries: Iterable[tuple[str, str | bytes]]) -> bytes:
+    """Return a `.tar.gz` of names and contents, of which a name may be there more than once."""
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w:gz") as archive:
+        for name, text in entries:
             content = text.encode() if isinstance(text, str) else text
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-    return packed.getvalue()
+    return written.getvalue()
 
 
 def versioned(revision: str, *, answer: Any = True, policy: str = POLICY, **data: Any) -> dict[str, str]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.authorization.bundles import packed
 from ztag_extauthz.authorization import archive
 from ztag_extauthz.authorization.bundle import Bundle, load
 from ztag_extauthz.errors import PolicyError
@@ -128,6 +129,15 @@ def test_a_name_that_leads_out_of_the_bundle_is_refused(tmp_path: Path, name: st
     tar(tmp_path / "b.tar.gz", {name: ALLOW})
     assert "leads out" in mistakes(tmp_path, "b.tar.gz")[0]
     assert sorted(path.name for path in tmp_path.parent.glob("*.rego")) == []
+
+
+@pytest.mark.parametrize("place", [0, 9])
+@pytest.mark.parametrize("name", ["data.json", "./data.json", "/data.json", ".//data.json", "/./data.json"])
+def test_a_name_that_occurs_twice_is_refused(tmp_path: Path, name: str, place: int) -> None:
+    entries: list[tuple[str, str | bytes]] = [("a.rego", ALLOW), ("data.json", '{"admins": {"alice": true}}')]
+    entries.insert(place, (name, '{"admins": {"eve": true}}'))
+    (tmp_path / "b.tar.gz").write_bytes(packed(entries))
+    assert "holds 'data.json' twice" in mistakes(tmp_path, "b.tar.gz")[0]
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import ValidationError
 
 from tests.authentication.parts import private_key
-from tests.authorization.bundles import bundle, signature, signed, versioned
+from tests.authorization.bundles import bundle, packed, signature, signed, versioned
 from ztag_extauthz.authorization.bundle import load
 from ztag_extauthz.authorization.bundle_settings import SigningKeySettings, SigningSettings
 from ztag_extauthz.authorization.bundle_signature import FILE, Signatures, read_keys
@@ -74,6 +74,15 @@ def _tampered(text: str) -> str:
 def trusted(tmp_path: Path) -> Signatures:
     public_key(tmp_path / "key.pem", "ES256")
     return keys(("k1", "ES256", "key.pem"), scope="write", folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["data.json", "/data.json", ".manifest", "./.manifest", "authz.rego", FILE])
+def test_never_beside_what_was_signed_stands_what_was_not(tmp_path: Path, trusted: Signatures, name: str) -> None:
+    files = signed(FILES, **OURS)
+    unsigned = json.dumps({"admins": {"eve": True}, "revision": "unsigned"})
+    for entries in ([(name, unsigned), *files.items()], [*files.items(), (name, unsigned)]):
+        with pytest.raises(PolicyError, match="twice"):
+            load((), tmp_path, verify=trusted.verify, fetched={"b.tar.gz": packed(entries)})
 
 
 FILES = versioned("1")

@@ -248,6 +248,25 @@ def test_workers_follow_each_other_by_the_disk(node: Node) -> None:
     run(work())
 
 
+def test_what_another_worker_left_and_cannot_be_read_is_told(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        node.serve(bundle(versioned("1")), '"1"')
+        async with running(node.build(min_delay=3600.0, max_delay=3600.0, persist="kept")) as rego:
+            await until(lambda: any((node.folder / "kept").glob("*.json")))
+            (kept,), (note,) = (node.folder / "kept").glob("*.tar.gz"), (node.folder / "kept").glob("*.json")
+            kept.unlink()
+            kept.mkdir()
+
+            def told() -> bool:
+                note.touch()
+                return "cannot be used" in caplog.text
+
+            await until(told)
+            assert has(rego, "1")()
+
+    run(work())
+
+
 def test_only_signed_bundles_are_put_in_force(node: Node) -> None:
     public_key(node.folder / "key.pem", "ES256")
     signing = SigningSettings.model_validate({"keys": [{"id": "k1", "algorithm": "ES256", "file": "key.pem"}]})

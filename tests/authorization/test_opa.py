@@ -197,8 +197,6 @@ def test_opas_own_policies_are_asked_with_their_revision(key_server: KeyServer) 
     assert asking(own, {}) == [True]
     assert own.version.revision == "42"
     assert not own.reads().cacheable
-    assert engine(key_server.url, cacheable=True).reads().cacheable
-    assert engine(key_server.url, cacheable=True).reads().whole_input
 
 
 @pytest.mark.parametrize(
@@ -210,6 +208,12 @@ def test_opas_own_policies_are_asked_with_their_revision(key_server: KeyServer) 
         (200, b"", "OPA answers 200"),
         (200, b"[]", "OPA answers 200"),
         (200, b'{"result": NaN}', "OPA answers 200"),
+        (200, b'{"result": false, "result": true}', "OPA answers 200"),
+        (200, b'{"result": {"allowed": false, "allow\\u0065d": true}}', "OPA answers 200"),
+        *(
+            (200, b'{"result": true, "provenance": %b}' % shape, "a provenance of another shape")
+            for shape in (b"7", b'"1"', b"[1]", b'{"bundles": [1]}', b'{"bundles": {"a": 7}}', b'{"revision": {}}')
+        ),
         (500, b"oops", "OPA answers 500"),
         (500, b'{"code": "internal_error"}', "OPA answers 500"),
         (503, b'{"errors": [{"code": "eval_conflict_error"}]}', "OPA answers 503"),
@@ -323,10 +327,6 @@ def test_the_authorizer_answers_by_it(url: str, tmp_path: Path) -> None:
         ({"opa": {"url": "http://127.0.0.1"}}, "opa is there, but engine is `embedded`"),
         ({"engine": "opa", "opa": {"url": "http://127.0.0.1"}, "http_hosts": ["a"]}, "http_hosts is for"),
         ({"engine": "opa", "opa": {"url": "http://127.0.0.1", "when_unavailable": "embedded"}}, "has no policies"),
-        (
-            {"engine": "opa", "opa": {"url": "http://127.0.0.1", "cacheable": True}, "policies": ["p"]},
-            "cacheable is for OPA's own policies",
-        ),
         ({"engine": "opa", "opa": {"url": "http://opa.example"}}, "is not https"),
         ({"engine": "opa", "opa": {"url": "https://opa.example?a"}}, "has a query"),
         ({"engine": "opa", "opa": {"url": "unix://opa.sock"}}, "not absolute"),

@@ -1,6 +1,8 @@
 import gc
 import json
 import sys
+from itertools import pairwise
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -75,24 +77,48 @@ def test_numbers_keep_their_text() -> None:
     assert (type(number), number.text, other.text) == (Number, "1.50", "1e3")
 
 
+class Witness(list[Any]):
+    """Counts those that are left."""
+
+    left = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        Witness.left += 1
+
+    def __del__(self) -> None:
+        Witness.left -= 1
+
+
+def witnesses() -> list[Any]:
+    assert not Witness.left
+    return [{"users": {str(number): {"roles": Witness()} for number in range(100)}, "x": [Witness()]}]
+
+
 def test_what_nobody_holds_is_freed() -> None:
-    class Witness(list[Any]):
-        """Counts those that are left."""
-
-        left = 0
-
-        def __init__(self) -> None:
-            super().__init__()
-            Witness.left += 1
-
-        def __del__(self) -> None:
-            Witness.left -= 1
-
-    owned: list[Any] = [{"users": {str(number): {"roles": Witness()} for number in range(100)}, "x": [Witness()]}]
+    owned = witnesses()
     kept = owned[0]["users"]["7"]
     slices.free(owned)
     assert Witness.left == 1
     assert list(kept) == ["roles"]
+
+
+def test_one_member_at_a_time_is_freed() -> None:
+    owned = witnesses()
+    left = [Witness.left]
+
+    def step(frame: FrameType, *_: object) -> None:
+        if frame.f_code is slices.free.__code__:
+            left.append(Witness.left)
+
+    sys.setprofile(step)
+    try:
+        slices.free(owned)
+    finally:
+        sys.setprofile(None)
+    left.append(Witness.left)
+    assert (left[0], left[-1]) == (101, 0)
+    assert max(before - after for before, after in pairwise(left)) == 1
 
 
 def test_what_somebody_holds_is_left_as_it_is() -> None:

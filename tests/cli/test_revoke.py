@@ -37,7 +37,7 @@ async def written(config: Path) -> tuple[float, tuple[Revocation, ...]]:
     """Return Redis's time and what stands in the journal."""
     settings = load(config, {}).revocation
     assert settings is not None
-    revocations = journal(settings)
+    revocations = journal(settings, config.parent)
     try:
         return await revocations.time(), (await revocations.news()).entries
     finally:

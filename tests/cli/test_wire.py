@@ -53,6 +53,16 @@ def test_a_policy_that_reads_a_body_nobody_sends_is_warned_of(
     assert result.stderr == warning
 
 
+def test_a_policy_of_a_profile_is_warned_of_as_well(run: Callable[..., Result], site: Site) -> None:
+    (site.folder / "body.rego").write_text("package envoy.authz\n\nresult := input.parsed_body.open\n")
+    settings = yaml.safe_load((site.folder / "ztag.yaml").read_text())
+    policy = {"kind": "rego", "policies": ["body.rego"]}
+    profiles = [{"name": "all", "when": {"paths": ["/*"]}, "policy": policy}]
+    settings["authorization"] = [{"kind": "profiles", "profiles": profiles}]
+    (site.folder / "ztag.yaml").write_text(yaml.safe_dump(settings))
+    assert run("wire", "envoy", "--config", site.config).stderr == WARNING
+
+
 def test_a_policy_that_cannot_be_loaded_keeps_nothing_from_being_printed(
     run: Callable[..., Result], site: Site
 ) -> None:

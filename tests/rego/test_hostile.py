@@ -29,7 +29,7 @@ LARGE: dict[str, tuple[str, Value, Any]] = {
 }
 
 
-@pytest.mark.timeout(60)  # a second or two on a machine of its own
+@pytest.mark.timeout(60)  # a second or two on two cores
 @pytest.mark.parametrize("name", LARGE)
 def test_large_policies_load_and_answer(name: str) -> None:
     module, document, wanted = LARGE[name]

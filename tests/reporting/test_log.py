@@ -75,6 +75,30 @@ def test_names_that_a_policy_makes_up_do_not_fill_the_log(caplog: pytest.LogCapt
     assert len(told(caplog, *many)) == MAX_NAMES
 
 
+def test_the_first_errors_are_told_and_the_others_counted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    go, entered, write = Event(), Event(), log.LOG.log
+
+    def wait(level: int, message: str, line: str) -> None:
+        entered.set()
+        assert go.wait(10)
+        write(level, message, line)
+
+    monkeypatch.setattr(log.LOG, "log", wait)
+    reporter = Log(())
+    reporter.report(REQUEST, error(kind="0"))
+    assert entered.wait(10)
+    for number in range(1, log.MAX_WAITING + 3):
+        reporter.report(REQUEST, error(kind=str(number)))
+    go.set()
+    asyncio.run(reporter.close())
+    assert [line.split()[2] for line in caplog.messages] == [f"{number}:" for number in range(log.MAX_WAITING + 1)]
+    reporter.report(REQUEST, error(kind=str(log.MAX_WAITING + 2)))
+    asyncio.run(reporter.close())
+    assert caplog.messages[-1].endswith(f"; 1 more of {log.MAX_WAITING + 2} before it are left out")
+
+
 def test_nobody_waits_for_whoever_reads_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     go, entered = Event(), Event()
 

@@ -133,8 +133,14 @@ def key(tmp_path: Path) -> Key:
 def test_lines_are_read_back_with_and_without_a_key(key: Key) -> None:
     recorded = kept()
     for used in (None, key):
-        (found,) = read([to_line(recorded, used).decode()], key)
+        (found,) = read([to_line(recorded, used).decode()], used)
         assert found == recorded
+
+
+def test_never_is_a_line_slipped_into_an_encrypted_recording(key: Key) -> None:
+    lines = [to_line(kept(), used).decode() for used in (key, key, None)]
+    with pytest.raises(ZtagError, match=r"^line 3: .*is not encrypted"):
+        list(read(lines, key))
 
 
 def test_a_sealed_line_tells_nothing_and_is_never_the_same(key: Key) -> None:
@@ -157,8 +163,10 @@ def test_without_the_key_with_another_or_changed_a_line_is_refused(key: Key) -> 
 
 @pytest.mark.parametrize("line", ["{", "[]", "1", '{"id": "x"}', '{"sealed": 1}', '{"sealed": "%"}', '{"a":' * 5000])
 def test_what_is_no_recording_is_told_with_its_line(line: str, key: Key) -> None:
-    with pytest.raises(ZtagError, match=r"^line 2: "):
-        list(read(["", line], key))
+    mine = line.replace("{", f'{{"key": "{key.fingerprint}", ', 1) if "sealed" in line else line
+    for used, text in ((key, line), (key, mine), (None, line)):
+        with pytest.raises(ZtagError, match=r"^line 2: "):
+            list(read(["", text], used))
 
 
 @pytest.mark.parametrize("content", [b"", b"c2hvcnQ=", b"no base64!"])

@@ -101,8 +101,10 @@ def test_a_transmitter_speaks_for_the_issuers_in_the_settings(tmp_path: Path) ->
     assert isinstance(receive(one, token()), Refusal)
 
 
-def test_a_transmitter_shows_its_secret_where_it_has_one(tmp_path: Path) -> None:
-    one = receiver(tmp_path, authorization=f"Bearer {SECRET}")
+@pytest.mark.parametrize("where", [{"authorization": f"Bearer {SECRET}"}, {"authorization_file": "shown"}])
+def test_a_transmitter_shows_its_secret_where_it_has_one(tmp_path: Path, where: dict[str, Any]) -> None:
+    (tmp_path / "shown").write_text(f"Bearer {SECRET}\n")
+    one = receiver(tmp_path, **where)
     for shown in ("", "Bearer", f"bearer {SECRET}", f"Bearer {SECRET}x", "é"):
         found = receive(one, token(), shown)
         assert isinstance(found, Refusal)

@@ -9,12 +9,12 @@ from pydantic import ValidationError
 
 from tests.authentication.parts import NOW, Clock, resources
 from tests.stores.conftest import again, redis_server
-from ztag_extauthz.errors import UnavailableError
+from ztag_extauthz.errors import SettingsError, UnavailableError
 from ztag_extauthz.model import Deny, Identity, Reason
 from ztag_extauthz.revocation.entries import Revocation
 from ztag_extauthz.revocation.journal import journal
 from ztag_extauthz.revocation.register import Register
-from ztag_extauthz.revocation.settings import RevocationSettings
+from ztag_extauthz.revocation.settings import RevocationSettings, Secrets
 from ztag_extauthz.stores.follower import SWEEP
 
 SECRET = "s" * 32
@@ -36,7 +36,7 @@ class Rig:
         return self.settings.build(resources(Path(), self.clock))
 
     async def revoke(self, *entries: Revocation) -> None:
-        feed = journal(self.settings)
+        feed = journal(self.settings, Path())
         await feed.add(entries)
         await feed.close()
 
@@ -181,8 +181,34 @@ def test_the_background_keeps_up(rig: Rig) -> None:
     asyncio.run(asyncio.wait_for(main(), 10))
 
 
-@pytest.mark.parametrize("change", [{"secret": "short"}, {"interval": 2}, {"redis": None}, {"remember": 0}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"secret": "short"},
+        {"secret": None},
+        {"secret_file": "too"},
+        {"interval": 2},
+        {"redis": None},
+        {"remember": 0},
+        {"operators": [{"name": "ann"}]},
+        {"operators": [{"name": "ann", "token": SECRET, "token_file": "too"}]},
+    ],
+)
 def test_wrong_settings(change: dict[str, Any]) -> None:
     good = {"redis": {"url": "redis://127.0.0.1:1"}, "secret": SECRET}
     with pytest.raises(ValidationError):
         RevocationSettings.model_validate(good | change)
+
+
+def test_secrets_are_read_from_files_and_every_file_that_cannot_be_is_named(tmp_path: Path) -> None:
+    operators = [{"name": "ann", "token_file": "ann"}, {"name": "bob", "token_file": "bob"}]
+    given = {"redis": {"url": "redis://127.0.0.1:1"}, "secret_file": "secret", "operators": operators}
+    settings = RevocationSettings.model_validate(given)
+    assert set(settings.files()) == {"secret", "ann", "bob"}
+    (tmp_path / "secret").write_text(SECRET)
+    with pytest.raises(SettingsError) as raised:
+        settings.secrets(tmp_path)
+    assert [mistake.setting for mistake in raised.value.mistakes] == [f"operators[{n}].token_file" for n in range(2)]
+    for name in ("ann", "bob"):
+        (tmp_path / name).write_text(name * 20 + "\n")
+    assert settings.secrets(tmp_path) == Secrets(SECRET.encode(), (b"ann" * 20, b"bob" * 20), ())

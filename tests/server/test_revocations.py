@@ -70,6 +70,8 @@ class Site(Struct):
 @contextmanager
 def site(folder: Path, **listen: Any) -> Iterator[Site]:
     (folder / "keys.json").write_bytes(key_set(jwk("ES256")))
+    (folder / "revocation.secret").write_text(f"{SECRET}\n")
+    (folder / "oncall.token").write_text(f"{OPERATOR}\n")
     with redis_server(folder / "redis") as (port, process):
         jwt = {"kind": "jwt", "issuer": ISSUER, "audiences": ["mesh"], "algorithms": ["ES256"]}
         transmitter = {"issuer": IDP, "audiences": [US], "algorithms": ["ES256"], "jwks": {"file": "keys.json"}}
@@ -78,8 +80,8 @@ def site(folder: Path, **listen: Any) -> Iterator[Site]:
             "authentication": [{**jwt, "jwks": {"file": "keys.json"}}],
             "revocation": {
                 "redis": {"url": f"redis://127.0.0.1:{port}", "timeout": 1.0, "retry_after": 0.05},
-                "secret": SECRET,
-                "operators": [{"name": "oncall", "token": OPERATOR}],
+                "secret_file": "revocation.secret",
+                "operators": [{"name": "oncall", "token_file": "oncall.token"}],
                 "transmitters": [{**transmitter, "speaks_for": [ISSUER, IDP]}],
             },
         }
@@ -168,6 +170,15 @@ def test_a_reload_changes_who_may_revoke(lasting: Site) -> None:
     until(lambda: lasting.order(f"Bearer {other}", subject="nobody")[0] == 200)
     assert lasting.order(subject="nobody")[0] == 401
     write_config(lasting.folder, **lasting.sections)
+    until(lambda: lasting.order(subject="nobody")[0] == 200)
+
+
+def test_another_token_in_an_operators_file_is_a_reload(lasting: Site) -> None:
+    other = "q" * 32
+    replace(lasting.folder / "oncall.token", other)
+    until(lambda: lasting.order(f"Bearer {other}", subject="nobody")[0] == 200)
+    assert lasting.order(subject="nobody")[0] == 401
+    replace(lasting.folder / "oncall.token", OPERATOR)
     until(lambda: lasting.order(subject="nobody")[0] == 200)
 
 

@@ -33,7 +33,7 @@ def test_while_it_waits_for_what_is_not_ready_it_says_what_that_is(tmp_path: Pat
     process.start()
     bound.close()
     theirs.close()
-    told = []
+    told: list[object] = []
     until = time.monotonic() + GIVE_UP
     while not (told and isinstance(told[-1], Accepting)):
         assert ours.poll(until - time.monotonic())

@@ -2,15 +2,16 @@
 
 Half of a policy decides otherwise than the whole one does, and `tarfile` takes what it cannot read for the end. So the
 sum and the length at the end of the stream have to be right, and nothing but the archive's end stands behind its files.
-A name that leads out of the archive, a link or a device is refused rather than skipped: nobody makes such a bundle by
-accident. The manifest's roots are kept: what stands outside of them belongs to somebody else.
+A name that leads out of the archive or occurs twice, a link or a device is refused rather than skipped: nobody makes
+such a bundle by accident, and of two files with one name a signature speaks of one. The manifest's roots are kept: what
+stands outside of them belongs to somebody else.
 """
 
 import gzip
 import json
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -49,19 +50,21 @@ class Archive(NamedTuple):
 
 def read(path: Path | BytesIO, where: str, verify: Verify | None = None) -> Archive:
     """Return a bundle's files; raises `DocumentError`, `tarfile.TarError` or `OSError`."""
-    files = list(_files(path, where))
+    files = _files(path)
     if verify is not None:
-        verify({str(name): content for _, name, content in files})
-    content = next((content for _, name, content in files if name == PurePosixPath(".manifest")), b"{}")
-    manifest = _manifest(content)
+        verify(files)
+    manifest = _manifest(files.get(".manifest", b"{}"))
     roots = _roots(manifest)
-    for file in files:
-        _keep_roots(file, roots)
-    return Archive(files, _revision(manifest))
+    sources = [Source(f"{where}:{name}", PurePosixPath(name), content) for name, content in files.items()]
+    for source in sources:
+        _keep_roots(source, roots)
+    return Archive(sources, _revision(manifest))
 
 
-def _files(path: Path | BytesIO, where: str) -> Iterator[Source]:
+def _files(path: Path | BytesIO) -> dict[str, bytes]:
+    """Return content by name, each name in its one spelling."""
     stream = _decompressed(path)
+    files: dict[str, bytes] = {}
     with tarfile.open(fileobj=BytesIO(stream)) as archive:
         for count, member in enumerate(archive):
             if count >= MAX_ENTRIES:
@@ -74,9 +77,12 @@ def _files(path: Path | BytesIO, where: str) -> Iterator[Source]:
                 raise DocumentError(f"holds {member.name!r}, which is no regular file")
             if name.name == "patch.json":
                 raise DocumentError("is a delta bundle; give a snapshot")
-            yield Source(f"{where}:{name}", name, content.read())
+            if str(name) in files:
+                raise DocumentError(f"holds {str(name)!r} twice; which one is meant, nobody can tell")
+            files[str(name)] = content.read()
         if not _is_end(stream[archive.offset :]):
             raise DocumentError(_DAMAGED)
+    return files
 
 
 def _decompressed(path: Path | BytesIO) -> bytes:

@@ -75,7 +75,10 @@ class BundleSource:
                 self._load(kept.content)()
                 self._take(_Seen(kept.etag, _digest(kept.content)))
         except (OSError, MistakesError) as error:
-            LOG.warning("the bundle kept of %s cannot be used: %s", self._settings.url, error)
+            self._cannot_use(error)
+
+    def _cannot_use(self, error: Exception) -> None:
+        LOG.warning("the bundle kept of %s cannot be used: %s", self._settings.url, error)
 
     async def start(self) -> None:
         self._loop = asyncio.create_task(self._keep_fresh(), name=f"bundle {self._settings.url}")
@@ -142,10 +145,13 @@ class BundleSource:
         if stamp == self._stamp:
             return
         self._stamp = stamp
-        with suppress(OSError):
+        try:
             kept = await in_daemon(keeper.get)
-            if kept is not None and _digest(kept.content) != self._seen.digest:
-                await self._activate(kept)
+        except OSError as error:
+            self._cannot_use(error)
+            return
+        if kept is not None and _digest(kept.content) != self._seen.digest:
+            await self._activate(kept)
 
     async def _wait(self, seconds: float) -> None:
         while seconds > 0:

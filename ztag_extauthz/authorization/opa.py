@@ -156,23 +156,21 @@ class Opa(PolicyEngine):
 
     def _note(self, provenance: Any) -> None:
         """Remember the revisions of OPA's own bundles; `revision` alone where it was started with one."""
-        if isinstance(provenance, dict):
-            bundles = provenance.get("bundles") or {"": provenance}
-            revisions = (bundle.get("revision") for bundle in bundles.values())
-            revision = ",".join(revision for revision in revisions if isinstance(revision, str) and revision)
-            if revision != self.version.revision:
-                self.version = Version(revision)
+        if provenance is None:
+            return
+        revisions = _revisions(provenance)
+        if revisions is None:
+            raise UnavailableError(f"OPA at {self._client.name} answers with a provenance of another shape")
+        revision = ",".join(filter(None, revisions))
+        if revision != self.version.revision:
+            self.version = Version(revision)
 
     async def _result(self, body: bytes, until: float) -> dict[str, Any]:
         result = read(await self._client.send("POST", self._path, body, until)).get("result", {})
         return result if isinstance(result, dict) else {}
 
     def reads(self) -> Reads:
-        if self._local is not None:
-            return self._local.reads()
-        if self._publisher is None and self._settings.cacheable:
-            return Reads(frozenset([()]), frozenset(), frozenset([()]), frozenset())
-        return UNKNOWN
+        return UNKNOWN if self._local is None else self._local.reads()
 
     def annotations(self) -> Iterable[tuple[str, Value]]:
         return () if self._local is None else self._local.annotations()
@@ -185,7 +183,7 @@ class Opa(PolicyEngine):
 def read(answer: Answer) -> dict[str, Any]:
     """Return OPA's document. Raises `EvaluationError` where the policy failed, `UnavailableError` otherwise."""
     try:
-        document = loads(answer.body)
+        document = loads(answer.body, unique=True)
     except ValueError:
         document = None
     if not isinstance(document, dict):
@@ -199,6 +197,15 @@ def read(answer: Answer) -> dict[str, Any]:
         raise refused(answer, "the decision")
     # The text may hold values of the input: only the place and the kind are told.
     raise EvaluationError(f"the policy failed: {code} at {_place(first)}")
+
+
+def _revisions(provenance: Any) -> list[str] | None:
+    """Return the revisions in an answer's provenance; None where it has another shape than OPA's."""
+    bundles = provenance.get("bundles") or {"": provenance} if isinstance(provenance, dict) else None
+    if not isinstance(bundles, dict) or not all(isinstance(bundle, dict) for bundle in bundles.values()):
+        return None
+    revisions = [bundle.get("revision", "") for bundle in bundles.values()]
+    return revisions if all(isinstance(revision, str) for revision in revisions) else None
 
 
 def _place(error: Any) -> str:

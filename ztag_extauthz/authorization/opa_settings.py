@@ -29,9 +29,6 @@ class OpaSettings(Section):
     """What is said while OPA does not answer: an error, or what the embedded engine finds with the same `policies`."""
     prefix: str = Field(default="ztag", pattern=r"^[a-z][a-z0-9_]{0,31}$")
     """What the policies that ztag puts on the OPA are named by; whoever shares it with other policies needs another."""
-    cacheable: bool = False
-    """OPA's own policies (`policies: []`) answer from the input and data that seldom changes, so their answers may be
-    remembered. ztag cannot see whether that is so."""
     insecure_http: bool = False
     """Ask by plain http beyond loopback: whoever sits on the way can answer."""
 

@@ -127,19 +127,21 @@ class Text(Part):
         return {} if value is UNDEFINED else {self._name: value}
 
 
+_HTTP: Final = ("request", "http")
 _FIELDS: Final = frozenset({"method", "scheme", "host", "path"})
 _NO_HEADER: Final = Broken(3, "dict")
 
 
-class Http(Part):
-    """`request`, where nothing is read of it but what a `Request` that is `as_sent` holds."""
+class Http(Followed):
+    """`request`, where nothing is read of it but what a `Request` that is `as_sent` holds.
+
+    Rule: however a request came, its piece has what its paths find, in their order. Another order would be another
+    question's key.
+    """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._fields = [str(path.steps[2]) for path in paths if len(path.steps) == 3]
-        self._headers = [str(path.steps[3]) for path in paths if len(path.steps) == 4]
-        self._takes: list[Callable[[Request], Frozen]] = [attrgetter(name) for name in self._fields]
-        self._takes += [_header(name) for name in self._headers]
-        self._otherwise = Followed(paths, lambda context: context.request.attributes("request"))
+        super().__init__(paths, lambda context: context.request.attributes("request"))
+        self._takes = [_take(path.steps) for path in paths]
 
     @staticmethod
     def suffices(paths: Sequence[Path]) -> bool:
@@ -148,16 +150,9 @@ class Http(Part):
     def see(self, context: Context) -> Seen:
         request = context.request
         if not request.as_sent:
-            return self._otherwise.see(context)
-        return tuple([take(request) for take in self._takes]), request
-
-    def members(self, seen: Any) -> Members:
-        if not isinstance(seen, Request):
-            return self._otherwise.members(seen)
-        http = {name: getattr(seen, name) for name in self._fields}
-        if self._headers:
-            http["headers"] = {name: seen.headers[name] for name in self._headers if name in seen.headers}
-        return {"request": {"http": http}}
+            return super().see(context)
+        found = tuple([take(request) for take in self._takes])
+        return found, found  # texts and `Broken` stand for themselves
 
 
 def _is_held(steps: InputPath) -> bool:
@@ -170,7 +165,11 @@ def _is_held(steps: InputPath) -> bool:
             return False
 
 
-def _header(name: str) -> Callable[[Request], Frozen]:
+def _take(steps: InputPath) -> Callable[[Request], str | Broken]:
+    """Return what finds in a `Request` what a path finds in its document."""
+    *_, name = map(str, steps)
+    if len(steps) == len(_HTTP) + 1:
+        return attrgetter(name)
     return lambda request: request.headers.get(name, _NO_HEADER)
 
 

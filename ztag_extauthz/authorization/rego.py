@@ -93,8 +93,6 @@ class RegoSettings(Section):
             raise ValueError("http_hosts is for the embedded engine\nleave it out: OPA has its own allow_net")
         if self.opa.when_unavailable == "embedded" and not self.policies:
             raise ValueError("when_unavailable is `embedded`, but it has no policies\nname the same ones in `policies`")
-        if self.opa.cacheable and self.policies:
-            raise ValueError("opa.cacheable is for OPA's own policies\nleave it out: ztag sees what these read")
 
     def build(self, resources: Resources) -> "Rego":
         """Load the policies; raises `PolicyError` or `SettingsError` with every mistake."""

@@ -130,5 +130,10 @@ def free(owned: list[Any], levels: int = LEVELS) -> None:
             free(members, levels - 1)
 
 
-_OWN: Final = 2
+def _references(owned: list[Any]) -> int:
+    value = owned.pop()
+    return sys.getrefcount(value)
+
+
+_OWN: Final = _references([[]])
 """References to a value that only its variable and the question for their number refer to."""

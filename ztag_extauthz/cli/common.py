@@ -3,7 +3,7 @@
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ztag_extauthz.component import Resources
+    from ztag_extauthz.section import Section
     from ztag_extauthz.settings import Settings
     from ztag_extauthz.stores.journal import E, RedisJournal
 
+S = TypeVar("S", bound="Section")
 ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", envvar="ZTAG_CONFIG", help="The configuration file.", show_envvar=True)
 ]
@@ -44,6 +46,18 @@ def load_settings(config: Path) -> "Settings":
     from ztag_extauthz.settings import load  # brings pydantic
 
     return load(config, environ)
+
+
+def sections_of(section: "Section", kind: "type[S]") -> "Iterator[S]":
+    """Yield the sections of a kind that stand in a section, at any depth, but not one in another of them."""
+    from ztag_extauthz.section import Section
+
+    for _, value in section:
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, kind):
+                yield item
+            elif isinstance(item, Section):
+                yield from sections_of(item, kind)
 
 
 def resources_for(folder: Path) -> "Resources":

@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ztag_extauthz.cli.common import DEFAULT_CONFIG, ConfigOption, load_settings, tell, telling_mistakes
+from ztag_extauthz.cli.common import DEFAULT_CONFIG, ConfigOption, load_settings, sections_of, tell, telling_mistakes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from ztag_extauthz.authorization.cache.settings import CacheSettings
     from ztag_extauthz.authorization.cache.shared import CacheRedisSettings
-    from ztag_extauthz.section import Section
 
 app = typer.Typer(
     help="Have remembered answers made anew, in all workers (with cache.redis: of all replicas) within a second.",
@@ -68,10 +64,11 @@ def everything(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 
 def _forget(tag: str, config: Path) -> None:
+    from ztag_extauthz.authorization.cache.settings import CacheSettings
     from ztag_extauthz.errors import Mistake, SettingsError
 
     with telling_mistakes():
-        caches = list(_caches(load_settings(config)))
+        caches = list(sections_of(load_settings(config), CacheSettings))
         if not caches:
             raise SettingsError((Mistake(str(config), "no policy has a cache: nothing is remembered"),))
         for redis in {cache.redis for cache in caches}:
@@ -80,19 +77,6 @@ def _forget(tag: str, config: Path) -> None:
             else:
                 _tell_replicas(redis, config.resolve().parent, tag)
     print(f"forgotten: {tag}", file=sys.stderr)
-
-
-def _caches(section: "Section") -> "Iterator[CacheSettings]":
-    """Yield every cache that the settings have."""
-    from ztag_extauthz.authorization.cache.settings import CacheSettings
-    from ztag_extauthz.section import Section
-
-    for _, value in section:
-        for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, CacheSettings):
-                yield item
-            elif isinstance(item, Section):
-                yield from _caches(item)
 
 
 def _tell_replicas(settings: "CacheRedisSettings", folder: Path, tag: str) -> None:

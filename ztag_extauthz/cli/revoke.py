@@ -35,5 +35,5 @@ def revoke(
         from ztag_extauthz.revocation.journal import journal
 
         remember = settings.remember
-        asyncio.run(tell(journal(settings), lambda now: order.entry(now, remember)))
+        asyncio.run(tell(journal(settings, config.parent), lambda now: order.entry(now, remember)))
     print(f"revoked: {meant.kind} {meant.value or meant.issuer}", file=sys.stderr)

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ztag_extauthz.cli.common import DEFAULT_CONFIG, ConfigOption, load_settings, resources_for, telling_mistakes
+from ztag_extauthz.cli.common import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    load_settings,
+    resources_for,
+    sections_of,
+    telling_mistakes,
+)
 from ztag_extauthz.cli.wire_mesh import register, warn_of_timeout
 
 if TYPE_CHECKING:
@@ -64,12 +71,11 @@ def _reads_body(settings: "Settings", config: Path) -> bool:
     from ztag_extauthz.authorization.rego import RegoSettings
     from ztag_extauthz.errors import MistakesError
 
-    for section in settings.authorization:
-        if isinstance(section, RegoSettings):
-            with suppress(MistakesError):  # `config validate` tells what is wrong with a policy
-                reads = section.build(resources_for(config.parent)).policy.reads()
-                if any(path[: len(body)] == body for path in reads.deep | reads.exists for body in BODIES):
-                    return True
+    for section in sections_of(settings, RegoSettings):
+        with suppress(MistakesError):  # `config validate` tells what is wrong with a policy
+            reads = section.build(resources_for(config.parent)).policy.reads()
+            if any(path[: len(body)] == body for path in reads.deep | reads.exists for body in BODIES):
+                return True
     return False
 
 

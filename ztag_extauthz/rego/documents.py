@@ -50,16 +50,29 @@ def _read_number(text: str) -> Number:
     return number
 
 
+def _object(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a member occurs twice")
+    return members
+
+
 _BOUNDED: Final = json.JSONDecoder(parse_float=_read_number, parse_int=_read_integer, parse_constant=_refuse_constant)
+_UNIQUE: Final = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_read_number, parse_int=_read_integer, parse_constant=_refuse_constant
+)
 _ANY: Final = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse_constant)
 
 
-def loads(text: str | bytes) -> Value:
-    """Read a JSON document, of at most `MAX_DEPTH` levels; a `ValueError` says what is wrong with it."""
+def loads(text: str | bytes, *, unique: bool = False) -> Value:
+    """Read a JSON document, of at most `MAX_DEPTH` levels; a `ValueError` says what is wrong with it.
+
+    OPA takes the last of several members with one name; `unique` refuses them.
+    """
     if isinstance(text, bytes):
         text = text.decode()
     try:
-        value = _BOUNDED.decode(text)
+        value = (_UNIQUE if unique else _BOUNDED).decode(text)
         if text.count("[") + text.count("{") > MAX_DEPTH:
             _refuse_depth(value)
         return _replace_surrogates(value) if _SURROGATE.search(text) else value

@@ -191,9 +191,3 @@ def _run(function: Callable[[State], Value], state: State) -> Any:
         raise LimitError("the evaluation is nested too deeply") from None
     except MemoryError:
         raise LimitError("the evaluation needs too much memory") from None
-
-
-def evaluate_term(text: str) -> Value:
-    """Give the value of a term that stands alone, such as `{"a", 1}`."""
-    policy = compile_policy({}, queries=[f"x = {text}"])
-    return policy.query(f"x = {text}")[0]["x"]

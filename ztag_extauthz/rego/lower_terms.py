@@ -10,7 +10,7 @@ has a reference like `input.x` that is undefined: these come first.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ztag_extauthz.rego import nodes as ast
 from ztag_extauthz.rego.builtins.interface import REGISTRY
@@ -33,6 +33,7 @@ from ztag_extauthz.rego.ir import (
 from ztag_extauthz.rego.names import Mistakes, Names, builtin_arity
 from ztag_extauthz.rego.nodes import Position
 from ztag_extauthz.rego.scopes import Scopes, declared_names
+from ztag_extauthz.rego.values import order_key
 
 if TYPE_CHECKING:
     from ztag_extauthz.rego.nodes import Module
@@ -117,11 +118,13 @@ class TermLowerer:
                 return self._template(term)
 
     def _object(self, term: ast.Object) -> Term:
-        # Of two pairs whose keys are written alike the last one stands, as where OPA reads them.
+        # Of two pairs whose keys are written alike the last one stands, as where OPA reads them. Like there, the loops
+        # and calls in the values are in the order of the keys.
         own = [ast.plain(key) for key, _ in term.pairs]
         last = {form: value for form, (_, value) in zip(own, term.pairs, strict=True)}
         first = {form: key for form, (key, _) in zip(reversed(own), reversed(term.pairs), strict=True)}
-        return ObjectTerm(tuple((self._simple(first[form]), self._simple(value)) for form, value in last.items()))
+        forms = sorted(last, key=lambda form: _key_order(first[form])) if len(last) > 1 else last
+        return ObjectTerm(tuple((self._simple(first[form]), self._simple(last[form])) for form in forms))
 
     def _var(self, var: ast.Var) -> Term:
         local = self._scopes.find(var.name)
@@ -265,6 +268,10 @@ class TermLowerer:
 
     def _captured(self, part: ast.Literal) -> Term:
         raise NotImplementedError
+
+
+def _key_order(name: ast.Term) -> tuple[bool, Any]:
+    return (False, order_key(name.value)) if isinstance(name, ast.Scalar) else (True, 0)
 
 
 def _is_fixed_input(path: Path) -> bool:

@@ -18,7 +18,7 @@ LOG = logging.getLogger("ztag.decisions")
 PAUSE = 10.0
 """Seconds between two lines about errors of one reason and kind."""
 MAX_WAITING = 100
-"""Lines that may wait to be written; what comes then is not."""
+"""Lines that may wait to be written; what comes then is not, and is counted as left out."""
 MAX_NAMES = 64
 """Header names that are warned of; a policy may make them of what it reads."""
 MAX_DETAIL = 500
@@ -36,7 +36,7 @@ class Log(Reporter):
         self._warned = 0
         self._told_at: dict[tuple[str, str], float] = {}
         self._left_out: dict[tuple[str, str], int] = {}
-        self._lines: deque[tuple[int, str]] = deque(maxlen=MAX_WAITING)
+        self._lines: deque[tuple[int, str]] = deque()
         self._lock = Lock()
         self._writer: Thread | None = None
 
@@ -57,29 +57,30 @@ class Log(Reporter):
 
     def _error(self, decision: Decision, failed: Failed) -> None:
         key = (failed.reason, decision.decided_by)
-        if abs(decision.time - self._told_at.get(key, -PAUSE)) < PAUSE:
-            self._left_out[key] = self._left_out.get(key, 0) + 1
+        left_out = self._left_out.get(key, 0)
+        told_lately = abs(decision.time - self._told_at.get(key, -PAUSE)) < PAUSE
+        if told_lately or not self._say(logging.ERROR, _line(decision, failed, left_out)):
+            self._left_out[key] = left_out + 1
             return
         self._told_at[key] = decision.time
-        left_out = self._left_out.pop(key, 0)
-        more = f"; {left_out} more of {decision.decided_by} before it are left out" if left_out else ""
-        detail = _one_line(failed.detail) or "no detail"
-        line = f"{failed.reason} in {decision.decided_by or decision.stage}: {detail} (decision {decision.id}){more}"
-        self._say(logging.ERROR, line)
+        self._left_out.pop(key, None)
 
     def _warn(self, headers: Pairs) -> None:
         for name in not_owned(headers, self._known):
-            if self._warned < MAX_NAMES:
+            if self._warned < MAX_NAMES and self._say(logging.WARNING, warning(name)):
                 self._warned += 1
                 self._known.add(name)
-                self._say(logging.WARNING, warning(name))
 
-    def _say(self, level: int, line: str) -> None:
+    def _say(self, level: int, line: str) -> bool:
+        """Have a line written; return False where too many wait."""
         with self._lock:
+            if len(self._lines) >= MAX_WAITING:
+                return False
             self._lines.append((level, line))
             if self._writer is None:
                 self._writer = Thread(target=self._write, name="log", daemon=True)
                 self._writer.start()
+            return True
 
     def _write(self) -> None:
         while True:
@@ -104,6 +105,12 @@ def warning(name: str) -> str:
         f"the policy sets {_one_line(name)}, which response.owned_headers does not list: "
         "on paths where it does not set it, a client's own copy goes on to the upstream"
     )
+
+
+def _line(decision: Decision, failed: Failed, left_out: int) -> str:
+    more = f"; {left_out} more of {decision.decided_by} before it are left out" if left_out else ""
+    detail = _one_line(failed.detail) or "no detail"
+    return f"{failed.reason} in {decision.decided_by or decision.stage}: {detail} (decision {decision.id}){more}"
 
 
 def _one_line(text: str) -> str:

@@ -57,7 +57,7 @@ def make(request: Request, decision: Decision, *, query: bool, body: bool) -> Re
         decision.time,
         {"attributes": _attributes(request.attributes(), query=query, body=body)},
         msgspec.structs.replace(decision.identity, claims=_clean(decision.identity.claims)),
-        outcome_of(decision) if isinstance(said, Allow | Failed) else Outcome.DENY,
+        outcome_of(verdict) if isinstance(said, Allow | Failed) else Outcome.DENY,
         dict(decision.facts),
         "" if isinstance(said, Allow) else said.reason,
         rule_of(verdict),
@@ -172,7 +172,7 @@ def to_line(recorded: Recorded, key: Key | None) -> bytes:
 
 
 def read(lines: Sequence[str], key: Key | None) -> Iterator[Recorded]:
-    """Yield what lines hold; raises `ZtagError` with the number of one that cannot be read."""
+    """Yield what lines hold. Raises `ZtagError` with the number of one that cannot be read, or has to be sealed."""
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
@@ -184,9 +184,11 @@ def read(lines: Sequence[str], key: Key | None) -> Iterator[Recorded]:
 def _opened(line: str, key: Key | None) -> bytes:
     document = json.loads(line)
     if not isinstance(document, dict) or "sealed" not in document:
+        if key is not None:
+            raise ValueError("is not encrypted, so anybody may have written it: read it without --key-file")
         return line.encode()
     if key is None:
         raise ValueError(f"is encrypted with the key {document.get('key')}: name its file with --key-file")
     if document.get("key") != key.fingerprint:
         raise ValueError(f"is encrypted with the key {document.get('key')}, not {key.fingerprint}")
-    return key.open(document["sealed"])
+    return key.open(str(document["sealed"]))

@@ -1,5 +1,6 @@
 """Where revocations are kept: in Redis, for all replicas."""
 
+from pathlib import Path
 from typing import TypeAlias
 
 from ztag_extauthz.revocation.entries import Revocation
@@ -10,7 +11,7 @@ from ztag_extauthz.stores.seal import Seal
 Revocations: TypeAlias = RedisJournal[Revocation]
 
 
-def journal(settings: RevocationSettings) -> Revocations:
-    """Return what replicas with the same settings share; nothing is connected yet."""
-    seal = Seal(settings.secret.get_secret_value().encode(), b"ztag revocation", Revocation)
+def journal(settings: RevocationSettings, folder: Path) -> Revocations:
+    """Return what replicas with the same settings share; nothing is connected yet. Raises `SettingsError`."""
+    seal = Seal(settings.key(folder), b"ztag revocation", Revocation)
     return RedisJournal("revocations", settings.redis, seal)

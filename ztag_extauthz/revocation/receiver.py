@@ -53,6 +53,8 @@ class Transmitter(Struct, frozen=True):
     sender: Sender
     issuers: frozenset[str]
     """Whose credentials it may revoke."""
+    authorization: bytes | None
+    """The header that it has to show; None for none."""
 
 
 class Receiver:
@@ -98,8 +100,8 @@ class Receiver:
 
     def _why_not(self, token: Token, transmitter: Transmitter, authorization: str) -> Refusal | None:
         settings, claims = transmitter.settings, token.claims
-        secret = settings.authorization
-        if secret is not None and not compare_digest(secret.get_secret_value().encode(), authorization.encode()):
+        shown = transmitter.authorization
+        if shown is not None and not compare_digest(shown, authorization.encode()):
             return Refusal("authentication_failed", "the authorization header is not the one in the settings")
         if token.algorithm not in settings.algorithms:
             return Refusal("invalid_key", "the algorithm is not accepted here")

@@ -18,7 +18,7 @@ from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import CheckError
 from ztag_extauthz.revocation.entries import Order, Revocation
 from ztag_extauthz.revocation.receiver import Receiver, Refusal
-from ztag_extauthz.revocation.settings import RevocationSettings
+from ztag_extauthz.revocation.settings import RevocationSettings, Secrets
 from ztag_extauthz.server.core import RpcError
 from ztag_extauthz.server.h2corn import certificate
 from ztag_extauthz.server.peers import Peers
@@ -46,12 +46,13 @@ class Answer(Struct, frozen=True):
 class Desk:
     """Takes orders and events under one version of the settings."""
 
-    def __init__(self, settings: RevocationSettings, resources: Resources) -> None:
+    def __init__(self, settings: RevocationSettings, secrets: Secrets, resources: Resources) -> None:
+        """`secrets` are those of the settings. Raises `SettingsError` where a file cannot be used."""
         from ztag_extauthz.revocation.journal import journal  # noqa: PLC0415 - Redis
 
-        self.settings = settings
+        self.settings, self.secrets = settings, secrets
         self._receiver: Receiver = settings.receiver(resources)
-        self._journal = journal(settings)
+        self._journal = journal(settings, resources.folder)
         self._writing = asyncio.Lock()
 
     async def start(self) -> None:
@@ -64,7 +65,8 @@ class Desk:
     async def order(self, body: bytes, authorization: str) -> Answer:
         """Answer an operator. Raises `UnavailableError`."""
         scheme, _, shown = authorization.partition(" ")
-        operators = [one for one in self.settings.operators if compare_digest(_secret(one.token), shown.encode())]
+        tokens = zip(self.settings.operators, self.secrets.operators, strict=True)
+        operators = [one for one, token in tokens if compare_digest(token, shown.encode())]
         if not operators or scheme.lower() != "bearer":
             return Answer(401, {"error": "no operator's token"}, ((b"www-authenticate", b'Bearer realm="ztag"'),))
         try:
@@ -106,10 +108,12 @@ class Revocations:
 
     async def serve(self, settings: RevocationSettings | None) -> None:
         """Take orders under these settings from now on; under None from nobody. Raises `SettingsError`."""
-        if self._desk is not None and self._desk.settings == settings:
-            return
-        desk = None if settings is None else Desk(settings, self._resources)
-        if desk is not None:
+        desk = None
+        if settings is not None:
+            secrets = settings.secrets(self._resources.folder)
+            if self._desk is not None and (self._desk.settings, self._desk.secrets) == (settings, secrets):
+                return
+            desk = Desk(settings, secrets, self._resources)
             await desk.start()
         old, self._desk = self._desk, desk
         if old is not None:
@@ -171,7 +175,3 @@ async def _read(receive: Callable[[], Awaitable[Event]]) -> bytes | None:
             return None
         if not event.get("more_body"):
             return body
-
-
-def _secret(token: Any) -> bytes:
-    return bytes(token.get_secret_value().encode())

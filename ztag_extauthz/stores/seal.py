@@ -3,12 +3,13 @@
 from hashlib import blake2b
 from hmac import compare_digest
 from pathlib import Path
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, ClassVar, Generic, Self, TypeVar
 
 import msgspec
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, SecretStr, model_validator
 
 from ztag_extauthz.errors import Mistake, SettingsError, ZtagError
+from ztag_extauthz.section import Section
 
 T = TypeVar("T")
 _TAG = 32
@@ -41,6 +42,32 @@ def read_secret(path: Path, setting: str) -> bytes:
     if len(secret) < 32:
         raise SettingsError((Mistake(str(path), _SHORT, _REMEDY, setting),))
     return secret
+
+
+def secret_of(said: SecretStr | None, file: str | None, folder: Path, setting: str) -> bytes:
+    """Return a secret that is said, or in a file. Raises `SettingsError` with the setting that names the file."""
+    return read_secret(folder / (file or ""), setting) if said is None else said.get_secret_value().encode()
+
+
+class SharedSecret(Section):
+    """The secret that replicas share."""
+
+    file_fields: ClassVar[tuple[str, ...]] = ("secret_file",)
+
+    secret: Secret | None = None
+    """At least 32 characters, the same on all replicas: what was not written with it does not count."""
+    secret_file: str | None = None
+    """Instead of `secret`: a file with it alone."""
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> Self:
+        if (self.secret is None) == (self.secret_file is None):
+            raise ValueError("the secret has to be said once\ngive either secret or secret_file")
+        return self
+
+    def key(self, folder: Path) -> bytes:
+        """Return the secret; `folder` is that of the configuration. Raises `SettingsError`."""
+        return secret_of(self.secret, self.secret_file, folder, "secret_file")
 
 
 def derived_key(secret: bytes, purpose: bytes) -> bytes:

@@ -21,6 +21,15 @@
 {{- if eq (int .Values.service.port) (int .Values.service.adminPort) -}}
 {{- fail "service.adminPort: is service.port too; take another port" -}}
 {{- end -}}
+{{- with .Values.service.revocationPort -}}
+{{- if has (int .) (list (int $.Values.service.port) (int $.Values.service.adminPort)) -}}
+{{- fail "service.revocationPort: is service.port or service.adminPort too; take another port" -}}
+{{- end -}}
+{{- $revocation := $.Values.config.revocation | default dict -}}
+{{- if not (or $revocation.operators $revocation.transmitters) -}}
+{{- fail "service.revocationPort: nobody may revoke there; add config.revocation.operators or config.revocation.transmitters" -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.policy.bundle.url (not .Values.policy.bundle.sha256) -}}
 {{- fail "policy.bundle.sha256: policy.bundle.url needs it; put in the digest of the bundle (sha256sum bundle.tar.gz)" -}}
 {{- end -}}

@@ -3,6 +3,8 @@
   emptyDir: {sizeLimit: 64Mi}
 - name: shared-memory
   emptyDir: {medium: Memory, sizeLimit: {{ .Values.sharedMemory }}}
+- name: state
+  emptyDir: {sizeLimit: {{ .Values.state }}}
 - name: config
   configMap: {name: {{ include "ztag.fullname" . }}}
 - name: policy
@@ -45,6 +47,7 @@
 {{- define "ztag.mounts" -}}
 - {name: tmp, mountPath: /tmp}
 - {name: shared-memory, mountPath: /dev/shm}
+- {name: state, mountPath: /var/lib/ztag}
 - {name: config, mountPath: /etc/ztag/config, readOnly: true}
 - {name: policy, mountPath: /etc/ztag/policies, readOnly: true}
 {{- if ne .Values.tls.mode "mesh" }}

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.envoy.checks import ALICE, check, request
 from ztag_extauthz.authorization.cache.answers import Common
-from ztag_extauthz.authorization.cache.interface import FarAnswers, Forgotten, NothingForgotten
+from ztag_extauthz.authorization.cache.interface import FarAnswers, Forgotten
 from ztag_extauthz.authorization.cache.levels import Levels
 from ztag_extauthz.authorization.cache.settings import CacheSettings
 from ztag_extauthz.authorization.embedded import Embedded
@@ -20,6 +20,13 @@ from ztag_extauthz.stores.slots import Slots
 
 NOW = 1_700_000_000.0
 FAR = 1e18
+
+
+class NothingForgotten(Forgotten):
+    """Where nobody can say so."""
+
+    def since(self, tags: tuple[str, ...]) -> float:  # noqa: ARG002
+        return 0.0
 
 
 class Clock:

@@ -13,7 +13,10 @@ from tests.authorization.risk.test_authorizer import AWAY, Case
 from tests.requests import make_identity
 from tests.stores.conftest import ask_redis
 from ztag_extauthz.authorization.risk.exchange import ExchangeSettings
+from ztag_extauthz.authorization.risk.state import State
+from ztag_extauthz.component import private_memory
 from ztag_extauthz.meter import Meter
+from ztag_extauthz.stores.shared import shared_memory
 
 Server = tuple[int, "subprocess.Popen[bytes]"]
 SECRET = "s" * 32
@@ -161,3 +164,14 @@ def test_it_runs_by_itself(redis: Server, tmp_path: Path) -> None:
 def test_the_secret_is_said_once() -> None:
     with pytest.raises(ValidationError, match="give either secret or secret_file"):
         ExchangeSettings.model_validate({"url": "redis://a.example"})
+
+
+def test_a_snapshot_of_another_key_is_not_used(tmp_path: Path) -> None:
+    """Its hashes would mean nobody; and after a reload with another key, the old block is left to who still uses it."""
+    one = State(private_memory, seed=b"a" * 32)
+    one.longs[0] = 7
+    kept = bytes(one.block)
+    assert [int(State(private_memory, kept, seed).longs[0]) for seed in (b"a" * 32, b"b" * 32, b"")] == [7, 0, 7]
+    with shared_memory(tmp_path) as memory:
+        State(memory, seed=b"a" * 32).longs[0] = 7
+        assert [int(State(memory, seed=seed).longs[0]) for seed in (b"a" * 32, b"b" * 32)] == [7, 0]

@@ -48,13 +48,6 @@ class Forgotten(Component, ABC):
         """
 
 
-class NothingForgotten(Forgotten):
-    """Where nobody can say so."""
-
-    def since(self, tags: tuple[str, ...]) -> float:  # noqa: ARG002
-        return 0.0
-
-
 class Answers(ABC):
     """Remembers the answers to one decision."""
 

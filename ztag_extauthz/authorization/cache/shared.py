@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ztag_extauthz.component import Resources
+from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.section import Seconds
 from ztag_extauthz.stores.redis import RedisServer
-from ztag_extauthz.stores.seal import Secret, read_secret
+from ztag_extauthz.stores.seal import SharedSecret
 
 if TYPE_CHECKING:
     from ztag_extauthz.authorization.cache.forgetting import Forgetting
@@ -26,17 +27,11 @@ NODE_SILENCE = 1.0
 """Seconds that looking there may fail."""
 
 
-class CacheRedisSettings(RedisServer):
+class CacheRedisSettings(SharedSecret, RedisServer):
     """Share answers with all replicas, and hear from all of them what is to be forgotten."""
-
-    file_fields: ClassVar[tuple[str, ...]] = ("secret_file",)
 
     timeout: Seconds = 0.02
     """Seconds for an answer; later means down. A request that has less than twice as long left does not ask."""
-    secret: Secret | None = None
-    """At least 32 characters, the same on all replicas: what was not written with it does not count."""
-    secret_file: str | None = None
-    """Instead of `secret`: a file with it alone."""
     interval: Seconds = Field(default=0.2, le=1)
     """Seconds between two looks at what is to be forgotten."""
     max_stale: Seconds = Field(default=5.0, ge=1, le=3600)
@@ -45,17 +40,12 @@ class CacheRedisSettings(RedisServer):
     """Seconds that the clock of a node and that of Redis may differ. A node that differs more does not share answers;
     after `ztag forget` nothing of what is meant is remembered for as long."""
 
-    @model_validator(mode="after")
-    def _one_secret(self) -> Self:
-        if (self.secret is None) == (self.secret_file is None):
-            raise ValueError("the secret has to be said once\ngive either secret or secret_file")
-        return self
-
     def key(self, folder: Path) -> bytes:
-        """Return the secret; `folder` is that of the configuration. Raises `SettingsError`."""
-        if self.secret is not None:
-            return self.secret.get_secret_value().encode()
-        return read_secret(folder / (self.secret_file or ""), "cache.redis.secret_file")
+        """See `SharedSecret.key`."""
+        try:
+            return super().key(folder)
+        except SettingsError as error:
+            raise SettingsError(error.of("cache.redis")) from error
 
 
 def journal(
