@@ -20,6 +20,12 @@ LAST_WORDS = 5.0
 """Seconds that the thread has to do what is left when it is closed."""
 
 
+def complain(text: str) -> None:
+    """Write a line to stderr; a full disk, or nobody at the other end, ends nothing else."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
 class Background(Generic[T]):
     """Keeps the queue and the thread."""
 
@@ -120,4 +126,4 @@ class Background(Generic[T]):
             self._failing = True
             # What is no fault of the disk's may say in its words what stands in the item.
             why = error.strerror if isinstance(error, OSError) else type(error).__name__
-            print(f"ztag: {self._name} are lost: {why}", file=sys.stderr, flush=True)  # noqa: T201
+            complain(f"ztag: {self._name} are lost: {why}")

@@ -57,7 +57,7 @@ def make(request: Request, decision: Decision, *, query: bool, body: bool) -> Re
         decision.time,
         {"attributes": _attributes(request.attributes(), query=query, body=body)},
         msgspec.structs.replace(decision.identity, claims=_clean(decision.identity.claims)),
-        outcome_of(decision) if isinstance(said, Allow | Failed) else Outcome.DENY,
+        outcome_of(verdict) if isinstance(said, Allow | Failed) else Outcome.DENY,
         dict(decision.facts),
         "" if isinstance(said, Allow) else said.reason,
         rule_of(verdict),
