@@ -64,6 +64,19 @@ cache-replicas: $(READY) ## The cache over replicas: a hit in Redis, a Redis tha
 fuzz: $(READY) ## Hostile inputs for all that reads what others wrote (FOR=seconds for each target, INPUTS=n at most)
 	$(RUN) -m loadtest.fuzz $(if $(FOR),--seconds $(FOR)) $(if $(INPUTS),--inputs $(INPUTS))
 
+.PHONY: chaos
+chaos: $(READY) ## What breaks, broken on purpose under load through a real Envoy (RATE=requests a second, OPA=path)
+	$(RUN) -m loadtest.chaos $(if $(RATE),--rate $(RATE))
+
+.PHONY: soak
+soak: $(READY) ## The same load for long: memory, descriptors and latency stay where they are (MINUTES=60)
+	$(RUN) -m loadtest.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE))
+
+.PHONY: loadtest
+loadtest: $(READY) ## ztag beside its peers, direct and through Envoy, over seven traces; writes loadtest/report (needs Go)
+	@$(NEEDS_GO)
+	$(RUN) -m loadtest.load $(if $(ROUNDS),--rounds $(ROUNDS))
+
 .PHONY: contract
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
 	@$(NEEDS_GO)

@@ -87,7 +87,7 @@ class Connection:
 
     def __init__(self, address: str, messages: Sequence[bytes], path: str, tls: ssl.SSLContext | None = None) -> None:
         self._socket = _connect(address, tls)
-        self._templates = [_Template(message, path, "ztag") for message in messages]
+        self.exchange(messages, path)
         self._started: dict[int, float] = {}
         self._latencies: list[float] = []
         self._failed = 0
@@ -109,6 +109,10 @@ class Connection:
             unsent -= self._send(min(unsent, concurrency - len(self._started)))
             self._receive()
         return Result(requests - self._failed, self._failed, perf_counter() - began, tuple(self._latencies))
+
+    def exchange(self, messages: Sequence[bytes], path: str) -> None:
+        """Ask something else from now on."""
+        self._templates = [_Template(message, path, "ztag") for message in messages]
 
     def close(self) -> None:
         self._socket.close()

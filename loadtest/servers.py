@@ -125,7 +125,8 @@ class Target:
 
     def __init__(self, name: str, address: str, pid: int, messages: Sequence[bytes]) -> None:
         self.name = name
-        self._pid = pid
+        self.address = address
+        self.pid = pid
         self._connection = Connection(address, messages, CHECK)
         self.results: list[Result] = []
         self.cpu: list[Cpu] = []
@@ -141,6 +142,14 @@ class Target:
     def warm(self, requests: int) -> None:
         """Ask without counting."""
         self.ask(requests)
+        self.forget()
+
+    def exchange(self, messages: Sequence[bytes]) -> None:
+        """Ask something else from now on."""
+        self._connection.exchange(messages, CHECK)
+
+    def forget(self) -> None:
+        """Begin to count anew."""
         self.results.clear()
         self.cpu.clear()
 
@@ -154,13 +163,13 @@ class Target:
     def _spent(self) -> tuple[float, ...]:
         """Return seconds of CPU so far, in the order of `Cpu`."""
         loop = engine = audit = 0.0
-        for task in Path(f"/proc/{self._pid}/task").iterdir():
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
             try:
                 seconds = int((task / "schedstat").read_text().split()[0]) * 1e-9
                 name = (task / "comm").read_text()
             except FileNotFoundError:  # it has ended
                 continue
-            if int(task.name) == self._pid:
+            if int(task.name) == self.pid:
                 loop += seconds
             elif name.startswith("python"):
                 audit += seconds

@@ -39,6 +39,7 @@ class Workload(Struct, frozen=True):
 
     settings: Settings
     folder: Path
+    issuer: Issuer
     messages: tuple[bytes, ...]
     guarded: Settings
     """The same with limits before and after authentication, and with the risk scorer."""
@@ -62,4 +63,4 @@ def workload() -> Iterator[Workload]:
         (folder / "guarded.yaml").write_text(f"{before}authorization:{_AUTHORIZERS}{after}{_LIMITS}")
         tokens = [issuer.token(f"user-{number}", ("editor",)) for number in range(USERS)]
         messages = tuple(check_request(token, f"/orders/{path}") for token in tokens for path in range(PATHS))
-        yield Workload(load(folder / "ztag.yaml", {}), folder, messages, load(folder / "guarded.yaml", {}))
+        yield Workload(load(folder / "ztag.yaml", {}), folder, issuer, messages, load(folder / "guarded.yaml", {}))

@@ -36,6 +36,7 @@ LAYERS = {
     "protected_resource": 7,
     "structured": 7,
     "hosts": 7,
+    "paths": 7,
     "section": 7,
     "component": 7,
     "background": 7,

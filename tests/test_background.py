@@ -1,6 +1,9 @@
 import asyncio
+import sys
 from collections.abc import Sequence
-from threading import current_thread
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, current_thread
 
 import pytest
 
@@ -11,6 +14,7 @@ class Work:
     def __init__(self, max_waiting: int = 100, batch: int = 3) -> None:
         self.done: list[int] = []
         self.lost = 0
+        self.counted = Event()
         self.broken: Exception | None = None
         self.background = Background[int]("numbers", self._take, self._count, max_waiting=max_waiting, batch=batch)
 
@@ -22,6 +26,7 @@ class Work:
 
     def _count(self, items: int) -> None:
         self.lost += items
+        self.counted.set()
 
 
 def test_does_everything_in_order_and_the_last_on_close() -> None:
@@ -42,6 +47,27 @@ def test_a_full_queue_drops_and_counts() -> None:
         work.background.put(number)
     assert asyncio.run(work.background.close())
     assert (work.done, work.lost) == ([0, 1, 2, 3], 6)
+
+
+def test_a_full_disk_under_stderr_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = Work()
+    work.broken = OSError(28, "No space left on device")
+    full = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - to close it raises
+    monkeypatch.setattr(sys, "stderr", full)
+
+    async def main() -> None:
+        work.background.start()
+        work.background.put(1)
+        await asyncio.to_thread(work.counted.wait, 30)
+        work.broken = None
+        work.background.put(2)
+        assert await work.background.close()
+
+    asyncio.run(main())
+    monkeypatch.undo()
+    with suppress(OSError):
+        full.close()
+    assert (work.done, work.lost) == ([2], 1)
 
 
 def test_a_failure_costs_its_batch_and_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,12 @@ LAST_WORDS = 5.0
 """Seconds that the thread has to do what is left when it is closed."""
 
 
+def complain(text: str) -> None:
+    """Write a line to stderr; a full disk, or nobody at the other end, ends nothing else."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
 class Background(Generic[T]):
     """Keeps the queue and the thread."""
 
@@ -46,7 +52,10 @@ class Background(Generic[T]):
         self.closing = Event()
         """Set when it is time to come to an end: what waits between two tries waits for this."""
         self._counting = Lock()  # two threads count
+        self._lost = False
+        """Whether something of the batch is lost."""
         self._failing = False
+        """Whether something of the batch before is: then it has been told."""
         self._thread: Thread | None = None
 
     def start(self) -> None:
@@ -95,12 +104,12 @@ class Background(Generic[T]):
 
     def _drain(self) -> None:
         while batch := self._batch():
+            self._lost = False
             try:
                 self._work(batch)
             except Exception as error:  # noqa: BLE001 - the thread goes on with the next items
-                self._fail(error, len(batch))
-            else:
-                self._failing = False
+                self.lose(error, len(batch))
+            self._failing = self._lost
 
     def _batch(self) -> list[T]:
         batch: list[T] = []
@@ -109,11 +118,12 @@ class Background(Generic[T]):
                 batch.append(self._queue.popleft())
         return batch
 
-    def _fail(self, error: Exception, items: int) -> None:
-        """Count what is lost; say so once, not once an item."""
+    def lose(self, error: Exception, items: int) -> None:
+        """Count what is lost; say so once, not once an item. Work calls it for a part, and raises where all is lost."""
         self.drop(items)
+        self._lost = True
         if not self._failing:
             self._failing = True
             # What is no fault of the disk's may say in its words what stands in the item.
             why = error.strerror if isinstance(error, OSError) else type(error).__name__
-            print(f"ztag: {self._name} are lost: {why}", file=sys.stderr, flush=True)  # noqa: T201
+            complain(f"ztag: {self._name} are lost: {why}")

@@ -6,7 +6,6 @@
 4. reporting        every reporter is told what was answered
 """
 
-import sys
 from asyncio import CancelledError
 from collections.abc import Callable, Mapping, Sequence
 from operator import sub
@@ -17,6 +16,7 @@ from typing import Any
 from ztag_extauthz.admission.interface import Gate
 from ztag_extauthz.authentication.interface import Authenticator
 from ztag_extauthz.authorization.interface import Authorizer
+from ztag_extauthz.background import complain
 from ztag_extauthz.errors import CheckError
 from ztag_extauthz.model import (
     EMPTY,
@@ -131,6 +131,11 @@ class Pipeline:
         for kind, note in notes.items():
             self.ended(Ended(kind, note, 0))
 
+    @property
+    def listens(self) -> bool:
+        """Whether anybody wants to be told how requests end."""
+        return bool(self._endings)
+
     def ended(self, ended: Ended) -> None:
         """Tell the authorizer that noted something of a request how that ended. Never raises."""
         tell = self._endings.get(ended.kind)
@@ -143,7 +148,7 @@ class Pipeline:
     def _complain(self, kind: str, error: str) -> None:
         if kind not in self._faulty:
             self._faulty.add(kind)
-            print(f"ztag: {kind} cannot take note of decisions: {error}", file=sys.stderr, flush=True)  # noqa: T201
+            complain(f"ztag: {kind} cannot take note of decisions: {error}")
 
     async def _decide(self, request: Request, deadline: float, trail: _Trail) -> Verdict:
         for gate in self._gates:

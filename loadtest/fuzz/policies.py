@@ -132,7 +132,10 @@ def documents(_: Path) -> Target:
     corpus = [
         b'application/json\n/a/b?c=d&c=%20\n{"a": [1, 2.5, {"b": null}], "c": "\\u00e4"}',
         b"application/x-www-form-urlencoded\n/\na=b&c=%20d;e",
-        b"multipart/form-data; boundary=x\n/f\n--x\r\nContent-Disposition: form-data; name=a; filename=b\r\n\r\n{}\r\n--x--",
+        (
+            b"multipart/form-data; boundary=x\n/f\n"
+            b"--x\r\nContent-Disposition: form-data; name=a; filename=b\r\n\r\n{}\r\n--x--"
+        ),
         b"application/grpc\n/pkg.Service/Method\n\0\0\0\0\x02\x08\x07",
     ]
     return Target(

@@ -61,7 +61,7 @@ def test_never_2_a_request_that_no_profile_is_for_is_denied(tmp_path: Path) -> N
         ("/other", "a.example", {"b": "c"}),
         ("/api/1", "a.example", {"b": "d"}),
         ("/api/1", "a.example", {}),
-        ("/api", "a.example", {"b": "c"}),
+        ("/apis", "a.example", {"b": "c"}),
     ]:
         assert ask(built, path, host, **extensions) == refused
 
@@ -70,6 +70,17 @@ def test_a_default_that_is_named_decides_on_all_others(tmp_path: Path) -> None:
     built = build(tmp_path, profile("api", "no", paths=["/api/*"]), profile("rest", "yes"), default="rest")
     assert isinstance(ask(built, "/api/a"), Deny)
     assert isinstance(ask(built, "/x"), Allow)
+
+
+@pytest.mark.parametrize(
+    ("path", "host"),
+    [("/", "admin.example:"), ("/", "ADMIN.example.:80"), ("/admin", "shop.example"), ("/admin?x", "shop.example")],
+)
+def test_never_4_no_spelling_leads_to_the_default(tmp_path: Path, path: str, host: str) -> None:
+    closed = (profile("hosts", "no", hosts=["admin.example"]), profile("paths", "no", paths=["/admin/*"]))
+    built = build(tmp_path, *closed, profile("rest", "yes"), default="rest")
+    assert isinstance(ask(built, "/shop"), Allow)
+    assert isinstance(ask(built, path, host), Deny)
 
 
 def test_a_profiles_error_is_an_error(tmp_path: Path) -> None:
@@ -87,6 +98,9 @@ def test_a_profiles_error_is_an_error(tmp_path: Path) -> None:
         ("SHOP.example:8443", "shop.example", True),
         ("shop.example.", "Shop.Example", True),
         ("shop.example.:80", "shop.example", True),
+        ("shop.example:", "shop.example", True),
+        ("shop.example.:", "shop.example", True),
+        ("[::1]:", "[::1]", True),
         ("a.shop.example", "shop.example", False),
         ("a.b.shop.example", "*.shop.example", True),
         ("shop.example", "*.shop.example", False),
@@ -111,10 +125,14 @@ def test_hosts(host: str, named: str, holds: bool) -> None:  # noqa: FBT001
         ("/health?x=/api/", "/health", True),
         ("/healthy", "/health", False),
         ("/api/", "/api/*", True),
-        ("/api", "/api/*", False),
+        ("/api", "/api/*", True),
+        ("/api?x=1", "/api/*", True),
+        ("/ap", "/api/*", False),
         ("/apix", "/api/*", False),
         ("/x?/api/", "/api/*", False),
         ("/", "/*", True),
+        ("shop.example:443", "/*", False),
+        ("*", "/*", False),
     ],
 )
 def test_paths(path: str, named: str, holds: bool) -> None:  # noqa: FBT001

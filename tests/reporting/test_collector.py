@@ -94,5 +94,5 @@ def test_what_is_no_safe_address(url: str) -> None:
 
 
 def test_authorities_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"^ca_file: "):
+    with pytest.raises(SettingsError, match=r"^ca: "):
         Collector("https://a.example", "", tmp_path / "none.pem")

@@ -130,6 +130,23 @@ def test_decisions_of_policies_alone_are_uploaded_in_batches(tmp_path: Path) -> 
     asyncio.run(main())
 
 
+def test_what_the_collector_took_is_not_counted_as_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async def main() -> None:
+        cells = [0.0] * CELLS
+        with listening(200, 403) as endpoint:
+            log = build(tmp_path, endpoint.url, Meter(cells), upload_bytes=4096)
+            for _ in range(40):
+                log.report(asked(), decided())
+            await log.close()
+        sizes = [len(events) for _, _, events in endpoint.uploads]
+        assert len(sizes) > 2
+        assert sum(sizes) == 40
+        assert cells[SERIES["ztag_decision_log_dropped", ()]] == sizes[1]
+
+    asyncio.run(main())
+    assert capsys.readouterr().err == "ztag: decision logs are lost: the collector answers 403\n"
+
+
 def test_never_waits_and_counts_what_is_lost(tmp_path: Path) -> None:
     async def main() -> None:
         cells = [0.0] * CELLS

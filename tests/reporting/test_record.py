@@ -60,6 +60,11 @@ def test_says_why_not() -> None:
     assert "identity" not in failed
 
 
+def test_what_ztag_answers_itself_is_no_refusal() -> None:
+    answered = line(decision=decided(verdict=Deny(Reason.ANSWERED, status=200), stage=Stage.ADMISSION, identity=None))
+    assert (answered["outcome"], answered["reason"]) == ("answered", "answered")
+
+
 def test_says_what_a_dry_run_would_have_said() -> None:
     shadowed = Deny(Reason.POLICY, "no", metadata={"rule": "r"})
     told = line(decision=decided(verdict=Allow(shadowed=shadowed)))

@@ -44,6 +44,8 @@ class Script:
         return b"answer to " + message
 
     def ended(self, message: bytes) -> None:
+        if message == b"shed":
+            raise RpcError(Status.UNAVAILABLE, "nobody wants to know")
         self.heard.append(message)
 
     async def _wait(self) -> None:

@@ -12,9 +12,10 @@ from tests.server.certificates import ENVOY, Authority
 from tests.server.client import RawClient, Tls, call, channel, check, connect, watch
 from tests.server.conftest import Served
 from tests.server.parts import running, tls_settings
+from tests.server.process import until
 from ztag_extauthz.server.framing import frame
 from ztag_extauthz.server.health import Serving
-from ztag_extauthz.server.service import ACCESS_LOG
+from ztag_extauthz.server.service import ACCESS_LOG, MAX_LOG_BYTES
 
 HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
@@ -56,11 +57,23 @@ class TestCalls:
         assert caught.value.code() is grpc.StatusCode.INTERNAL
         assert "secret" not in str(caught.value.details())
 
-    def test_hears_how_requests_ended_and_outlives_what_is_no_log(self, served: Served) -> None:
+    def test_hears_how_requests_ended(self, served: Served) -> None:
         with channel(served.address, served.tls) as opened:
             log = opened.stream_stream(ACCESS_LOG, bytes, bytes)
             assert list(log(iter([b"one", b"two"]), timeout=10)) == []
         assert served.server.script.heard[-2:] == [b"one", b"two"]
+
+    def test_a_log_that_is_too_long_or_that_nobody_wants_ends_with_the_reason(self, served: Served) -> None:
+        with channel(served.address, served.tls) as opened:
+            log = opened.stream_stream(ACCESS_LOG, bytes, bytes)
+            for message, code in (
+                (b"x" * (MAX_LOG_BYTES + 1), grpc.StatusCode.RESOURCE_EXHAUSTED),
+                (b"shed", grpc.StatusCode.UNAVAILABLE),
+            ):
+                with pytest.raises(grpc.RpcError) as caught:
+                    list(log(iter([message]), timeout=10))
+                assert caught.value.code() is code
+        assert call(served.address, b"one", tls=served.tls) == b"answer to one"
 
     def test_health(self, served: Served) -> None:
         for service in (b"", AUTHORIZATION):
@@ -92,9 +105,12 @@ class TestDeadlines:
         assert least < plain.server.script.allowances[0] <= most
 
     def test_a_call_that_its_client_gave_up_is_cancelled(self, plain: Served) -> None:
-        assert refusal(plain, b"wait", timeout=0.2) is grpc.StatusCode.DEADLINE_EXCEEDED
-        assert call(plain.address, b"next") == b"answer to next"
-        assert plain.server.script.cancelled == 1
+        with channel(plain.address) as opened:
+            waiting = check(opened).future(b"wait", timeout=60)
+            until_asked(plain.server.script.allowances)
+            waiting.cancel()
+            assert check(opened)(b"next", timeout=20) == b"answer to next"
+        until(lambda: plain.server.script.cancelled == 1)
 
 
 class TestFrames:

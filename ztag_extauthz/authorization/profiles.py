@@ -26,7 +26,7 @@ class WhenSettings(Section):
     hosts: tuple[HostPattern, ...] = ()
     """`shop.example`, or `*.shop.example` for all below it; without a port."""
     paths: tuple[str, ...] = ()
-    """`/health`, or `/api/*` for all below `/api`."""
+    """`/health`, or `/api/*` for `/api` and all below it."""
     context_extensions: Mapping[str, str] = {}
     """What Envoy's route says (`context_extensions` of its `check_settings`): `{profile: shop}`. A client cannot."""
 
@@ -54,7 +54,10 @@ class WhenSettings(Section):
 
 
 def _is_below(path: str, paths: Sequence[str]) -> bool:
-    return any(path == each or (each.endswith("/*") and path.startswith(each[:-1])) for each in paths)
+    """Tell whether a path is one of those; what is none (CONNECT, a connection) is below nothing."""
+    return path.startswith("/") and any(
+        f"{path}/".startswith(each[:-1]) if each.endswith("/*") else path == each for each in paths
+    )
 
 
 class ProfileSettings(Section):

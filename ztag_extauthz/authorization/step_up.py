@@ -5,17 +5,16 @@ spelling that only the upstream understands must not be a way around; a sign-in 
 """
 
 from collections.abc import Mapping
-from posixpath import normpath
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import unquote
 
 from msgspec import Struct
 from pydantic import Field, field_validator, model_validator
 
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.component import Resources
-from ztag_extauthz.hosts import HostPattern, is_at
+from ztag_extauthz.hosts import HostPattern, host_of, is_at
 from ztag_extauthz.model import Allow, Context, Deny, Pairs, Reason, Request, Verdict
+from ztag_extauthz.paths import path_of
 from ztag_extauthz.section import Section
 
 ROUTE_EXTENSION = "ztag-route"
@@ -61,13 +60,14 @@ class StepUpRuleSettings(Section):
     """What some routes ask for."""
 
     paths: tuple[str, ...] = ()
-    """Paths, each with all that is below it: `/payments` is also `/payments/7`, and `/` is every path."""
+    """Paths, each with all below it: `/payments`, or `/payments/*`, is also `/payments/7`, and `/` every path."""
     routes: tuple[str, ...] = ()
     """Routes by the name that Envoy tells for them (`context_extensions: {ztag-route: checkout}`)."""
     methods: tuple[str, ...] = ()
     """Methods (`POST`); left out: all."""
     hosts: tuple[HostPattern, ...] = ()
-    """`shop.example`, or `*.shop.example` for all below it; without a port. Left out: all."""
+    """`shop.example`, or `*.shop.example` for all below it; without a port. Left out: all.
+    A request without a host may be at any of them."""
     acr_values: tuple[AcrValue, ...] = ()
     """Authentication context classes, the preferred one first; a token whose `acr` is among them passes."""
     max_age: int | None = Field(default=None, ge=0)
@@ -77,7 +77,7 @@ class StepUpRuleSettings(Section):
     @classmethod
     def _begin_with_a_slash(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
         for path in paths:
-            if not path.startswith("/") or "?" in path or "*" in path:
+            if not path.startswith("/") or "?" in path or "*" in path.removesuffix("/*"):
                 raise ValueError("has a path that is none\nwrite /payments, which is also all that is below it")
         return paths
 
@@ -114,7 +114,7 @@ class StepUp(Authorizer):
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:  # noqa: ARG002 - nothing is waited for
         request = context.request
-        path = _path(request.path)
+        path = path_of(request.path)
         for rule in self._rules:
             if rule.is_about(request, path) and not rule.asks.is_met(context.identity.claims, self._clock()):
                 why = "the route asks for a stronger or fresher sign-in"
@@ -125,7 +125,7 @@ class StepUp(Authorizer):
 class _Rule:
     def __init__(self, settings: StepUpRuleSettings) -> None:
         self.asks = Requirement(settings.acr_values, settings.max_age)
-        self._below = tuple(_path(path).rstrip("/") + "/" for path in settings.paths)
+        self._below = tuple(path_of(path.removesuffix("/*")).rstrip("/") + "/" for path in settings.paths)
         self._routes = frozenset(settings.routes)
         self._methods = frozenset(method.upper() for method in settings.methods)
         self._hosts = settings.hosts
@@ -134,13 +134,6 @@ class _Rule:
         """Say whether a request is among those that the rule names; `path` in its one spelling."""
         if self._methods and request.method.upper() not in self._methods:
             return False
-        if self._hosts and not is_at(request.host, self._hosts):
+        if self._hosts and host_of(request.host) and not is_at(request.host, self._hosts):
             return False
         return f"{path}/".startswith(self._below) or request.context_extensions.get(ROUTE_EXTENSION) in self._routes
-
-
-def _path(path: str) -> str:
-    """Return a path's one spelling: no escapes, no empty or dot segments, no `;` parameters, one case."""
-    plain = unquote(path.partition("?")[0].partition("#")[0])
-    bare = "/".join(segment.partition(";")[0] for segment in plain.replace("\\", "/").split("/"))
-    return normpath(f"/{bare.lstrip('/')}").casefold()

@@ -31,7 +31,7 @@ def pack(events: Sequence[bytes]) -> bytes:
 class Collector:
     """Posts to one address; for one thread, which may wait."""
 
-    def __init__(self, url: str, token: str, ca_file: Path | None) -> None:
+    def __init__(self, url: str, token: str, ca: Path | None) -> None:
         """Read the authorities. Raises `SettingsError`."""
         self._parts = urlsplit(url)
         self._path = self._parts.path.rstrip("/") + "/logs"
@@ -41,10 +41,10 @@ class Collector:
         self._tls = None
         if self._parts.scheme == "https":
             try:
-                self._tls = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+                self._tls = ssl.create_default_context(cafile=None if ca is None else str(ca))
             except OSError as error:
                 what = f"cannot be read: {error.strerror or error}"
-                raise SettingsError((Mistake(str(ca_file), what, "", "ca_file"),)) from error
+                raise SettingsError((Mistake(str(ca), what, "", "ca"),)) from error
 
     def upload(self, body: bytes, closing: Event) -> None:
         """Upload what was packed; raises `RefusedError`, or `OSError` where `closing` is set before it was taken."""

@@ -41,14 +41,14 @@ class DecisionLogSettings(Section):
     and cost less; this is for tools that read OPA's logs.
     """
 
-    file_fields: ClassVar[tuple[str, ...]] = ("rules", "token_file", "ca_file")
+    file_fields: ClassVar[tuple[str, ...]] = ("rules", "token_file", "ca")
 
     kind: Literal["decision_log"]
     url: str
     """The collector: gzipped JSON arrays are posted to `<url>/logs`. https, or http on loopback."""
     token_file: str | None = None
     """A file with the token that the collector asks for (`authorization: Bearer …`)."""
-    ca_file: str | None = None
+    ca: str | None = None
     """PEM file with the authorities of the collector's certificate; left out, those of the machine."""
     labels: Mapping[str, str] = {}
     """What every event says of its sender, beside `id` and `version`."""
@@ -88,7 +88,7 @@ class DecisionLogSettings(Section):
         """Read the rules and the token. Raises `PolicyError`, `SettingsError`."""
         folder = resources.folder
         token = "" if self.token_file is None else _read(folder / self.token_file, "token_file").strip()
-        collector = Collector(self.url, token, None if self.ca_file is None else folder / self.ca_file)
+        collector = Collector(self.url, token, None if self.ca is None else folder / self.ca)
         rules = None if self.rules is None else LogRules(self.rules, _read(folder / self.rules, "rules"))
         return DecisionLog(
             self, collector, rules, resources.meter, None if self.buffer is None else folder / self.buffer
@@ -178,10 +178,13 @@ class DecisionLog(Reporter):
             self._upload(chunk)
 
     def _upload(self, events: Sequence[bytes]) -> None:
-        if self._buffered is not None:
-            self._buffered.put(events)
-        else:
-            self._collector.upload(pack(events), self._waiting.closing)
+        try:
+            if self._buffered is not None:
+                self._buffered.put(events)
+            else:
+                self._collector.upload(pack(events), self._waiting.closing)
+        except OSError as error:
+            self._waiting.lose(error, len(events))
 
     def _lines(self, batch: Sequence[tuple[Request, Decision]]) -> Iterator[bytes]:
         for request, decision in batch:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from ztag_extauthz.model import Allow, Decision, Deny, Failed, Identity, Outcome, Pairs, Request, Timings
+from ztag_extauthz.model import Allow, Decision, Deny, Failed, Identity, Outcome, Pairs, Reason, Request, Timings
 from ztag_extauthz.reporting.masking import MAX_TEXT, NO_NAMES, clean, header, split
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _record(decision: Decision, request: RequestRecord, identity: IdentityRecord
         decision.id,
         datetime.fromtimestamp(decision.time, UTC),
         request,
-        outcome_of(decision),
+        outcome_of(decision.verdict),
         decision.stage,
         decision.decided_by,
         _timings(decision.timings),
@@ -183,8 +183,10 @@ def _record(decision: Decision, request: RequestRecord, identity: IdentityRecord
     )
 
 
-def outcome_of(decision: Decision) -> Outcome:
-    return _OUTCOMES[type(decision.verdict)]
+def outcome_of(verdict: Allow | Deny | Failed) -> Outcome:
+    if isinstance(verdict, Deny) and verdict.reason is Reason.ANSWERED:
+        return Outcome.ANSWERED
+    return _OUTCOMES[type(verdict)]
 
 
 def rule_of(verdict: Allow | Deny | Failed) -> str:

@@ -67,7 +67,7 @@ def make(request: Request, decision: Decision, kept: Kept) -> Recorded | None:
         decision.time,
         {"attributes": _attributes(request.attributes(), kept)},
         msgspec.structs.replace(decision.identity, claims=_clean(decision.identity.claims)),
-        outcome_of(decision) if isinstance(said, Allow | Failed) else Outcome.DENY,
+        outcome_of(verdict) if isinstance(said, Allow | Failed) else Outcome.DENY,
         dict(decision.facts),
         "" if isinstance(said, Allow) else said.reason,
         rule_of(verdict),

@@ -1,7 +1,6 @@
 """Bytes in, bytes out: what both engines serve."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from enum import IntEnum
 from time import monotonic
 from types import MappingProxyType
@@ -100,10 +99,14 @@ class Core:
         return RpcError(status, message)
 
     def ended(self, message: bytes) -> None:
-        """Take note of what an encoded `StreamAccessLogsMessage` tells; nobody waits for an answer to it."""
-        with suppress(MessageError):
+        """Take note of what an encoded `StreamAccessLogsMessage` tells. Raises `RpcError`."""
+        if not self._pipeline.listens:
+            raise RpcError(Status.UNIMPLEMENTED, "nothing in the settings asks how requests end")
+        try:
             for ended in endings(message):
                 self._pipeline.ended(ended)
+        except MessageError as error:
+            raise RpcError(Status.INVALID_ARGUMENT, str(error)) from error
 
     def settle(self, request: Request, decision: Decision, deadline: float) -> tuple[Decision, bytes | None]:
         """Return what is really answered: an answer that cannot be encoded, or comes too late, is a `Failed`.

@@ -134,7 +134,7 @@ class _Handlers(grpc.GenericRpcHandler):
             try:
                 self._admit(context)
                 async for message in messages:
-                    for item in method(message):
+                    for item in await method(message):
                         yield item
             except RpcError as error:
                 await _abort(context, error)

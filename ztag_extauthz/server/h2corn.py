@@ -230,12 +230,16 @@ class _App:
     async def _converse(self, method: Dialogue, headers: Headers, receive: Receive, send: Send) -> None:
         reader = Reader(receive, self._limit)
         await send(_START)
-        while body := await reader.next_frame():
-            message = unpack(body[0], body[PREFIX:], headers.get(b"grpc-encoding"), self._limit)
-            for answer in method(message):
-                await send({"type": _BODY, "body": frame(answer), "more_body": True})
+        trailers = _OK
+        try:
+            while body := await reader.next_frame():
+                message = unpack(body[0], body[PREFIX:], headers.get(b"grpc-encoding"), self._limit)
+                for answer in await method(message):
+                    await send({"type": _BODY, "body": frame(answer), "more_body": True})
+        except RpcError as error:
+            trailers = {**_OK, "headers": status_headers(error)}
         await send({"type": _BODY})
-        await send(_OK)
+        await send(trailers)
 
 
 def certificate(scope: Event) -> str | None:

@@ -1,7 +1,5 @@
 """gRPC server reflection, so that grpcurl and its like can ask without our protos."""
 
-from collections.abc import Iterator
-
 from google.protobuf.message import DecodeError
 from grpc_reflection.v1alpha.reflection import ReflectionServicer
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
@@ -19,12 +17,12 @@ def dialogues() -> dict[str, Dialogue]:
     health.messages()
     servicer = ReflectionServicer(("envoy.service.auth.v3.Authorization", health.SERVICE, _SERVICES[1]))
 
-    def answer(message: bytes) -> Iterator[bytes]:
+    async def answer(message: bytes) -> list[bytes]:
         try:
             request = ServerReflectionRequest.FromString(message)
         except DecodeError as error:
             raise RpcError(Status.INVALID_ARGUMENT, "no ServerReflectionRequest") from error
-        for response in servicer.ServerReflectionInfo(iter((request,)), None):  # type: ignore[arg-type] # it uses no context
-            yield response.SerializeToString()
+        responses = servicer.ServerReflectionInfo(iter((request,)), None)  # type: ignore[arg-type] # it uses no context
+        return [response.SerializeToString() for response in responses]
 
     return {f"/{service}/ServerReflectionInfo": answer for service in _SERVICES}

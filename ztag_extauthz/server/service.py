@@ -1,10 +1,13 @@
 """What both engines serve: methods by path, bytes in, bytes out."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from time import monotonic
 from typing import Protocol, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from ztag_extauthz.server.core import RpcError, Status
 from ztag_extauthz.server.health import SERVICE, Health
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
@@ -14,8 +17,12 @@ Unary: TypeAlias = Callable[[bytes, float], Awaitable[bytes]]
 """Message and deadline (seconds of `time.monotonic`) to the answer; raises `RpcError`."""
 Streaming: TypeAlias = Callable[[bytes], AsyncIterator[bytes]]
 """One message to answers without end; raises `RpcError`."""
-Dialogue: TypeAlias = Callable[[bytes], Iterable[bytes]]
-"""Each message of a stream to its answers."""
+Dialogue: TypeAlias = Callable[[bytes], Awaitable[Iterable[bytes]]]
+"""Each message of a stream to its answers; raises `RpcError`."""
+MAX_LOG_BYTES = 1 << 18
+"""Bytes of one access-log message; Envoy sends its entries as soon as they are 16 KiB."""
+_PAUSE = 3
+"""After hearing how requests ended, this many times as long is left to Checks: a quarter of a worker at most."""
 
 
 class Checker(Protocol):
@@ -32,6 +39,7 @@ class Service(Struct):
     checker: Checker
     health: Health
     reflection: Mapping[str, Dialogue] = {}
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def unary(self) -> Mapping[str, Unary]:
@@ -45,9 +53,14 @@ class Service(Struct):
     def dialogues(self) -> Mapping[str, Dialogue]:
         return {ACCESS_LOG: self.listen, **self.reflection}
 
-    def listen(self, message: bytes) -> Iterable[bytes]:
-        """Hear how requests ended; the stream is Envoy's, and has no answers."""
-        self.checker.ended(message)
+    async def listen(self, message: bytes) -> Iterable[bytes]:
+        """Hear how requests ended, one message at a time whoever sends; Envoy's streams have no answers."""
+        if len(message) > MAX_LOG_BYTES:
+            raise RpcError(Status.RESOURCE_EXHAUSTED, f"an access log of {len(message)} bytes at once")
+        async with self.turn:
+            began = monotonic()
+            self.checker.ended(message)
+            await asyncio.sleep(_PAUSE * (monotonic() - began))
         return ()
 
     def check(self, message: bytes, deadline: float) -> Awaitable[bytes]:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ztag_extauthz.background import complain
 from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.hosts import is_loopback
@@ -156,7 +157,7 @@ class _Supervisor:
             for listener in self._revocations:
                 await listener.start(self._settings)
         except SettingsError as error:
-            sys.stderr.write(f"{error}\n")
+            complain(str(error))
             self._code = 2
             self._over.set()
         background = [asyncio.create_task(work) for work in (self._reloader.run(), self._crew.watch())]
@@ -182,7 +183,7 @@ class _Supervisor:
             return
         mistakes = [member.mistakes for member in members if member.mistakes]
         if mistakes:
-            sys.stderr.write(f"{mistakes[0]}\n")
+            complain(mistakes[0])
             self._crew.ending = True
             self._code = 2
             self._over.set()

@@ -17,6 +17,7 @@ from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.authorization.risk.exchange import Exchange
 from ztag_extauthz.authorization.risk.features import Features
 from ztag_extauthz.authorization.risk.model import Band, Model, read_model
+from ztag_extauthz.authorization.risk.notes import NoteError
 from ztag_extauthz.authorization.risk.scorer import Assessment, Scorer
 from ztag_extauthz.authorization.risk.state import State, read_snapshot, write_snapshot
 from ztag_extauthz.model import Allow, Context, Decision, Deny, Reason, Request, Verdict
@@ -73,7 +74,7 @@ class Risk(Authorizer):
         self._meter.add(self._bands[found.band])
         if found.band is Band.LOW:
             self._await(context.request, found)
-            return self._allow(found)
+            return self._allow(found, now)
         return await self._act(context, found, now)
 
     async def _act(self, context: Context, found: Assessment, now: float) -> Verdict:
@@ -83,18 +84,18 @@ class Risk(Authorizer):
         if action == "deny":
             return Deny(Reason.RISK, why, metadata={"risk": _facts(found)})
         if action == "limit" and self._limits is not None:
-            return await self._limits.refuse(context.request, context.identity) or self._allow(found)
+            return await self._limits.refuse(context.request, context.identity) or self._allow(found, now)
         if action == "step_up" and self._step_up is not None:
             if not self._step_up.is_met(context.identity.claims, now):
                 challenge = self._step_up.challenge(context.request)
                 return Deny(Reason.STEP_UP, why, headers=challenge, metadata={"risk": _facts(found)})
             self._await(context.request, found)
-        return self._allow(found)
+        return self._allow(found, now)
 
-    def _allow(self, found: Assessment) -> Allow:
+    def _allow(self, found: Assessment, now: float) -> Allow:
         if not self._settings.outcomes:
             return Allow(facts={"risk": _facts(found)})
-        return Allow(facts={"risk": _facts(found)}, notes={self.kind: self.scorer.note(found.handle)})
+        return Allow(facts={"risk": _facts(found)}, notes={self.kind: self.scorer.note(found.handle, now)})
 
     def _await(self, request: Request, found: Assessment) -> None:
         if len(self._pending) >= _IN_FLIGHT:
@@ -116,7 +117,7 @@ class Risk(Authorizer):
         if status == 0:
             return
         failed = status in _REFUSED_UPSTREAM
-        with suppress(ValueError):
+        with suppress(NoteError):
             self.scorer.ended(note, self._clock(), failed=failed)
             self._meter.add(self._outcomes["failed" if failed else "ok"])
 

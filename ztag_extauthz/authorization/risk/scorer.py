@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from ztag_extauthz.authorization.risk.layout import ADDRESS, BIAS, HASHES, NUMBERS, SIGNALS, TOP, USER
+from ztag_extauthz.authorization.risk.notes import Notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableSequence, Sequence
@@ -66,6 +66,7 @@ class Scorer:
         self._signals_view: Sequence[float] = _view(self._signals)
         self.tell: Callable[..., None] | None = None
         """Is told of each outcome, where other replicas want to know: user, address, `failed`."""
+        self._notes = Notes(state.seed, _NOTED)
         self._model, self._weights = model, np.array(model.row(), np.float64)
 
     def assess(self, request: Request, identity: Identity | None, now: float) -> Assessment:
@@ -92,16 +93,13 @@ class Scorer:
         self._bytes[:] = handle
         self._kernel.learn(*self._state, self._row, self._facts)
 
-    def note(self, handle: bytes) -> str:
+    def note(self, handle: bytes, now: float) -> str:
         """Return what `ended` needs, as a text: keyed hashes, which tell nobody else anything."""
-        return b64encode(handle[:_NOTED]).decode()
+        return self._notes.write(handle[:_NOTED], now)
 
     def ended(self, note: str, now: float, *, failed: bool) -> None:
-        """Note how a request ended that was allowed. Raises `ValueError` where the text is no note."""
-        row = b64decode(note, validate=True)
-        if len(row) != _NOTED:
-            raise ValueError("no note of a request")
-        self._bytes[:_NOTED] = row
+        """Note how a request ended that was allowed. Raises `NoteError`."""
+        self._bytes[:_NOTED] = self._notes.read(note, now)
         self._note(now, failed=failed)
 
     def outcome(self, request: Request, identity: Identity | None, now: float, *, failed: bool) -> None:

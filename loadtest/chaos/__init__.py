@@ -1,0 +1,1 @@
+"""What breaks, broken on purpose under load through a real Envoy."""

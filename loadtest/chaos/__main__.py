@@ -1,0 +1,56 @@
+"""Failures under load, each with what must hold; prints a table, and ends with 1 where something does not.
+
+    python -m loadtest.chaos [--only NAME …] [--rate 300] [--markdown FILE]
+
+Seven of ten requests are allowed, three refused (by policy, for a forged token, for none); each answer is compared with
+the only right one, and what the upstream would be told with the token's subject. A failed request is one that got an
+error or nothing: Envoy is fail-closed here. The load is open-loop, and goes on whatever happens.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from loadtest.chaos import peers, processes, stores
+from loadtest.chaos.case import RATE, Row, run
+
+HEADS = ("failure", "requests", "right/s", "failed", "wrong", "p99 ms", "recovery s", "holds", "remarks")
+
+
+def cells(row: Row) -> Sequence[str]:
+    numbers = (f"{row.due:,}", f"{row.rate:,.0f}", str(row.failed), str(row.wrong), f"{row.p99 * 1e3:,.0f}")
+    return (row.name, *numbers, f"{row.recovery:.1f}", "yes" if row.met else "NO", row.remarks)
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    lines = [HEADS, ["---"] * len(HEADS), *map(cells, rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="*", default=[], help="names of classes")
+    parser.add_argument("--rate", type=float, default=RATE, help="requests a second")
+    parser.add_argument("--markdown", type=Path, help="write the table there, too")
+    given = parser.parse_args()
+    kinds = [*processes.CASES, *stores.CASES, *peers.CASES]
+    rows = []
+    for kind in kinds:
+        if not given.only or kind.__name__ in given.only:
+            rows.append(run(kind(), given.rate))
+            print(*cells(rows[-1]), sep=" | ", flush=True)
+    table = Table(*HEADS, title=f"Chaos, {given.rate:.0f} requests a second through one Envoy")
+    for row in rows:
+        table.add_row(*cells(row))
+    Console(width=None if sys.stdout.isatty() else 170).print(table)
+    if given.markdown:
+        given.markdown.write_text(markdown(rows))
+    sys.exit(not all(row.met for row in rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Load at a constant rate through Envoy, and what came of it."""
