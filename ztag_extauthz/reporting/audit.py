@@ -35,7 +35,7 @@ class AuditSettings(Section):
     backups: int = Field(default=5, ge=0, le=1000)
     """Rotated files that are kept."""
     max_waiting: int = Field(default=10_000, ge=1)
-    """Lines that may wait for the writer; what comes then is dropped and counted in `ztag_audit_dropped`."""
+    """Lines that may wait for the writer; what comes then is dropped and counted in `ztag_audit_dropped_total`."""
     include_headers: tuple[str, ...] = ()
     """Request headers to write, too. Those that hold secrets are refused."""
 
