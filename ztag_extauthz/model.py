@@ -28,10 +28,11 @@ class Stage(StrEnum):
 
 
 class Outcome(StrEnum):
-    """The three answers that are kept apart to the wire."""
+    """What came of a request, for who counts and reads logs; Envoy is told `answered` as it is told `deny`."""
 
     ALLOW = "allow"
     DENY = "deny"
+    ANSWERED = "answered"
     ERROR = "error"
 
 

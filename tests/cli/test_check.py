@@ -52,6 +52,20 @@ def test_a_denial_exits_with_1(check: Callable[..., tuple[int, dict[str, Any]]])
     assert told["envoy"]["deniedResponse"]["status"] == {"code": "Unauthorized"}
 
 
+def test_what_ztag_answers_itself_goes_nowhere_and_exits_with_1(
+    check: Callable[..., tuple[int, dict[str, Any]]], site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open(site.config, "a") as file:  # noqa: PTH123 - to append
+        file.write("protected_resources: [{resource: 'https://api.example'}]\n")
+    path = "/.well-known/oauth-protected-resource"
+    code, told = check("--path", path, "--host", "api.example")
+    assert (code, told["outcome"]) == (1, "answered")
+    settings = load_settings(Path(site.config))
+    text = json.dumps(_request("GET", path, "api.example", [], "", ""))
+    _print(trace(settings, resources_for(site.folder), text, 5.0, with_values=False), show_input=False)
+    assert "answered" in capsys.readouterr().out
+
+
 def test_what_was_not_reached_is_said(check: Callable[..., tuple[int, dict[str, Any]]]) -> None:
     code, told = check("--path", "/orders;a=1")
     assert code == 1

@@ -70,7 +70,8 @@ def test_never_5_a_reload_takes_the_new_policy_and_keeps_the_old_one_if_it_is_ba
     good = two_workers.config.read_text()
     rego = two_workers.folder / "new.rego"
     settings = yaml.safe_load(good)
-    settings["authorization"][0]["policies"] = [str(rego)]
+    (kind,) = (kind for kind in settings["authorization"] if kind["kind"] == "rego")
+    kind["policies"] = [str(rego)]
     with under_load(two_workers.edge, orders(two_workers)) as load:
         rego.write_text("package envoy.authz\n\nresult := := 1\n")
         two_workers.config.write_text(yaml.safe_dump(settings))

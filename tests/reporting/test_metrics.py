@@ -29,5 +29,6 @@ def test_counts_decisions_and_the_time_of_the_stages_that_were_reached() -> None
 @pytest.mark.parametrize("reason", Reason)
 def test_every_decision_has_a_series(reason: Reason, stage: Stage) -> None:
     cells = report(*(decided(verdict=verdict, stage=stage) for verdict in (Allow(), Deny(reason), Failed(reason))))
-    for labels in (("allow", "", stage), ("deny", reason, stage), ("error", reason, stage)):
+    refusal = "answered" if reason is Reason.ANSWERED else "deny"
+    for labels in (("allow", "", stage), (refusal, reason, stage), ("error", reason, stage)):
         assert cells[SERIES["ztag_decisions", labels]] == 1

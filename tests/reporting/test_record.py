@@ -60,6 +60,11 @@ def test_says_why_not() -> None:
     assert "identity" not in failed
 
 
+def test_what_ztag_answers_itself_is_no_refusal() -> None:
+    answered = line(decision=decided(verdict=Deny(Reason.ANSWERED, status=200), stage=Stage.ADMISSION, identity=None))
+    assert (answered["outcome"], answered["reason"]) == ("answered", "answered")
+
+
 def test_says_what_a_dry_run_would_have_said() -> None:
     shadowed = Deny(Reason.POLICY, "no", metadata={"rule": "r"})
     told = line(decision=decided(verdict=Allow(shadowed=shadowed)))
@@ -223,14 +228,29 @@ def test_the_line_is_the_json_mapping_of_the_message(record: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token", "dpop", "x-ztag-assertion"]
+    "name",
+    [
+        "authorization",
+        "cookie",
+        "set-cookie",
+        "x-api-key",
+        "x-auth-token",
+        "dpop",
+        "x-ztag-assertion",
+        "x-user-pass",
+        "x-pin",
+        "pin",
+        "x-csrf",
+        "x-xsrf",
+    ],
 )
 def test_headers_that_hold_secrets(name: str) -> None:
     assert is_secret(name)
 
 
 @pytest.mark.parametrize(
-    "name", [":authority", "user-agent", "x-request-id", "accept", "content-type", "x-forwarded-for"]
+    "name",
+    [":authority", "user-agent", "x-request-id", "accept", "content-type", "x-forwarded-for", "x-shipping", "ping"],
 )
 def test_headers_that_do_not(name: str) -> None:
     assert not is_secret(name)

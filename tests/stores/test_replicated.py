@@ -21,7 +21,7 @@ TEXT = "50/second burst 20"
 def make_replica(port: int, *texts: str, **redis: Any) -> Limits:
     settings = {
         "limits": [{"name": f"n{number}", "limit": text, "by": ["address"]} for number, text in enumerate(texts)],
-        "redis": {"url": f"redis://127.0.0.1:{port}", "timeout": 0.5, **redis},
+        "redis": {"url": f"redis://127.0.0.1:{port}", "timeout": 5, **redis},
     }
     resources = Resources(Path(), time.time, Meter([0.0] * 1000))
     return limits(LimitsSettings.model_validate(settings), resources, "admission")

@@ -57,7 +57,8 @@ class _Collector:
         return Version(",".join(self.revisions) or digest.hex()[:12], digest)
 
     def add(self, source: Source, *, at: tuple[str, ...]) -> None:
-        name = f"{source.where}\0{len(source.content)}\0".encode(errors="surrogateescape")
+        # Where a folder stands changes no answer, so the same policies have the same version on every node.
+        name = f"{'/'.join(at)}\0{source.path}\0{len(source.content)}\0".encode(errors="surrogateescape")
         self._digest.update(name + source.content)
         try:
             if source.path.suffix == ".rego":

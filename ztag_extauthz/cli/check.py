@@ -19,7 +19,7 @@ from ztag_extauthz.cli.common import (
 if TYPE_CHECKING:
     from ztag_extauthz.cli.trace import Trace
 
-EXIT_CODES = {"allow": 0, "deny": 1, "error": FAILED}
+EXIT_CODES = {"allow": 0, "deny": 1, "answered": 1, "error": FAILED}
 
 
 def check(
@@ -35,7 +35,7 @@ def check(
     show_input: Annotated[bool, typer.Option("--input", help="Also what the policy saw and met, secrets too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")] = False,
 ) -> None:
-    """Decide on one request as the server would. Exit code 0: allow, 1: deny, 2: error."""
+    """Decide on one request as the server would. Exit code 0: allow, 1: deny or answered by ztag itself, 2: error."""
     with telling_mistakes():
         text = check_request_of(file, method, path, host, header or [], body, principal)
         settings = load_settings(config)
@@ -82,7 +82,7 @@ def _print(found: "Trace", *, show_input: bool) -> None:
     from rich.text import Text
 
     console = Console()
-    colour = {"allow": "green", "deny": "yellow", "error": "red"}[found.outcome]
+    colour = {"allow": "green", "deny": "yellow", "answered": "cyan", "error": "red"}[found.outcome]
     console.print(Text.assemble((found.outcome, f"bold {colour}"), f"  {found.summary}"))
     table = Table("stage", "verdict", "by", Column("µs", justify="right"))
     for row in found.stages:

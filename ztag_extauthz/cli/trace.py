@@ -125,7 +125,7 @@ async def _trace(settings: Settings, resources: Resources, inquiry: _Inquiry) ->
     finally:
         await gateway.close()
     return Trace(
-        outcome=outcome_of(decision),
+        outcome=outcome_of(decision.verdict),
         summary=_summary(decision),
         stages=tuple(_rows(decision)),
         decision=json.loads(to_json(full(request, decision))),
@@ -160,7 +160,7 @@ def _rows(decision: Decision) -> list[Row]:
         if index < last:
             rows.append(Row(stage, "pass", _passed_by(decision, stage), microseconds))
         elif index == last:
-            rows.append(Row(stage, outcome_of(decision), decision.decided_by, microseconds))
+            rows.append(Row(stage, outcome_of(decision.verdict), decision.decided_by, microseconds))
         else:
             rows.append(Row(stage, "not reached", "", 0.0))
     return rows

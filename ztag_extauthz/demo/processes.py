@@ -133,7 +133,8 @@ class Envoy(Process):
     def _live(self) -> bool:
         try:
             return fetch(self.admin, "/ready")[0] == 200
-        except OSError:
+        except (OSError, http.client.HTTPException):
+            # Until somebody listens there, a port of ours may be what answers: TCP connects to itself.
             return False
 
 

@@ -152,7 +152,7 @@ def _explain(console: Console, stack: Stack) -> None:
         f"TOKEN={token}",
         f'curl -i {url}/orders -H "Authorization: Bearer $TOKEN"',
         f"curl -i {url}/orders",
-        f'curl -i {url}/reports?region=eu -H "Authorization: Bearer $TOKEN"',
+        f'curl -i "{url}/reports?region=eu" -H "Authorization: Bearer $TOKEN"',
         f"curl -s http://{host}:{port}/metrics",
         f"# ztag's configuration and log: {stack.config} {stack.ztag.log}",
     ]

@@ -5,6 +5,7 @@ from itertools import product
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Allow, Decision, Deny, Failed, Outcome, Reason, Request, Stage
 from ztag_extauthz.reporting.interface import Reporter
+from ztag_extauthz.reporting.record import outcome_of
 
 
 class Metrics(Reporter):
@@ -18,10 +19,8 @@ class Metrics(Reporter):
         series = meter.series
         self._allows = {stage: series("ztag_decisions", Outcome.ALLOW, "", stage) for stage in Stage}
         self._refusals = {
-            (kind, reason, stage): series("ztag_decisions", outcome, reason, stage)
-            for (kind, outcome), reason, stage in product(
-                ((Deny, Outcome.DENY), (Failed, Outcome.ERROR)), Reason, Stage
-            )
+            (kind, reason, stage): series("ztag_decisions", outcome_of(kind(reason)), reason, stage)
+            for kind, reason, stage in product((Deny, Failed), Reason, Stage)
         }
         self._admission, self._authentication, self._authorization = (
             series("ztag_stage_seconds", stage) for stage in Stage

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from ztag_extauthz.model import Allow, Decision, Deny, Failed, Identity, Outcome, Pairs, Request, Timings
-from ztag_extauthz.reporting.masking import MAX_TEXT, clean, extension, header, split
+from ztag_extauthz.model import Allow, Decision, Deny, Failed, Identity, Outcome, Pairs, Reason, Request, Timings
+from ztag_extauthz.reporting.masking import MAX_TEXT, NO_NAMES, clean, header, split
 
 if TYPE_CHECKING:
     from ztag_extauthz.proto.ztag.v1 import decision_pb2
@@ -98,9 +98,11 @@ class DecisionRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
     answer: AnswerRecord | None = None
 
 
-def brief(request: Request, decision: Decision, headers: Sequence[str] = ()) -> DecisionRecord:
+def brief(
+    request: Request, decision: Decision, headers: Sequence[str] = (), credentials: AbstractSet[str] = NO_NAMES
+) -> DecisionRecord:
     """Return what a log may hold: of the request's headers only those named, of the identity no claims."""
-    shown = {name: header(name, request.headers[name]) for name in headers if name in request.headers}
+    shown = {name: header(name, request.headers[name], credentials) for name in headers if name in request.headers}
     return _record(decision, _request(request, shown), _identity(decision.identity))
 
 
@@ -168,7 +170,7 @@ def _record(decision: Decision, request: RequestRecord, identity: IdentityRecord
         decision.id,
         datetime.fromtimestamp(decision.time, UTC),
         request,
-        outcome_of(decision),
+        outcome_of(decision.verdict),
         decision.stage,
         decision.decided_by,
         _timings(decision.timings),
@@ -181,8 +183,10 @@ def _record(decision: Decision, request: RequestRecord, identity: IdentityRecord
     )
 
 
-def outcome_of(decision: Decision) -> Outcome:
-    return _OUTCOMES[type(decision.verdict)]
+def outcome_of(verdict: Allow | Deny | Failed) -> Outcome:
+    if isinstance(verdict, Deny) and verdict.reason is Reason.ANSWERED:
+        return Outcome.ANSWERED
+    return _OUTCOMES[type(verdict)]
 
 
 def rule_of(verdict: Allow | Deny | Failed) -> str:
@@ -194,7 +198,7 @@ def rule_of(verdict: Allow | Deny | Failed) -> str:
 
 
 def _request(request: Request, headers: Mapping[str, str]) -> RequestRecord:
-    extensions = {name: extension(name, value) for name, value in request.context_extensions.items()}
+    extensions = {name: header(name.lower(), value) for name, value in request.context_extensions.items()}
     return RequestRecord(
         request.id,
         request.method,
