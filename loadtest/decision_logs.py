@@ -114,7 +114,7 @@ def ours(folder: Path, url: str) -> list[str]:
     rego = RegoSettings(kind="rego", policies=(str(POLICIES / "envoy"),)).build(resources)
     settings = DecisionLogSettings(kind="decision_log", url=f"{url}/ztag", rules="rules.rego", seconds=0.1)
     log = settings.build(resources)
-    log.attend([rego])
+    log.attend([rego], frozenset())
     inputs = []
 
     async def decide() -> None:

@@ -17,7 +17,7 @@ from ztag_extauthz.cli.recorded import ask
 from ztag_extauthz.envoy import decode
 from ztag_extauthz.envoy.protojson import check_request
 from ztag_extauthz.model import Context, Decision, Identity, Stage, Timings
-from ztag_extauthz.reporting.recorded import make, to_line
+from ztag_extauthz.reporting.recorded import Kept, make, to_line
 
 PAGE: Final = ROOT / "docs/living-with-policies.md"
 RECORDING: Final = ROOT / "policy/envoy/requests.jsonl"
@@ -79,7 +79,7 @@ def decisions() -> Iterator[bytes]:
         decision = Decision(
             id_, BEGAN + number, verdict, Stage.AUTHORIZATION, "rego", identity(name), {}, Timings(1, 1, 1)
         )
-        recorded = make(request, decision, query=True, body=True)
+        recorded = make(request, decision, Kept(query=True, body=True))
         assert recorded is not None
         yield to_line(recorded, None)
 

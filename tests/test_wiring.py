@@ -1,10 +1,12 @@
 """Mistakes of what the settings name: all at once, each with its setting and line."""
 
+import asyncio
 import time
 from pathlib import Path
 
 import pytest
 
+from tests.envoy.checks import check, request
 from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.meter import Meter
@@ -63,6 +65,29 @@ def test_a_mistake_of_the_environment_names_its_variable(tmp_path: Path) -> None
     value = '[{"kind": "rego", "policies": ["none.rego"]}]'
     (mistake,) = mistakes(tmp_path, text, ZTAG_AUTHORIZATION=value)
     assert mistake.startswith("ZTAG_AUTHORIZATION: authorization[0].policies: none.rego: cannot be read: No such file")
+
+
+def test_never_6_reporters_know_the_headers_that_hold_credentials(tmp_path: Path) -> None:
+    (tmp_path / "a.rego").write_text("package envoy.authz\n\nresult := true\n")
+    (tmp_path / "secret").write_text("s" * 44)
+    (tmp_path / "keys").touch()
+    (tmp_path / "ztag.yaml").write_text(
+        "authentication: [{kind: api_key, header: x-partner, secret_file: secret, file: keys}]\n"
+        "authorization: [{kind: rego, policies: [a.rego]}]\n"
+        "reporting: [{kind: audit, to: audit.log, include_headers: [x-partner]}]\n"
+    )
+    gateway = build(load(tmp_path / "ztag.yaml", {}), Resources(tmp_path, time.time, Meter()))
+    asked = request(check(headers={"x-partner": "zk_s3cret"}))
+
+    async def run() -> None:
+        await gateway.start()
+        gateway.pipeline.report(asked, await gateway.pipeline.decide(asked, time.monotonic() + 20))
+        await gateway.close()
+
+    asyncio.run(run())
+    line = (tmp_path / "audit.log").read_text()
+    assert '"x-partner":"[masked]"' in line
+    assert "s3cret" not in line
 
 
 def test_a_document_that_would_be_cut_off_is_a_mistake(tmp_path: Path) -> None:

@@ -74,14 +74,15 @@ def build(settings: Settings, resources: Resources) -> Gateway:
     if mistakes:
         raise SettingsError(tuple(replace(mistake, setting=settings.place(mistake.setting)) for mistake in mistakes))
     authenticators = guarded(join(credentials))
+    places = _credentials(authenticators)
     for reporter in told:
-        reporter.attend(authorizers)
+        reporter.attend(authorizers, places.headers)
     reporters = [Metrics(resources.meter), Log(settings.response.all_owned_headers), *told]
     revoked = {} if register is None else {"revoked": register.refuse}
     if len(protected):
         gates.append(ResourceMetadata(protected))
     pipeline = Pipeline(gates, authenticators, authorizers, reporters, resources.clock, **revoked)
-    encoder = Encoder(settings.response, signer, protected, _credentials(authenticators))
+    encoder = Encoder(settings.response, signer, protected, places)
     core = Core(pipeline, encoder, settings.server, resources.meter)
     registers = () if register is None else (register,)
     return Gateway(core, pipeline, (*gates, *authenticators, *registers, *authorizers, *reporters))

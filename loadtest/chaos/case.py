@@ -84,6 +84,7 @@ def _run(case: Case, rate: float) -> Row:
         plan = Plan(settings=sections, wishes=case.wishes(), change_envoy=answer_itself)
         stack = parts.enter_context(running(plan))
         load = Load(stack.edge, asks(stack.issuer), rate)
+        parts.callback(load.end)
         time.sleep(CALM)
         began = time.monotonic()
         case.fault(stack)

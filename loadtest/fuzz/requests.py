@@ -1,5 +1,6 @@
 """Requests as Envoy sends them, and the credentials in them."""
 
+import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -103,15 +104,16 @@ def proofs(folder: Path) -> Target:
     token = gateway.bound("ann")
     ath = jwt.utils.base64url_encode(sha256(token.encode()).digest()).decode()
     header = {"alg": ALGORITHM, "typ": "dpop+jwt", "jwk": gateway.public}
-    said = {"jti": "a", "htm": "GET", "htu": "https://shop.example/orders", "iat": "IAT", "ath": ath}
+    said = {"jti": "JTI", "htm": "GET", "htu": "https://shop.example/orders", "iat": "IAT", "ath": ath}
     shown: set[str] = set()
 
     def take(given: bytes) -> None:
-        proof = _signed(gateway, _fresh(given))
+        fresh = _fresh(given)
+        proof = _signed(gateway, fresh)
         request = CheckRequest.FromString(check_request("", "/orders"))
         request.attributes.request.http.headers.update({"authorization": f"DPoP {token}", "dpop": proof})
         if is_allowed(gateway.ask(request.SerializeToString())):
-            claims = json.loads(_fresh(given).partition(b"\n")[2])
+            claims = json.loads(fresh.partition(b"\n")[2])
             forbid(claims["htm"] != "GET" or claims["ath"] != ath, "allowed with a proof for another request")
             forbid(
                 "/orders" not in claims["htu"] or "shop.example" not in claims["htu"].lower(), "… for another address"
@@ -123,9 +125,12 @@ def proofs(folder: Path) -> Target:
     return Target(take, [_parts(header, said)], words=(b'"jwk":{}', b'"htu":"', b'"jti":"', b'"ath":', b'"d":"x",'))
 
 
+_NAMES: Final = itertools.count()
+
+
 def _fresh(given: bytes) -> bytes:
-    """Return the input with the time of now, so that a long run does not outlive its own corpus."""
-    return given.replace(b'"IAT"', str(int(time.time())).encode())
+    """Return the input with the time of now and a name of its own: what is left of a good proof is to be good."""
+    return given.replace(b'"IAT"', str(int(time.time())).encode()).replace(b"JTI", str(next(_NAMES)).encode())
 
 
 def clients(folder: Path) -> Target:

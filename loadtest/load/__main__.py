@@ -52,14 +52,12 @@ def servers(parts: ExitStack, load: Workload) -> Sequence[Target]:
 def direct(load: Workload, targets: Sequence[Target], rounds: int, requests: int) -> Sequence[Direct]:
     """Ask every server over gRPC, each trace in turn."""
     rows: list[Direct] = []
-    for name, make in Traces(load.issuer).all().items():
-        for _ in track(range(rounds), f"direct: {name}", console=console, transient=True):
+    for name, make in Traces(load.issuer, requests).all().items():
+        for number in track(range(rounds + 1), f"direct: {name}", console=console, transient=True):
             messages = make()
             for target in targets:
                 target.exchange(messages)
-                if not target.results:
-                    target.warm(requests // 4)
-                target.ask(requests)
+                target.ask(requests) if number else target.warm(requests)
         rows += [direct_row(name, target, targets[0]) for target in targets]
         for target in targets:
             target.forget()

@@ -66,6 +66,11 @@ class Load:
         self._process.join()
         return shots, lag
 
+    def end(self) -> None:
+        """End the process, if it did not end by `stop`."""
+        self._process.kill()
+        self._process.join()
+
 
 def _run(kind: "type[_Generator]", given: Any, running: Any, pipe: Connection) -> None:
     generator = kind(*given)

@@ -6,23 +6,22 @@ import itertools
 import json
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final
 
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 
 from loadtest.corpus import Issuer, check_request
 
 USERS, PATHS = 1000, 50
-LENGTH: Final = 2000
-"""Requests of a trace; they are asked in turn."""
 _FRESH = itertools.count()
 
 
 class Traces:
     """Makes traces of one issuer's tokens; what has to be new is new at every call."""
 
-    def __init__(self, issuer: Issuer) -> None:
+    def __init__(self, issuer: Issuer, length: int) -> None:
+        """`length` requests of a trace are asked in turn, so that none is asked twice where all have to be new."""
         self._issuer = issuer
+        self._length = length
         self._random = Random(1)
         self._tokens = [issuer.token(f"user-{number}", ("editor",)) for number in range(USERS)]
 
@@ -33,25 +32,25 @@ class Traces:
     def zipf(self) -> Sequence[bytes]:
         """Return requests of 1,000 users to 50 paths, some of each more often than others (Zipf, s = 1)."""
         weights = [1 / (rank + 1) for rank in range(USERS)]
-        tokens = self._random.choices(self._tokens, weights, k=LENGTH)
-        paths = self._random.choices(range(PATHS), weights[:PATHS], k=LENGTH)
+        tokens = self._random.choices(self._tokens, weights, k=self._length)
+        paths = self._random.choices(range(PATHS), weights[:PATHS], k=self._length)
         return [check_request(token, f"/orders/{path}") for token, path in zip(tokens, paths, strict=True)]
 
     def churn(self) -> Sequence[bytes]:
         """Return such requests, every tenth with a token that nobody has seen."""
         made = list(self.zipf())
-        for place in range(0, LENGTH, 10):
+        for place in range(0, self._length, 10):
             made[place] = check_request(self._fresh(), f"/orders/{place % PATHS}")
         return made
 
     def missing(self) -> Sequence[bytes]:
         """Return requests whose tokens and paths are all new."""
-        return [check_request(self._fresh(), f"/orders/{number}-{next(_FRESH)}") for number in range(LENGTH)]
+        return [check_request(self._fresh(), f"/orders/{number}-{next(_FRESH)}") for number in range(self._length)]
 
     def bodies(self) -> Sequence[bytes]:
         """Return orders with a body of 8 KiB, which the policy reads."""
         made = []
-        for number in range(LENGTH // 10):
+        for number in range(self._length // 10):
             request = CheckRequest.FromString(check_request(self._tokens[number % USERS], "/orders", "POST"))
             http = request.attributes.request.http
             note = "x" * (8192 - 40)

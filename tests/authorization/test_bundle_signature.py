@@ -70,6 +70,50 @@ def _tampered(text: str) -> str:
     return json.dumps({"signatures": [f"{header}.{claims}.{proof}"]})
 
 
+@pytest.mark.parametrize(
+    ("limits", "changed", "why"),
+    [
+        (
+            {},
+            {"data.json": '{"a":[' + "[]," * 250_000 + "1]}"},
+            "values of data; signing.max_data_values allows 250000",
+        ),
+        ({}, {"a/data.yaml": "a: [" + "[]," * 40_000 + "1]"}, "values of data; signing.max_data_values allows 250000"),
+        ({}, {".manifest": '{"a":[' + "[]," * 250_000 + "1]}"}, "signing.max_data_values allows 250000"),
+        ({"max_data_bytes": 1024}, {"data.json": '{"a": "' + "x" * 1024 + '"}'}, "signing.max_data_bytes allows 1024"),
+        ({"max_data_values": 100}, {"data.json": '{"a": [' + "1," * 100 + "1]}"}, "signing.max_data_values allows 100"),
+        ({}, {FILE: '{"signatures": ["a"], "b": [' + "[]," * 100 + "1]}"}, "larger than any signature"),
+        ({}, {FILE: '{"signatures": ["' + "x" * (4 << 20) + '"]}'}, "larger than any signature"),
+        ({}, {FILE: '{"signatures": ["' + "x" * 10_000 + '.e30.x"]}'}, "header that is larger than any"),
+    ],
+)
+def test_never_is_more_read_than_allowed_before_it_is_known_who_wrote_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int], changed: dict[str, str], why: str
+) -> None:
+    """A genuine signature, reused by whoever serves the bundle for files of theirs."""
+    public_key(tmp_path / "key.pem", "ES256")
+    settings = SigningSettings.model_validate(
+        {"keys": [{"id": "k1", "algorithm": "ES256", "file": "key.pem"}], **limits}
+    )
+    trusted = read_keys(settings, tmp_path)
+    files = _bytes(signed({**FILES, "a/data.yaml": "b: 1"}))
+    trusted.verify(files)
+
+    def read(*_: object) -> bytes:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr("ztag_extauthz.authorization.bundle_signature._meaning", read)
+    with pytest.raises(DocumentError, match=why):
+        trusted.verify(files | _bytes(changed))
+
+
+def test_what_is_cheap_to_compare_is_compared_first(trusted: Signatures, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = _bytes({"data.json": "{}", **signed(FILES, **OURS)})
+    monkeypatch.setattr("ztag_extauthz.authorization.bundle_signature.loads", None)
+    with pytest.raises(DocumentError, match=r"holds another 'authz\.rego'"):
+        trusted.verify({**files, "authz.rego": b"package other"})
+
+
 @pytest.fixture
 def trusted(tmp_path: Path) -> Signatures:
     public_key(tmp_path / "key.pem", "ES256")

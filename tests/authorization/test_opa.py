@@ -1,5 +1,6 @@
 import asyncio
 import json
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ pytest.importorskip("aiohttp")
 
 from tests.authorization.opa_servers import StandIn, real
 from ztag_extauthz.authorization.opa import Opa, build
+from ztag_extauthz.authorization.opa_client import OpaClient
 from ztag_extauthz.authorization.opa_settings import OpaSettings
 
 POLICY = """package p
@@ -318,6 +320,49 @@ def test_the_authorizer_answers_by_it(url: str, tmp_path: Path) -> None:
         "policy envoy/authz/result",
         f"OPA at {url.removeprefix('unix://')}",
     ]
+
+
+def test_never_4_what_rests_on_opas_own_data_is_not_remembered(url: str, tmp_path: Path) -> None:
+    (tmp_path / "policy.rego").write_text("package envoy.authz\ndefault result := false\nresult if data.users.alice")
+    settings = RegoSettings(kind="rego", engine="opa", opa=OpaSettings(url=url, timeout=10), policies=("policy.rego",))
+    rego = settings.build(Resources(tmp_path, lambda: 0.0, Meter()))
+    theirs = OpaClient(url, ssl.create_default_context(), "", 1)
+
+    async def put(value: bytes) -> None:
+        assert (await theirs.send("PUT", "/v1/data/users", value, monotonic() + 20)).status == 204
+
+    async def run() -> list[type[Verdict]]:
+        await theirs.start()
+        await rego.start()
+        try:
+            verdicts = []
+            for users in (b'{"alice": true}', b"{}"):
+                await put(users)
+                verdicts.append(await rego.authorize(Context(request(check()), ALICE), monotonic() + 20))
+            return [type(verdict) for verdict in verdicts]
+        finally:
+            await rego.close()
+            await theirs.close()
+
+    assert asyncio.run(run()) == [Allow, Deny]
+
+
+@pytest.mark.parametrize(
+    ("result", "own"),
+    [
+        ("data.users[input.who]", "data.users"),
+        ("count(data.names) + data.users.a.b", "data.users.a.b"),
+        ("data.h[input.who]", "data.h"),
+        ("data.names[input.who]", ""),
+        ("data.names.missing", ""),
+        ("data.h.x", ""),
+    ],
+)
+def test_data_is_ztags_where_its_files_have_the_name(result: str, own: str) -> None:
+    text = {"p.rego": f"package p\nresult := {result}", "h.rego": "package h\nx := 1"}
+    found = engine("http://127.0.0.1:1", replace(bundle(names={"a": 1}), modules=text)).reads()
+    assert found.impure == ({own} if own else set())
+    assert found.cacheable is not bool(own)
 
 
 @pytest.mark.parametrize(

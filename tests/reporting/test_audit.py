@@ -176,6 +176,15 @@ def test_never_6_no_secret_reaches_the_log(tmp_path: Path) -> None:
         assert secret not in text
 
 
+def test_never_6_what_holds_credentials_is_not_written_whatever_its_name() -> None:
+    rig = Rig(include_headers=["x-partner"])
+    rig.audit.attend((), frozenset({"x-partner"}))
+    rig.audit.report(asked(headers={"x-partner": "s3cret"}), DECISION)
+    asyncio.run(rig.audit.close())
+    assert b"x-partner" in rig.sink.lines[0]
+    assert b"s3cret" not in rig.sink.lines[0]
+
+
 @pytest.mark.parametrize("name", ["Authorization", "cookie", "X-Api-Key", "x-access-token", "proxy-authorization"])
 def test_headers_with_secrets_cannot_be_chosen(name: str) -> None:
     with pytest.raises(ValidationError, match="may hold a secret"):

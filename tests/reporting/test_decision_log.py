@@ -18,7 +18,7 @@ from ztag_extauthz.model import Allow, Context, Deny, Failed, Reason, Stage
 from ztag_extauthz.rego.documents import from_python
 from ztag_extauthz.reporting.decision_log import DecisionLog, DecisionLogSettings, result
 
-HEADERS = {"authorization": f"Bearer {TOKEN}", "accept": "text/html"}
+HEADERS = {"authorization": f"Bearer {TOKEN}", "accept": "text/html", "x-partner": "s3cret"}
 
 
 class Version(Struct):
@@ -50,7 +50,7 @@ class Policies(Struct):
 def build(folder: Path, url: str = "http://127.0.0.1:1", meter: Meter | None = None, **settings: Any) -> DecisionLog:
     parsed = DecisionLogSettings.model_validate({"kind": "decision_log", "url": url, "seconds": 0.01, **settings})
     log = parsed.build(Resources(folder, lambda: 0.0, meter or Meter()))
-    log.attend([Policies((("coarse/allow", "1"),)), Policies((("envoy/authz/result", "2"),))])
+    log.attend([Policies((("coarse/allow", "1"),)), Policies((("envoy/authz/result", "2"),))], frozenset({"x-partner"}))
     return log
 
 
@@ -73,7 +73,7 @@ def test_an_event_has_opas_form(tmp_path: Path) -> None:
         "metrics": {"timer_rego_query_eval_ns": 30_000, "timer_server_handler_ns": 34_000},
         "revision": "2",
         "bundles": {"ztag": {"revision": "2"}},
-        "erased": [f"{http}/headers/authorization", "/input/identity/subject"],
+        "erased": [f"{http}/headers/authorization", f"{http}/headers/x-partner", "/input/identity/subject"],
         "masked": [f"{http}/path"],
     }
 
@@ -82,6 +82,17 @@ def test_the_policy_that_had_the_last_word_is_told_by_its_revision(tmp_path: Pat
     event = build(tmp_path).event(asked(), decided(verdict=Deny(Reason.POLICY, policy_revision="1")))
     assert event is not None
     assert (event["path"], event["result"]) == ("coarse/allow", {"allowed": False})
+
+
+def test_never_6_no_credential_is_in_an_event_whatever_its_header_is_called(tmp_path: Path) -> None:
+    said = Allow(request_headers=(("x-partner", "s3cret"), ("x-upstream-key", "s3cret"), ("x-user", "alice")))
+    event = build(tmp_path).event(asked(), decided(verdict=said))
+    refused = build(tmp_path).event(asked(), decided(verdict=Deny(Reason.POLICY, body="s3cret")))
+    assert event is not None
+    assert refused is not None
+    assert "s3cret" not in repr((event, refused))
+    assert event["result"]["headers"] == {"x-user": "alice"}
+    assert event["input"]["attributes"]["request"]["http"]["headers"] == {"accept": "text/html"}
 
 
 def test_a_failure_has_an_error_and_no_result(tmp_path: Path) -> None:

@@ -228,14 +228,29 @@ def test_the_line_is_the_json_mapping_of_the_message(record: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token", "dpop", "x-ztag-assertion"]
+    "name",
+    [
+        "authorization",
+        "cookie",
+        "set-cookie",
+        "x-api-key",
+        "x-auth-token",
+        "dpop",
+        "x-ztag-assertion",
+        "x-user-pass",
+        "x-pin",
+        "pin",
+        "x-csrf",
+        "x-xsrf",
+    ],
 )
 def test_headers_that_hold_secrets(name: str) -> None:
     assert is_secret(name)
 
 
 @pytest.mark.parametrize(
-    "name", [":authority", "user-agent", "x-request-id", "accept", "content-type", "x-forwarded-for"]
+    "name",
+    [":authority", "user-agent", "x-request-id", "accept", "content-type", "x-forwarded-for", "x-shipping", "ping"],
 )
 def test_headers_that_do_not(name: str) -> None:
     assert not is_secret(name)

@@ -13,7 +13,8 @@ from ztag_extauthz.envoy import decode
 from ztag_extauthz.envoy.protojson import check_request
 from ztag_extauthz.errors import SettingsError, ZtagError
 from ztag_extauthz.model import Allow, Deny, Failed, Outcome, Reason, Request
-from ztag_extauthz.reporting.recorded import Key, Recorded, make, read, to_line
+from ztag_extauthz.reporting.masking import MASK
+from ztag_extauthz.reporting.recorded import Kept, Key, Recorded, make, read, to_line
 
 SECRET = b64encode(bytes(range(32)))
 HTTP: dict[str, Any] = {
@@ -45,7 +46,7 @@ def with_attributes(attributes: dict[str, Any]) -> Request:
 
 
 def kept(*, query: bool = False, body: bool = False, **changes: Any) -> Recorded:
-    recorded = make(with_attributes(ATTRIBUTES), decided(**changes), query=query, body=body)
+    recorded = make(with_attributes(ATTRIBUTES), decided(**changes), Kept(query=query, body=body))
     assert recorded is not None
     return recorded
 
@@ -55,6 +56,18 @@ def test_never_6_no_credential_query_or_body_is_kept() -> None:
     assert TOKEN not in line
     assert "s3cret" not in line
     assert "text/html" in line
+
+
+def test_never_6_no_header_that_is_a_credential_is_kept_whatever_its_name() -> None:
+    headers = {"x-partner": "s3cret", "x-tenant": "a"}
+    raw = [{"key": "X-Partner", "value": "s3cret"}]
+    attributes = {"request": {"http": {"headers": headers, "headerMap": {"headers": raw}}}}
+    recorded = make(with_attributes(attributes), DECISION, Kept(credentials=frozenset({"x-partner"})))
+    assert recorded is not None
+    assert recorded.request["attributes"]["request"]["http"] == {
+        "headers": {"x-partner": MASK, "x-tenant": "a"},
+        "headerMap": {"headers": [{"key": "X-Partner", "value": MASK}]},
+    }
 
 
 def test_the_query_and_the_body_are_kept_on_demand() -> None:
@@ -78,7 +91,7 @@ def test_raw_headers_become_text_and_are_masked() -> None:
         {"key": ":path", "value": "/a?code=s3cret"},
     ]
     attributes = {"request": {"http": {"headerMap": {"headers": fields}}}}
-    recorded = make(with_attributes(attributes), DECISION, query=False, body=False)
+    recorded = make(with_attributes(attributes), DECISION, Kept(query=False, body=False))
     assert recorded is not None
     assert recorded.request["attributes"]["request"]["http"]["headerMap"]["headers"] == [
         {"key": "Cookie", "value": "[masked]"},
@@ -110,7 +123,7 @@ def test_what_the_policy_said_is_kept_also_in_a_dry_run(verdict: Any, outcome: O
 
 
 def test_a_request_of_nobody_is_not_kept() -> None:
-    assert make(REQUEST, decided(identity=None), query=False, body=False) is None
+    assert make(REQUEST, decided(identity=None), Kept(query=False, body=False)) is None
 
 
 VALUES = st.none() | st.booleans() | st.text()
@@ -119,7 +132,7 @@ VALUES = st.none() | st.booleans() | st.text()
 @given(st.recursive(VALUES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_never_6_no_token_is_kept_wherever_it_stands(value: Any) -> None:
     hidden = {"metadataContext": {"filterMetadata": {"a": {"b": value, "c": [{"d": f" {TOKEN}"}]}}}}
-    recorded = make(with_attributes(hidden), DECISION, query=True, body=True)
+    recorded = make(with_attributes(hidden), DECISION, Kept(query=True, body=True))
     assert recorded is not None
     assert TOKEN not in to_line(recorded, None).decode()
 

@@ -33,6 +33,22 @@ def test_requests_with_an_identity_are_written(tmp_path: Path) -> None:
     assert TOKEN not in line
 
 
+def test_never_6_what_holds_credentials_is_not_written_whatever_its_name(tmp_path: Path) -> None:
+    async def main() -> None:
+        recording = build(tmp_path)
+        recording.attend((), frozenset({"x-partner"}))
+        recording.report(
+            asked(attributes=lambda: {"request": {"http": {"headers": {"x-partner": "s3cret"}}}}), DECISION
+        )
+        await recording.start()
+        await recording.close()
+
+    asyncio.run(main())
+    text = (tmp_path / "requests.jsonl").read_text()
+    assert "x-partner" in text
+    assert "s3cret" not in text
+
+
 def test_a_sample_is_taken(tmp_path: Path) -> None:
     recording = build(tmp_path, sample=0.1, max_waiting=100_000)
     for _ in range(10_000):

@@ -80,6 +80,12 @@ class SigningSettings(Section):
     """The keys; while one replaces another, both."""
     scope: str = ""
     """What the signature has to be for (`scope` in opa's claims file)."""
+    max_data_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
+    """Bytes that all data files of a bundle may have. They are read before it is known who wrote them, for what is
+    signed is their meaning and not their spelling: whoever serves the bundle could keep ztag busy."""
+    max_data_values: int = Field(default=250_000, ge=100, le=100_000_000)
+    """Values that they may have, by their commas and brackets; of YAML by its dashes, colons and lines, too, and each
+    counts as four. 250000 take about a second."""
 
     @model_validator(mode="after")
     def _own_ids(self) -> "SigningSettings":

@@ -26,6 +26,13 @@ from ztag_extauthz.rego.values import Number, Value
 
 FILE: Final = ".signatures.json"
 MIN_RSA_BITS: Final = 2048
+MAX_SIGNATURE: Final = 4 * 1024 * 1024
+"""Bytes of the file with the signature: it names `archive.MAX_ENTRIES` files at most."""
+MAX_SIGNATURE_VALUES: Final = 100
+MAX_HEADER: Final = 8192
+_MARKS: Final = (b",", b"[", b"{")
+_YAML_COST: Final = 4
+_YAML_MARKS: Final = (*_MARKS, b":", b"-", b"\n")
 _REMEDY: Final = "name a PEM file with one public key or certificate"
 
 _DIGESTS: Final[Mapping[str, Callable[[bytes], Any]]] = {"SHA-256": sha256, "SHA-384": sha384, "SHA-512": sha512}
@@ -49,7 +56,7 @@ def read_keys(settings: SigningSettings, folder: Path) -> "Signatures":
             mistakes.append(Mistake(entry.file, str(error), _REMEDY, setting))
     if mistakes:
         raise SettingsError(tuple(mistakes))
-    return Signatures(keys, settings.scope)
+    return Signatures(keys, settings)
 
 
 def _key(path: Path, algorithm: str) -> Key:
@@ -67,10 +74,12 @@ def _key(path: Path, algorithm: str) -> Key:
 class Signatures:
     """Verifies bundles."""
 
-    def __init__(self, keys: Mapping[str, tuple[str, Key]], scope: str) -> None:
+    def __init__(self, keys: Mapping[str, tuple[str, Key]], settings: SigningSettings) -> None:
         """`keys`: algorithm and key by name."""
         self._keys = keys
-        self._scope = scope
+        self._scope = settings.scope
+        self._max_bytes = settings.max_data_bytes
+        self._max_values = settings.max_data_values
         self._only = next(iter(keys)) if len(keys) == 1 else ""
         """The key of a signature that names none, as `opa sign` makes them."""
 
@@ -82,18 +91,36 @@ class Signatures:
             signed = self._signed(files[FILE])
         except (BuiltinError, ValueError, RecursionError) as error:
             raise DocumentError(f"has a {FILE} that cannot be used: {error}") from None
-        for name, content in files.items():
-            if name != FILE:
-                _compare(name, content, signed.pop(name, None))
-        if signed:
-            raise DocumentError(f"lacks {min(signed)!r}, which its signature names")
+        found = {name: content for name, content in files.items() if name != FILE}
+        if unnamed := found.keys() - signed.keys():
+            raise DocumentError(f"holds {min(unnamed)!r}, which its signature does not name")
+        if missing := signed.keys() - found.keys():
+            raise DocumentError(f"lacks {min(missing)!r}, which its signature names")
+        self._bound({name: content for name, content in found.items() if _is_structured(name)})
+        for name in sorted(found, key=_is_structured):  # what costs most comes last
+            _compare(name, found[name], *signed[name])
+
+    def _bound(self, files: Mapping[str, bytes]) -> None:
+        """Refuse data that would take long to read; nobody knows yet who wrote it."""
+        size = sum(map(len, files.values()))
+        if size > self._max_bytes:
+            raise DocumentError(f"holds {size} bytes of data; signing.max_data_bytes allows {self._max_bytes}")
+        values = sum(_values(name, content) for name, content in files.items())
+        if values > self._max_values:
+            raise DocumentError(
+                f"holds about {values} values of data; signing.max_data_values allows {self._max_values}"
+            )
 
     def _signed(self, content: bytes) -> dict[str, tuple[str, str]]:
         """Return algorithm and digest of each file by name."""
+        if len(content) > MAX_SIGNATURE or _values(FILE, content) > MAX_SIGNATURE_VALUES:
+            raise ValueError("it is larger than any signature")
         document: Any = json.loads(content)
         tokens = document.get("signatures") if isinstance(document, dict) else None
         if not isinstance(tokens, list) or len(tokens) != 1 or not isinstance(tokens[0], str):
             raise ValueError("it does not hold exactly one signature")
+        if tokens[0].find(".") > MAX_HEADER:
+            raise ValueError("its token has a header that is larger than any")
         claims = self._claims(parse_token(tokens[0]))
         if claims.get("scope", "") != self._scope:
             raise ValueError(f"it was signed for the scope {claims.get('scope', '')!r}, not {self._scope!r}")
@@ -128,10 +155,18 @@ def _names(files: Any) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _compare(name: str, content: bytes, signed: tuple[str, str] | None) -> None:
-    if signed is None:
-        raise DocumentError(f"holds {name!r}, which its signature does not name")
-    algorithm, digest = signed
+def _is_structured(name: str) -> bool:
+    return PurePosixPath(name).name in _STRUCTURED
+
+
+def _values(name: str, content: bytes) -> int:
+    """Return how many values of JSON a document costs at most, without reading it."""
+    if name.endswith((".yaml", ".yml")):
+        return _YAML_COST * sum(map(content.count, _YAML_MARKS))
+    return sum(map(content.count, _MARKS))
+
+
+def _compare(name: str, content: bytes, algorithm: str, digest: str) -> None:
     if algorithm not in _DIGESTS:
         raise DocumentError(f"{name!r} is signed by its {algorithm}, which is not trusted ({', '.join(_DIGESTS)} are)")
     found = _DIGESTS[algorithm](_meaning(name, content)).hexdigest()
@@ -141,7 +176,7 @@ def _compare(name: str, content: bytes, signed: tuple[str, str] | None) -> None:
 
 def _meaning(name: str, content: bytes) -> bytes:
     """Return what is signed of a file: data as JSON without spaces, names in order, as Go writes it."""
-    if PurePosixPath(name).name not in _STRUCTURED:
+    if not _is_structured(name):
         return content
     try:
         value = _of_yaml(documents.data(name, content)) if name.endswith((".yaml", ".yml")) else loads(content)

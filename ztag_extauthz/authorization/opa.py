@@ -1,6 +1,7 @@
 """The engine `opa`: the same question, asked of an OPA server or sidecar."""
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Iterable
 from pathlib import Path
@@ -170,7 +171,12 @@ class Opa(PolicyEngine):
         return result if isinstance(result, dict) else {}
 
     def reads(self) -> Reads:
-        return UNKNOWN if self._local is None else self._local.reads()
+        """Return what the decision can depend on; what OPA has of its own changes unheard."""
+        if self._local is None or self._publisher is None:
+            return UNKNOWN
+        found = self._local.reads()
+        own = {".".join(("data", *path)) for path in found.data if not self._publisher.keeps(path)}
+        return dataclasses.replace(found, impure=found.impure | own)
 
     def annotations(self) -> Iterable[tuple[str, Value]]:
         return () if self._local is None else self._local.annotations()

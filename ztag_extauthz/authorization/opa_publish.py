@@ -81,6 +81,10 @@ class Publisher:
         self._prefix = prefix
         self._flight: asyncio.Task[None] | None = None
 
+    def keeps(self, path: tuple[str, ...]) -> bool:
+        """Tell whether what is at a path below `data` is ztag's: each name of its files is put there as a whole."""
+        return bool(path) and path[0] in self._published.data
+
     async def first(self, deadline: float) -> None:
         """Put the policies there if ztag has none there yet; what is in force is left alone. Raises `CheckError`."""
         if not (await self._state(deadline)).digest:

@@ -4,6 +4,8 @@
 2. write    the thread takes what is there and writes it in one go; a disk that is full costs lines, never a request
 """
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -12,8 +14,8 @@ from ztag_extauthz.background import Background
 from ztag_extauthz.component import Resources
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Decision, Request
-from ztag_extauthz.reporting.interface import Reporter
-from ztag_extauthz.reporting.masking import is_secret
+from ztag_extauthz.reporting.interface import Reporter, Source
+from ztag_extauthz.reporting.masking import NO_NAMES, is_secret
 from ztag_extauthz.reporting.record import brief, to_json
 from ztag_extauthz.reporting.sinks import RotatingFile, Sink, StandardOutput, opened
 from ztag_extauthz.section import Section
@@ -66,6 +68,7 @@ class Audit(Reporter):
         self.sink = sink
         self._to = settings.to
         self._headers = settings.include_headers
+        self._credentials: AbstractSet[str] = NO_NAMES
         series = meter.series("ztag_audit_dropped")
         self._writer = Background[bytes](
             "audit lines",
@@ -74,6 +77,10 @@ class Audit(Reporter):
             max_waiting=settings.max_waiting,
             batch=BATCH,
         )
+
+    def attend(self, sources: Sequence[Source], credentials: AbstractSet[str]) -> None:  # noqa: ARG002 - nobody is asked
+        """See `Reporter.attend`."""
+        self._credentials = credentials
 
     async def start(self) -> None:
         """Open the file, and write. Raises `SettingsError`."""
@@ -88,7 +95,7 @@ class Audit(Reporter):
     def report(self, request: Request, decision: Decision) -> None:
         """See `Reporter.report`."""
         try:
-            line = to_json(brief(request, decision, self._headers)) + b"\n"
+            line = to_json(brief(request, decision, self._headers, self._credentials)) + b"\n"
         except Exception:  # noqa: BLE001 - a decision does not depend on its record
             self._writer.drop(1)
         else:

@@ -8,6 +8,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -122,6 +123,7 @@ class DecisionLog(Reporter):
         self._masks = tuple(map(masks.rule, settings.mask))
         self._labels = {**settings.labels, "id": str(uuid4()), "version": f"ztag {__version__}"}
         self._sources: Sequence[Source] = ()
+        self._left = masks.Left(settings.include_query, settings.include_body)
         series = meter.series("ztag_decision_log_dropped")
         self._waiting = Background[tuple[Request, Decision]](
             "decision logs",
@@ -137,8 +139,10 @@ class DecisionLog(Reporter):
             buffer = Buffer(folder, settings.buffer_bytes, drop)
             self._buffered = Buffered(buffer, collector, drop, settings.seconds)
 
-    def attend(self, sources: Sequence[Source]) -> None:
+    def attend(self, sources: Sequence[Source], credentials: AbstractSet[str]) -> None:
+        """See `Reporter.attend`."""
         self._sources = sources
+        self._left = masks.Left(self._settings.include_query, self._settings.include_body, credentials)
 
     async def start(self) -> None:
         """Begin to upload. Raises `SettingsError` where the buffer cannot be written."""
@@ -203,9 +207,9 @@ class DecisionLog(Reporter):
         found = self._masks if self._rules is None else (*self._masks, *self._rules.masks(event))
         if self._rules is not None and self._rules.drops(event):
             return None
-        settings = self._settings
-        always = masks.sensitive(question.document, query=settings.include_query, body=settings.include_body)
-        return masks.apply(event, [*always, *found])
+        always = masks.sensitive(question.document, self._left)
+        said = masks.answered(event.get("result", {}), self._left)
+        return masks.apply(event, [*always, *said, *found])
 
     def _question(self, request: Request, decision: Decision) -> Question | None:
         """Return what the policy was asked that had the last word: where several were, told apart by their revision."""

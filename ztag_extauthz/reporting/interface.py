@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 from ztag_extauthz.component import Component
@@ -41,8 +42,8 @@ class Source(Protocol):
 class Reporter(Component, ABC):
     """Is told of every decision, cached or not."""
 
-    def attend(self, sources: Sequence[Source]) -> None:
-        """Know who decides, before the first decision is told."""
+    def attend(self, sources: Sequence[Source], credentials: AbstractSet[str]) -> None:
+        """Know who decides, and which headers (in lower case) hold credentials, before the first decision is told."""
 
     @abstractmethod
     def report(self, request: Request, decision: Decision) -> None:

@@ -1,6 +1,8 @@
 """What a record may hold of a text that a caller writes: no token, no query, no password, and bounded."""
 
 import re
+from collections.abc import Set as AbstractSet
+from typing import Final
 from urllib.parse import unquote
 
 MASK = "[masked]"
@@ -10,19 +12,25 @@ MAX_TEXT = 2048
 # The beginning of every JSON object in base64, and what follows in the compact serialization.
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)*")
 _SECRET = re.compile(
-    "authoriz|cookie|token|secret|passw|key|credential|session|assertion|signature|jwt|dpop|x-auth|bearer|otp"
+    "authoriz|cookie|token|secret|pass|key|credential|session|assertion|signature|jwt|dpop|x-auth|bearer|otp|[cx]srf"
+    "|(?:^|[^a-z])pin(?:$|[^a-z])"
 )
 _SECRET_CLAIM = re.compile("token|secret|passw", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"\s*(bearer|basic|digest|dpop|negotiate|token|apikey)\s", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?:^|,)\s*(?:bearer|basic|digest|dpop|negotiate|token|apikey)\s", re.IGNORECASE)
+_ADDRESS = re.compile("ur[il]|path|referer|location")
+_PARAMETER = re.compile(r";\s*([^\s;,=]+)\s*=")
 # Where a path ends, and a user's name and password in an address; `%253F` is what becomes `?` when decoded twice.
 _PATH_END = re.compile(r"[?#;]|%(?:25)*(?:3[fb]|23)", re.IGNORECASE)
 _USER = re.compile(r"//[^/]*@")
 _DECODINGS = 3
 
 
-def is_secret(header: str) -> bool:
-    """Return whether a header (in lower case) is named like one that holds a secret."""
-    return _SECRET.search(header) is not None
+NO_NAMES: Final[AbstractSet[str]] = frozenset()
+
+
+def is_secret(header: str, credentials: AbstractSet[str] = NO_NAMES) -> bool:
+    """Return whether a header (in lower case) is one of ztag's own credentials, or named like one with a secret."""
+    return header in credentials or _SECRET.search(header) is not None
 
 
 def is_secret_claim(name: str) -> bool:
@@ -30,11 +38,11 @@ def is_secret_claim(name: str) -> bool:
     return _SECRET_CLAIM.search(name) is not None
 
 
-def header(name: str, value: str) -> str:
-    """Return what may be told of a header, its name in lower case."""
-    if is_secret(name):
+def header(name: str, value: str, credentials: AbstractSet[str] = NO_NAMES) -> str:
+    """Return what may be told of a header or a context extension, its name in lower case."""
+    if is_secret(name, credentials) or _CREDENTIALS.search(value):
         return MASK
-    if value.startswith("/") or "://" in value:
+    if _is_address(name, value):
         address, mark = split(value)
     else:
         # Where `;` is no path's: media types, qualities.
@@ -42,16 +50,18 @@ def header(name: str, value: str) -> str:
     return clean(address) + (f"{mark}{MASK}" if mark else "")
 
 
+def _is_address(name: str, value: str) -> bool:
+    """Tell whether a value is a path or a URL, or has a parameter that is named like a secret (`;jsessionid=`)."""
+    if value.startswith("/") or "://" in value or _ADDRESS.search(name):
+        return True
+    return ";" in value and any(is_secret(each.lower()) or "sess" in each.lower() for each in _PARAMETER.findall(value))
+
+
 def split(text: str) -> tuple[str, str]:
     """Return the path of a URL, with its host if there is one, and the mark that ends it."""
     end = _PATH_END.search(text)
     path = text[: end.start()] if end else text
     return (_USER.sub("//", path) if "@" in path else path), (end[0] if end else "")
-
-
-def extension(name: str, value: str) -> str:
-    """Return what may be told of a context extension."""
-    return MASK if _CREDENTIALS.match(value) else header(name.lower(), value)
 
 
 def clean(text: str) -> str:

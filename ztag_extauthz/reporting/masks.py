@@ -5,14 +5,25 @@ told as erased. Nothing is changed in place: the policy's own documents are shar
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 from urllib.parse import unquote
 
 from msgspec import Struct
 
-from ztag_extauthz.reporting.masking import MASK, clean, header, is_secret, is_secret_claim, split
+from ztag_extauthz.reporting.masking import MASK, NO_NAMES, clean, header, is_secret, is_secret_claim, split
 
 HTTP = ("input", "attributes", "request", "http")
+EXTENSIONS = ("input", "attributes", "contextExtensions")
+_FIELDS = frozenset(
+    {
+        (*HTTP, "headers"),
+        (*HTTP, "path"),
+        EXTENSIONS,
+        *(("result", part) for part in ("headers", "response_headers_to_add", "query_parameters_to_set")),
+    }
+)
+"""What is masked by name."""
 
 
 class MaskRule(Struct, frozen=True):
@@ -89,31 +100,64 @@ def _place(node: Any, step: str) -> Any:
     return int(step)
 
 
-def sensitive(document: Any, *, query: bool, body: bool) -> Iterator[MaskRule]:
+class Left(Struct, frozen=True):
+    """What is left in an event of what is taken out by itself."""
+
+    query: bool = False
+    body: bool = False
+    credentials: AbstractSet[str] = NO_NAMES
+    """Headers that are taken out, whatever their name looks like; in lower case."""
+
+
+def sensitive(document: Any, left: Left) -> Iterator[MaskRule]:
     """Yield what is always taken out of an input: credentials, and unless they are asked for, query and body."""
-    http = document.get("attributes", {}).get("request", {}).get("http", {})
+    yield from _tokens(("input",), document)  # first: what is replaced after it was removed would be there again
+    attributes = document.get("attributes", {})
+    http = attributes.get("request", {}).get("http", {})
     yield MaskRule("remove", (*HTTP, "headerMap"))
-    for name, value in http.get("headers", {}).items():
-        if name == ":path" and not query:
-            yield from _without_query((*HTTP, "headers", name), value)
-        elif is_secret(name.lower()):
-            yield MaskRule("remove", (*HTTP, "headers", name))
-        elif name != ":path" and (shown := header(name.lower(), value)) != value:
-            yield MaskRule("upsert", (*HTTP, "headers", name), shown)
-    if not query:
-        yield from _without_query((*HTTP, "path"), http.get("path", ""))
+    headers = http.get("headers", {})
+    yield from _headers((*HTTP, "headers"), {name: headers[name] for name in headers if name != ":path"}, left)
+    yield from _headers(EXTENSIONS, attributes.get("contextExtensions", {}), left)
+    yield from _path((*HTTP, "headers", ":path"), headers.get(":path", ""), left)
+    yield from _path((*HTTP, "path"), http.get("path", ""), left)
+    if not left.query:
         yield MaskRule("remove", (*HTTP, "query"))
         if document.get("parsed_query"):
             yield MaskRule("remove", ("input", "parsed_query"))
-    if not body:
+    if not left.body:
         yield from (MaskRule("remove", (*HTTP, name)) for name in ("body", "rawBody"))
         if document.get("parsed_body") is not None:
             yield MaskRule("remove", ("input", "parsed_body"))
-    yield from _tokens(("input",), document)
 
 
-def _without_query(path: tuple[str, ...], value: str) -> Iterator[MaskRule]:
-    bare = clean(split(value)[0])
+def answered(result: Mapping[str, Any], left: Left) -> Iterator[MaskRule]:
+    """Yield what is always taken out of a result: what it sends on is as secret as what came in."""
+    yield from _tokens(("result",), result)
+    for part in ("headers", "response_headers_to_add"):
+        yield from _headers(("result", part), result.get(part, {}), left)
+    parameters = ("result", "query_parameters_to_set")
+    if left.query:
+        yield from _headers(parameters, result.get(parameters[1], {}), left)
+    else:
+        yield MaskRule("remove", parameters)
+    if not left.body:
+        yield MaskRule("remove", ("result", "body"))
+
+
+def _headers(path: tuple[str, ...], fields: Mapping[str, Any], left: Left) -> Iterator[MaskRule]:
+    """Yield what is taken out of fields by name, each with a value or an array of them."""
+    for name, value in fields.items():
+        if is_secret(name.lower(), left.credentials):
+            yield MaskRule("remove", (*path, name))
+            continue
+        each = [header(name.lower(), text) for text in (value if isinstance(value, list) else [value])]
+        shown = each if isinstance(value, list) else each[0]
+        if shown != value:
+            yield MaskRule("upsert", (*path, name), shown)
+
+
+def _path(path: tuple[str, ...], value: str, left: Left) -> Iterator[MaskRule]:
+    bare = clean(value if left.query else split(value)[0])
     if bare != value:
         yield MaskRule("upsert", path, bare)
 
@@ -121,17 +165,16 @@ def _without_query(path: tuple[str, ...], value: str) -> Iterator[MaskRule]:
 def _tokens(path: tuple[str, ...], node: Any) -> Iterator[MaskRule]:
     """Yield what replaces texts that look like a token or are named so, wherever they stand but in the headers."""
     if isinstance(node, str):
-        if "eyJ" in node or "%" in node:
-            shown = clean(node)
-            if shown != node:
-                yield MaskRule("upsert", path, shown)
-    elif isinstance(node, dict):
-        if path != (*HTTP, "headers"):
-            for name, value in node.items():
-                if isinstance(value, str) and is_secret_claim(name):
-                    yield MaskRule("upsert", (*path, name), MASK)
-                else:
-                    yield from _tokens((*path, name), value)
+        if ("eyJ" in node or "%" in node) and (shown := clean(node)) != node:
+            yield MaskRule("upsert", path, shown)
+    elif isinstance(node, dict) and path not in _FIELDS:
+        for name, value in node.items():
+            if isinstance(value, str) and is_secret_claim(name):
+                yield MaskRule("upsert", (*path, name), MASK)
+            else:
+                yield from _tokens((*path, name), value)
+    elif isinstance(node, frozenset) and "eyJ" in repr(node):
+        yield MaskRule("upsert", path, MASK)
     elif isinstance(node, list):
         for index, value in enumerate(node):
             yield from _tokens((*path, str(index)), value)

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from ztag_extauthz.model import Allow, Decision, Deny, Failed, Identity, Outcome, Pairs, Reason, Request, Timings
-from ztag_extauthz.reporting.masking import MAX_TEXT, clean, extension, header, split
+from ztag_extauthz.reporting.masking import MAX_TEXT, NO_NAMES, clean, header, split
 
 if TYPE_CHECKING:
     from ztag_extauthz.proto.ztag.v1 import decision_pb2
@@ -98,9 +98,11 @@ class DecisionRecord(Struct, frozen=True, rename="camel", omit_defaults=True):
     answer: AnswerRecord | None = None
 
 
-def brief(request: Request, decision: Decision, headers: Sequence[str] = ()) -> DecisionRecord:
+def brief(
+    request: Request, decision: Decision, headers: Sequence[str] = (), credentials: AbstractSet[str] = NO_NAMES
+) -> DecisionRecord:
     """Return what a log may hold: of the request's headers only those named, of the identity no claims."""
-    shown = {name: header(name, request.headers[name]) for name in headers if name in request.headers}
+    shown = {name: header(name, request.headers[name], credentials) for name in headers if name in request.headers}
     return _record(decision, _request(request, shown), _identity(decision.identity))
 
 
@@ -196,7 +198,7 @@ def rule_of(verdict: Allow | Deny | Failed) -> str:
 
 
 def _request(request: Request, headers: Mapping[str, str]) -> RequestRecord:
-    extensions = {name: extension(name, value) for name, value in request.context_extensions.items()}
+    extensions = {name: header(name.lower(), value) for name, value in request.context_extensions.items()}
     return RequestRecord(
         request.id,
         request.method,

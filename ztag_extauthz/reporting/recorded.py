@@ -11,6 +11,7 @@ import json
 import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +22,7 @@ from msgspec import Struct
 
 from ztag_extauthz.errors import Mistake, SettingsError, ZtagError
 from ztag_extauthz.model import Allow, Decision, Failed, Identity, Outcome, Request
-from ztag_extauthz.reporting.masking import MASK, clean, extension, header, is_secret_claim, split
+from ztag_extauthz.reporting.masking import MASK, NO_NAMES, clean, header, is_secret_claim, split
 from ztag_extauthz.reporting.record import outcome_of, plain, rule_of
 
 _ASSOCIATED = b"ztag.recorded.v1"
@@ -46,7 +47,16 @@ class Recorded(Struct, frozen=True, omit_defaults=True):
     policy_revision: str = ""
 
 
-def make(request: Request, decision: Decision, *, query: bool, body: bool) -> Recorded | None:
+class Kept(Struct, frozen=True):
+    """What is kept of a request beside what always is."""
+
+    query: bool = False
+    body: bool = False
+    credentials: AbstractSet[str] = NO_NAMES
+    """Headers that are not, whatever their name looks like; in lower case."""
+
+
+def make(request: Request, decision: Decision, kept: Kept) -> Recorded | None:
     """Return what is kept of a request; None where nobody was known, so that no policy was asked."""
     if decision.identity is None:
         return None
@@ -55,7 +65,7 @@ def make(request: Request, decision: Decision, *, query: bool, body: bool) -> Re
     return Recorded(
         decision.id,
         decision.time,
-        {"attributes": _attributes(request.attributes(), query=query, body=body)},
+        {"attributes": _attributes(request.attributes(), kept)},
         msgspec.structs.replace(decision.identity, claims=_clean(decision.identity.claims)),
         outcome_of(verdict) if isinstance(said, Allow | Failed) else Outcome.DENY,
         dict(decision.facts),
@@ -66,14 +76,14 @@ def make(request: Request, decision: Decision, *, query: bool, body: bool) -> Re
     )
 
 
-def _attributes(attributes: Mapping[str, Any], *, query: bool, body: bool) -> dict[str, Any]:
+def _attributes(attributes: Mapping[str, Any], keep: Kept) -> dict[str, Any]:
     kept = {name: _clean(value) for name, value in attributes.items() if name not in {"request", "contextExtensions"}}
     for metadata in ("metadataContext", "routeMetadataContext"):
         kept.get(metadata, {}).pop("typedFilterMetadata", None)  # messages of any type, which nobody here can read
     if "contextExtensions" in attributes:
-        kept["contextExtensions"] = {name: extension(name, value) for name, value in _items(attributes)}
+        kept["contextExtensions"] = {name: header(name.lower(), value) for name, value in _items(attributes)}
     if "request" in attributes:
-        kept["request"] = _asked(attributes["request"], query=query, body=body)
+        kept["request"] = _asked(attributes["request"], keep)
     return kept
 
 
@@ -81,26 +91,26 @@ def _items(attributes: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from attributes["contextExtensions"].items()
 
 
-def _asked(request: Mapping[str, Any], *, query: bool, body: bool) -> dict[str, Any]:
+def _asked(request: Mapping[str, Any], keep: Kept) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     if time := request.get("time"):
         moment = datetime.fromtimestamp(time.get("seconds", 0), UTC).replace(microsecond=time.get("nanos", 0) // 1000)
         kept["time"] = moment.isoformat().replace("+00:00", "Z")
     if "http" in request:
-        kept["http"] = _http(request["http"], query=query, body=body)
+        kept["http"] = _http(request["http"], keep)
     return kept
 
 
-def _http(http: Mapping[str, Any], *, query: bool, body: bool) -> dict[str, Any]:
-    left_out = {"headers", "headerMap", "path", *(() if query else ("query", "fragment"))}
-    left_out |= set() if body else {"body", "rawBody"}
+def _http(http: Mapping[str, Any], keep: Kept) -> dict[str, Any]:
+    left_out = {"headers", "headerMap", "path", *(() if keep.query else ("query", "fragment"))}
+    left_out |= set() if keep.body else {"body", "rawBody"}
     kept = {name: _clean(value) for name, value in http.items() if name not in left_out}
 
     def field(name: str, value: str) -> str:
-        return _path(value, query=query) if name == ":path" else header(name, value)
+        return _path(value, query=keep.query) if name == ":path" else header(name, value, keep.credentials)
 
     if "path" in http:
-        kept["path"] = _path(http["path"], query=query)
+        kept["path"] = _path(http["path"], query=keep.query)
     if "headers" in http:
         kept["headers"] = {name: field(name.lower(), value) for name, value in http["headers"].items()}
     if "headerMap" in http:

@@ -1,6 +1,7 @@
 """Requests kept for `ztag replay`: a sample of them, without credentials, in files that are rotated."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from random import random
 from typing import ClassVar, Literal
 
@@ -10,8 +11,9 @@ from ztag_extauthz.background import Background
 from ztag_extauthz.component import Resources
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Decision, Request
-from ztag_extauthz.reporting.interface import Reporter
-from ztag_extauthz.reporting.recorded import Key, make, to_line
+from ztag_extauthz.reporting.interface import Reporter, Source
+from ztag_extauthz.reporting.masking import NO_NAMES
+from ztag_extauthz.reporting.recorded import Kept, Key, make, to_line
 from ztag_extauthz.reporting.sinks import RotatingFile, opened
 from ztag_extauthz.section import Section
 
@@ -69,6 +71,11 @@ class Recording(Reporter):
             batch=16,
         )
         self._sample = settings.sample
+        self._credentials: AbstractSet[str] = NO_NAMES
+
+    def attend(self, sources: Sequence[Source], credentials: AbstractSet[str]) -> None:  # noqa: ARG002 - nobody is asked
+        """See `Reporter.attend`."""
+        self._credentials = credentials
 
     async def start(self) -> None:
         """Open the file, and write. Raises `SettingsError`."""
@@ -85,8 +92,8 @@ class Recording(Reporter):
             self._writer.put((request, decision))
 
     def _write(self, batch: Sequence[tuple[Request, Decision]]) -> None:
-        settings = self._settings
+        kept = Kept(self._settings.include_query, self._settings.include_body, self._credentials)
         for request, decision in batch:
-            recorded = make(request, decision, query=settings.include_query, body=settings.include_body)
+            recorded = make(request, decision, kept)
             if recorded is not None:
                 self._file.write([to_line(recorded, self._key)])
