@@ -98,3 +98,30 @@ def test_a_document_that_would_be_cut_off_is_a_mistake(tmp_path: Path) -> None:
     )
     (mistake,) = mistakes(tmp_path, text)
     assert mistake.startswith("ztag.yaml:3: protected_resources: a document has ")
+
+
+REDIS = {
+    "authentication": "authentication: [{kind: api_key, secret_file: secret, redis: FOLDER}]\n",
+    "authorization": "authorization: [{kind: quota, redis: FOLDER, limits: [LIMIT]}]\n",
+    "revocation": "revocation: {redis: FOLDER, secret: an example that is long enough to be one}\n",
+    "admission": "admission: {rate_limit: {redis: FOLDER, limits: [LIMIT]}}\n",
+}
+
+
+@pytest.mark.parametrize("section", REDIS)
+def test_a_folder_that_does_not_say_where_redis_is_is_a_mistake_in_every_section(section: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("an example that is long enough to be one")
+    (tmp_path / "secret").chmod(0o600)
+    (tmp_path / "a.rego").write_text("package envoy.authz\n\ndefault result := true\n")
+    rego = "{kind: rego, policies: [a.rego]}"
+    parts = {
+        "authentication": "authentication: [{kind: anonymous}]\n",
+        "authorization": f"authorization: [{rego}]\n",
+        section: REDIS[section]
+        .replace("FOLDER", "{folder: /nowhere}")
+        .replace("LIMIT", "{name: a, limit: 1/second, by: [path]}")
+        .replace("[{kind: quota", f"[{rego}, {{kind: quota"),
+    }
+    (mistake,) = mistakes(tmp_path, "".join(parts.values()))
+    assert f" {section}" in mistake
+    assert "/nowhere/url: cannot be read: No such file or directory (redis.folder holds a file `url`" in mistake

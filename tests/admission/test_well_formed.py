@@ -117,11 +117,23 @@ def test_a_host_that_is_none_is_malformed(host: str) -> None:
     assert reason(message) is Reason.MALFORMED_REQUEST
 
 
-@pytest.mark.parametrize("host", ["shop.example", "shop.example:8080", "[::1]:80", "10.0.0.1", "my_host", ""])
+@pytest.mark.parametrize(
+    "host", ["shop.example", "shop.example:8080", "[::1]:80", "10.0.0.1", "my_host", "shop.example.", "[::1]"]
+)
 def test_hosts_are_let_through(host: str) -> None:
     message = check("/")
     message.attributes.request.http.host = host
     assert refused(message) is None
+
+
+@pytest.mark.parametrize("host", ["", ":", ":443", ".", ".:443", "shop.example:", "[::1]:", "shop.example::"])
+@pytest.mark.parametrize("protocol", ["HTTP/1.0", "HTTP/1.1", "HTTP/2"])
+def test_never_4_a_request_names_its_host_and_no_empty_port(host: str, protocol: str) -> None:
+    message = check("/")
+    http = message.attributes.request.http
+    http.host, http.protocol, http.headers[":authority"] = host, protocol, host
+    assert reason(message) is Reason.MALFORMED_REQUEST
+    assert reason(message, RELAXED) is Reason.MALFORMED_REQUEST
 
 
 @pytest.mark.parametrize("path", ["/a\0b", "/a%00b"])

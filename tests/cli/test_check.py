@@ -83,7 +83,7 @@ def test_an_error_exits_with_2(check: Callable[..., tuple[int, dict[str, Any]]],
 
 
 def test_a_check_request_is_read_from_stdin(check: Callable[..., tuple[int, dict[str, Any]]]) -> None:
-    http = {"method": "GET", "path": "/health", "headers": {":path": "/health"}}
+    http = {"method": "GET", "path": "/health", "host": "api.example", "headers": {":path": "/health"}}
     request = {"attributes": {"source": {"principal": "spiffe://mesh/a"}, "request": {"http": http}}}
     code, told = check("-", stdin=json.dumps(request))
     assert code == 0

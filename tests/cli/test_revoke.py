@@ -69,6 +69,19 @@ def test_what_names_nothing_is_refused(config: Path) -> None:
     assert "name exactly one of" in result.output
 
 
+def test_a_redis_that_refuses_is_named_with_the_cause_and_without_the_password(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ztag_extauthz.cli.common.TELLING", 0.0)
+    text = config.read_text()
+    config.write_text(text.replace("redis://", "redis://ztag:hidden@"))
+    result = revoke(config, "--token", "1")
+    assert result.exit_code == 2
+    assert "redis at 127.0.0.1:" in result.output
+    assert ": AuthenticationError: " in result.output
+    assert "hidden" not in result.output
+
+
 def test_where_nothing_can_be_revoked_it_says_so(tmp_path: Path) -> None:
     config = tmp_path / "ztag.yaml"
     config.write_text(CONFIG)

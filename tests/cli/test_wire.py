@@ -68,3 +68,20 @@ def test_a_policy_that_cannot_be_loaded_keeps_nothing_from_being_printed(
 ) -> None:
     (site.folder / "keys.json").unlink()
     assert run("wire", "envoy", "--config", site.config).exit_code == 0
+
+
+def test_what_is_printed_says_who_is_not_asked_about_and_what_cannot_work(
+    run: Callable[..., Result], site: Site
+) -> None:
+    result = run("wire", "istio", "--selector", "app=orders", "--timeout", "600", "--config", site.config)
+    assert result.exit_code == 0, result.stderr
+    assert "# Open to everybody, as nobody is asked about them: /healthz (--exclude)\n" in result.stdout
+    assert "is loopback, which no Service reaches (listen on 0.0.0.0:" in result.stderr
+    assert "--timeout: while ztag hangs, each request would wait 600 s (write 0.5)\n" in result.stderr
+    assert "is loopback" in run("wire", "gateway", "--config", site.config).stderr
+
+
+def test_an_upstream_without_full_is_said_to_mean_nothing(run: Callable[..., Result], site: Site) -> None:
+    result = run("wire", "envoy", "--upstream", "shop:80", "--config", site.config)
+    assert result.exit_code == 0
+    assert result.stderr.startswith("--upstream: says nothing without --full\n")

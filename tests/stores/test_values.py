@@ -24,7 +24,7 @@ ITEMS = [(b"key %d" % number, b"value %d" % number, 60_000) for number in range(
 @asynccontextmanager
 async def values(port: int, **changes: object) -> AsyncIterator[RedisValues]:
     settings = {"url": f"redis://127.0.0.1:{port}", "timeout": 5.0, "retry_after": 0.02}
-    opened = RedisValues(RedisServer.model_validate(settings | changes))
+    opened = RedisValues(RedisServer.model_validate(settings | changes), "cache")
     opened.start()
     try:
         yield opened
@@ -120,11 +120,33 @@ def test_a_redis_that_does_not_answer_in_time_is_down(redis: Server) -> None:
     asyncio.run(asyncio.wait_for(main(), 20))
 
 
-@pytest.mark.parametrize("place", [{}, {"url": None, "folder": "/nowhere"}])
-def test_a_start_without_redis_waits_for_nothing(place: dict[str, object]) -> None:
+def test_a_start_without_redis_waits_for_nothing() -> None:
     async def main() -> None:
-        async with values(1, **place) as opened:
+        async with values(1) as opened:
             with pytest.raises(UnavailableError):
                 await opened.put(ITEMS)
 
     asyncio.run(main())
+
+
+def test_whatever_is_wrong_with_an_address_is_told_once_and_tried_again(
+    redis: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "ztag.redis")
+    place = tmp_path / "url"
+    place.write_text("redis://redis")
+
+    async def main() -> None:
+        async with values(1, url=None, folder=str(tmp_path)) as opened:
+            place.write_text("http://redis")
+            while not caplog.records:  # noqa: ASYNC110 - the log is waited for
+                await asyncio.sleep(0.01)
+            place.write_text(f"redis://127.0.0.1:{redis[0]}")
+            await until_up(opened)
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+    told = [record.getMessage() for record in caplog.records if record.name == "ztag.redis"]
+    assert told == [
+        f"cache: redis at {tmp_path}/url: ValueError: is no address of a Redis",
+        f"cache: redis at 127.0.0.1:{redis[0]} is up",
+    ]

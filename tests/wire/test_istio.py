@@ -90,6 +90,15 @@ def test_identity_providers_of_the_settings_are_let_out() -> None:
 
 
 @pytest.mark.parametrize(
+    ("keys", "asked"),
+    [({"file": "keys.json"}, set()), ({"url": "https://keys.example:8443/jwks"}, {("keys.example", 8443)})],
+)
+def test_who_is_never_asked_is_not_let_out(keys: dict[str, str], asked: set[tuple[str, int]]) -> None:
+    jwt = {**cases.JWT, "audiences": ["https://api.example"], "jwks": keys}
+    assert istio.issuers(settings(authentication=[jwt])) == asked
+
+
+@pytest.mark.parametrize(
     ("listen", "changed", "message"),
     [
         (tls(), {}, "the mesh encrypts"),
@@ -109,10 +118,17 @@ def test_settings_that_a_mesh_cannot_reach_are_refused(
     ("wishes", "message"),
     [
         (istio.MeshWishes(service="ztag"), "write ztag.NAMESPACE.svc.cluster.local"),
+        (istio.MeshWishes(excluded_paths=("/healthz", "ready")), "--exclude: 'ready' does not begin with /"),
         (istio.MeshWishes(mode="ambient", peer_certificate=True), "never sees the caller's certificate"),
     ],
-    ids=["short name", "certificate at a waypoint"],
+    ids=["short name", "no path", "certificate at a waypoint"],
 )
 def test_wishes_that_a_mesh_cannot_grant_are_refused(wishes: istio.MeshWishes, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         istio.objects(settings(), wishes)
+
+
+@pytest.mark.parametrize("text", ["app", "", "app=orders,tier", "=x", "app="])
+def test_a_selector_that_would_select_more_than_was_meant_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"--selector: .* is no label \(write key=value"):
+        istio.labels(text)

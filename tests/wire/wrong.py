@@ -38,6 +38,18 @@ WRONG: dict[str, tuple[list[dict[str, Any]], Level, str]] = {
     "unset status": (mesh("statusOnError"), Level.WARNING, 'write "503"'),
     "unknown status": (mesh("statusOnError", "599"), Level.ERROR, 'write "503"'),
     "status as a number": (mesh("statusOnError", 503), Level.ERROR, 'write "503"'),
+    "no labels": (policy("spec.selector", {"matchLabels": {}}), Level.WARNING, "every workload of the namespace"),
+    "path that is none": (
+        policy("spec.rules", [{"to": [{"operation": {"notPaths": ["healthz"]}}]}]),
+        Level.ERROR,
+        "write /healthz",
+    ),
+    "envoy waits long": (
+        envoy("static_resources.listeners.0.filter.grpc_service.timeout", "60s"),
+        Level.WARNING,
+        "0.25s",
+    ),
+    "nothing to check": ([{"kind": "Secret"}], Level.WARNING, "holds nothing that is checked"),
     "fail open": (mesh("failOpen", value=True), Level.WARNING, "leave it out"),
     "route cache": (mesh("clearRouteCache", value=True), Level.WARNING, "by an EnvoyFilter"),
     "body without a limit": (mesh("includeRequestBodyInCheck", {}), Level.ERROR, "e.g. 8192"),

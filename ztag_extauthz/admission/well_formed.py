@@ -47,7 +47,9 @@ _SPELLINGS: Final = tuple(
 _CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
 _ESCAPED_OCTETS: Final = re.compile(r"(?:%[89a-fA-F][0-9a-fA-F])+")
 
-_HOST: Final = re.compile(r"[A-Za-z0-9._~:%\[\]-]*")
+_HOST: Final = re.compile(r"[A-Za-z0-9_~%\[-][A-Za-z0-9._~:%\[\]-]*(?<!:)")
+"""A name, and a port that is not empty. RFC 9110 4.2.1: an http URI has a host; Envoy lets an empty one through."""
+_NO_HOST: Final = "there is no host"
 _TWO_TOKENS: Final = re.compile(r"(?:bearer|dpop|basic|negotiate)\s[^,]*,", re.IGNORECASE)
 # Possessive groups would say it more shortly, but Python before 3.11.5 matches them wrongly (gh-106052).
 _ONE_VALUE: Final = re.compile(r'[^",]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^",]*)*', re.DOTALL)
@@ -88,7 +90,7 @@ def _malformed(request: Request) -> str:
     if not TOKEN.fullmatch(request.method):
         return "the method is no token"
     if not _HOST.fullmatch(request.host) or "," in headers.get("host", ""):
-        return "the host has characters that no host has"
+        return "the host has characters that no host has, or no name, or an empty port" if request.host else _NO_HOST
     if request.repeated:
         for name in sorted(request.repeated):
             if name in _SINGLE or name.startswith("x-ztag-"):

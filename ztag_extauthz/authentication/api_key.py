@@ -76,7 +76,7 @@ class ApiKeySettings(Section):
         place = bearer if not self.prefix else Bearer(bearer.header, bearer.prefix, bearer.realm, scheme=self.prefix)
         if self.redis is None:
             return ApiKey(place, secret, records, None, resources)
-        shared = SharedKeys(RedisStore(self.redis, monotonic), secret, self.max_age, resources.clock)
+        shared = SharedKeys(RedisStore(self.redis, monotonic, "API keys"), secret, self.max_age, resources.clock)
         return ApiKey(place, secret, (), shared, resources)
 
 

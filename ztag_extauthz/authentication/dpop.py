@@ -80,7 +80,7 @@ class DpopSettings(Section):
         once: Once = (
             MemoryOnce(self.max_remembered, resources.clock)
             if self.redis is None
-            else RedisOnce(RedisStore(self.redis, monotonic))
+            else RedisOnce(RedisStore(self.redis, monotonic, "DPoP proofs"))
         )
         nonces = Nonces(self.nonce_secret.get_secret_value().encode(), self.max_age) if self.nonce_secret else None
         algs = f', algs="{" ".join(self.algorithms)}"'

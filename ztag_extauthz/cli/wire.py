@@ -15,7 +15,7 @@ from ztag_extauthz.cli.common import (
     sections_of,
     telling_mistakes,
 )
-from ztag_extauthz.cli.wire_mesh import register
+from ztag_extauthz.cli.wire_mesh import register, warn_of_timeout
 
 if TYPE_CHECKING:
     from ztag_extauthz.settings import Settings
@@ -35,7 +35,7 @@ def envoy(
     config: ConfigOption = DEFAULT_CONFIG,
     full: Annotated[bool, typer.Option("--full", help="A whole envoy.yaml around them.")] = False,
     host: Annotated[str, typer.Option(help="Where Envoy reaches ztag, if not at its listen address.")] = "",
-    upstream: Annotated[str, typer.Option(help="host:port that --full routes to.")] = "127.0.0.1:8080",
+    upstream: Annotated[str, typer.Option(help="host:port that --full routes to. If none: 127.0.0.1:8080.")] = "",
     timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for a check.")] = 0.25,
     body_bytes: Annotated[int, typer.Option(min=0, help="Bytes of the body that ztag is sent; 0 for none.")] = 0,
     raw_headers: Annotated[
@@ -52,13 +52,16 @@ def envoy(
         order = Order(
             full=full,
             host=host,
-            upstream=upstream,
+            upstream=upstream or "127.0.0.1:8080",
             timeout=timeout,
             body_bytes=body_bytes,
             raw_headers=raw_headers,
             server_name=server_name,
         )
         print(envoy_yaml(settings, order), end="")
+        if upstream and not full:
+            print("--upstream: says nothing without --full", file=sys.stderr)
+        warn_of_timeout(timeout)
         if not body_bytes and _reads_body(settings, config):
             print("a policy reads the body, and Envoy would send none: add --body-bytes 8192", file=sys.stderr)
 

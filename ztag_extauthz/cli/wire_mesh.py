@@ -1,5 +1,6 @@
 """`ztag wire istio|gateway|check`: the mesh's objects, printed and checked."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,8 +11,12 @@ from ztag_extauthz.cli.common import DEFAULT_CONFIG, ConfigOption, load_settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ztag_extauthz.settings import Settings
+
 FOUND = 1
 """Exit code of a check that found errors."""
+LONGEST = 10.0
+"""Seconds for a check that are worth a warning: whoever sent the request has gone by then."""
 
 
 def istio(
@@ -22,7 +27,9 @@ def istio(
     ambient: Annotated[bool, typer.Option("--ambient", help="By a waypoint instead of sidecars.")] = False,
     waypoint: Annotated[str, typer.Option(help="The waypoint's Gateway, with --ambient.")] = "waypoint",
     timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for a check.")] = 0.5,
-    exclude: Annotated[list[str] | None, typer.Option(help="A path that is not asked about.")] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="A path that is not asked about. If none is named: /healthz.")
+    ] = None,
     body_bytes: Annotated[int, typer.Option(min=0, help="Bytes of the body that ztag is sent.")] = 0,
     peer_certificate: Annotated[bool, typer.Option("--peer-certificate", help="Send the caller's.")] = False,
 ) -> None:
@@ -34,7 +41,7 @@ def istio(
         wishes = wire.MeshWishes(
             service=service,
             namespace=namespace,
-            selector=dict(pair.split("=", 1) for pair in selector.split(",") if "=" in pair),
+            selector=wire.labels(selector),
             mode="ambient" if ambient else "sidecar",
             waypoint=waypoint,
             timeout=timeout,
@@ -43,8 +50,11 @@ def istio(
             peer_certificate=peer_certificate,
         )
         described = wire.mesh_config(settings, wishes), wire.objects(settings, wishes)
+    _warn_of_loopback(settings)
+    warn_of_timeout(timeout)
     print("# MeshConfig, not an object of its own: kubectl -n istio-system edit configmap istio")
     print(_comment(_yaml(described[0])))
+    print(f"# Open to everybody, as nobody is asked about them: {', '.join(wishes.excluded_paths)} (--exclude)")
     _print(described[1])
 
 
@@ -71,6 +81,8 @@ def gateway(
             body_bytes=body_bytes,
         )
         described = wire.objects(settings, wishes)
+    _warn_of_loopback(settings)
+    warn_of_timeout(timeout_ms / 1000)
     _print(described)
 
 
@@ -86,6 +98,8 @@ def check(
         found = findings(files)
     for finding in found:
         print(finding)
+    if not found:
+        print("ok")
     if any(finding.level is Level.ERROR or strict for finding in found):
         raise typer.Exit(FOUND)
 
@@ -95,6 +109,22 @@ def register(app: typer.Typer) -> None:
     app.command()(istio)
     app.command()(gateway)
     app.command()(check)
+
+
+def warn_of_timeout(seconds: float) -> None:
+    """Say on stderr where nobody would wait that long."""
+    if seconds > LONGEST:
+        print(f"--timeout: while ztag hangs, each request would wait {seconds:g} s (write 0.5)", file=sys.stderr)
+
+
+def _warn_of_loopback(settings: "Settings") -> None:
+    from ztag_extauthz.hosts import is_loopback
+    from ztag_extauthz.settings.addresses import split_address
+
+    address = split_address(settings.listen.grpc)
+    if address is not None and is_loopback(address[0]):
+        what = f"listen.grpc: {settings.listen.grpc} is loopback, which no Service reaches"
+        print(f"{what} (listen on 0.0.0.0:{address[1]})", file=sys.stderr)
 
 
 def _print(objects: "Iterable[Any]") -> None:

@@ -123,7 +123,7 @@ class RevocationSettings(SharedSecret):
     """Seconds between two looks at what is new."""
     max_stale: Seconds | None = None
     """Seconds without an answer of Redis after which requests are errors; left out: what is known goes on to be
-    refused, and nothing new is learnt."""
+    refused, and nothing new is learnt. Until Redis answered for the first time, requests are errors either way."""
     remember: Seconds = 86400.0
     """Seconds that a revocation is kept: as long as the longest credential is valid."""
 

@@ -111,6 +111,7 @@ class Worker:
             self._health = Health()
             service = Service(self._gateway.core, self._health, _reflection(self._assignment.settings))
             self._engine = engine(service, self._assignment)
+            watching = asyncio.create_task(self._watch_condition())
             await self._until_ready(self._gateway, PATIENCE)
             await self._engine.start()
         except (MistakesError, OSError, ValueError, RuntimeError) as error:
@@ -121,7 +122,6 @@ class Worker:
         self._tell(Accepting())
         if refused:
             self._tell(Trouble(f"serves what was accepted last, as the files cannot be used:\n{refused}"))
-        watching = asyncio.create_task(self._watch_condition())
         await self._drain.wait()
         await self._end()
         watching.cancel()

@@ -10,6 +10,7 @@ from ztag_extauthz.errors import UnavailableError
 from ztag_extauthz.stores.journal import E, Journal
 
 LOG = logging.getLogger("ztag.journal")
+UNASKED = "not asked yet"
 SWEEP = 60.0
 """Seconds between two looks for what is over."""
 
@@ -30,7 +31,7 @@ class Follower(Generic[E]):
         """All that still count, by their keys."""
         self.heard_at = 0.0
         """Unix seconds when the journal answered last; 0 before it did."""
-        self.why = "not asked yet"
+        self.why = UNASKED
         """What keeps it from answering now; "" where nothing does."""
         self._name = name
         self._journal = journal
@@ -56,7 +57,7 @@ class Follower(Generic[E]):
             try:
                 await self.catch_up()
             except UnavailableError as error:
-                if not self.why:
+                if self.why in {"", UNASKED}:
                     LOG.warning("%s: %s", self._name, error)
                 self.why = str(error)
             await asyncio.sleep(self._interval)
@@ -74,6 +75,8 @@ class Follower(Generic[E]):
             if entry.until >= now and (known is None or known.before < entry.before):
                 self.entries[entry.key] = entry
                 self._learnt(entry)
+        if self.why not in {"", UNASKED}:
+            LOG.info("%s: heard again", self._name)
         self.heard_at, self.why = now, ""
         await self._journal.add([entry for entry in self._owed if entry.until > now])
         self._owed = ()

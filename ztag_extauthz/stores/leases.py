@@ -55,7 +55,7 @@ class Leases:
     """Asks Redis for permits of several limits at once."""
 
     def __init__(self, name: str, rates: Sequence[Rate], shadows: Sequence[bool], settings: RedisSettings) -> None:
-        self._store = RedisStore(settings, monotonic)
+        self._store = RedisStore(settings, monotonic, f"limits of {name}")
         # One hash tag a set: its limits have to be on one node of a cluster to be charged together.
         self._tag = f"{{ztag:{name}}}:".encode()
         self._arguments = tuple(

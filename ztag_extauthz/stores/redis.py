@@ -7,17 +7,24 @@ at once, at the price of comparing two numbers.
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
-from ztag_extauthz.errors import UnavailableError
+from ztag_extauthz.errors import Mistake, SettingsError, UnavailableError
 from ztag_extauthz.section import Seconds, Section
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
+
+LOG = logging.getLogger("ztag.redis")
+NO_ADDRESS = "is no address of a Redis"
+REMEDY = "write redis://host:6379, rediss://host:6379 (TLS) or unix:///path.sock; a password percent-encoded"
 
 
 class RedisServer(Section):
@@ -35,6 +42,13 @@ class RedisServer(Section):
     retry_after: Seconds = 1.0
     """Seconds until a Redis that was down is tried again."""
 
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not _shown(url.get_secret_value()):
+            raise ValueError(f"{NO_ADDRESS}\n{REMEDY}")
+        return url
+
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if (self.url is None) == (self.folder is None):
@@ -44,13 +58,33 @@ class RedisServer(Section):
         return self
 
     def place(self) -> tuple[str, dict[str, Any]]:
-        """Return the address and what else redis-py has to know of it. Raises `OSError`."""
+        """Return the address and what else redis-py has to know of it. Raises `OSError`, `UnicodeDecodeError`."""
         if self.url is not None:
             return self.url.get_secret_value(), {}
         folder = Path(self.folder or "/")
         known = {name: _text(folder / name) for name in ("username", "password") if (folder / name).exists()}
         authority = folder / "ca.crt"
         return _text(folder / "url"), {**known, **({"ssl_ca_certs": str(authority)} if authority.exists() else {})}
+
+    def check_folder(self) -> None:
+        """Raise `SettingsError` where the folder does not say where Redis is."""
+        if self.folder is None:
+            return
+        file = Path(self.folder) / "url"
+        try:
+            what = "" if _shown(_text(file)) else NO_ADDRESS
+        except (OSError, UnicodeDecodeError) as error:
+            what = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        if what:
+            remedy = "redis.folder holds a file `url` with redis://…, rediss://… or unix://…"
+            raise SettingsError((Mistake(str(file), what, remedy),))
+
+    def shown(self) -> str:
+        """Return the address for messages: `host:port` or a socket's path, never user or password."""
+        try:
+            return _shown(self.place()[0]) or f"{self.folder}/url"
+        except (OSError, UnicodeDecodeError):
+            return f"{self.folder}/url"
 
 
 class RedisSettings(RedisServer):
@@ -68,12 +102,30 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8").strip()
 
 
+def _shown(url: str) -> str:
+    """Return `host:port` or a socket's path of an address, "" if it is none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or 6379
+    except ValueError:
+        return ""
+    if parts.scheme == "unix":
+        return parts.path
+    if parts.scheme not in {"redis", "rediss"} or not host:
+        return ""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class RedisStore:
     """Runs scripts; each is sent once and then named by its digest."""
 
-    def __init__(self, settings: RedisServer, monotonic: Callable[[], float]) -> None:
+    def __init__(self, settings: RedisServer, monotonic: Callable[[], float], purpose: str = "") -> None:
+        """`purpose` is for the log; without one, whoever asks has to tell. Raises `SettingsError`."""
+        settings.check_folder()
         self._settings = settings
         self._monotonic = monotonic
+        self._purpose = purpose
+        self._why = ""
         self._down_until = float("-inf")
         self._client: Any = None
 
@@ -116,26 +168,50 @@ class RedisStore:
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[Any]:
         """Give the client for `timeout` seconds; what goes wrong opens the circuit, and is an `UnavailableError`."""
-        from redis.exceptions import RedisError  # noqa: PLC0415 - an extra
-
         if self.down:
-            raise UnavailableError("redis: down a moment ago")
+            raise UnavailableError(self._why)
         try:
             async with asyncio.timeout(self._settings.timeout):
                 if self._client is None:
                     self._client = connect(self._settings)
                 yield self._client
-        except (RedisError, OSError, TimeoutError) as error:
+        except failures() as error:
             self._down_until = self._monotonic() + self._settings.retry_after
-            raise UnavailableError(f"redis: {type(error).__name__}") from error
+            raise self._lost(error) from error
+        if self._why:
+            self._why = ""
+            self._tell(logging.INFO, f"redis at {self._settings.shown()} is up")
+
+    def _lost(self, error: Exception) -> UnavailableError:
+        up, self._why = not self._why, why_down(self._settings, error)
+        if up:
+            self._tell(logging.WARNING, self._why)
+        return UnavailableError(self._why)
+
+    def _tell(self, level: int, what: str) -> None:
+        if self._purpose:
+            LOG.log(level, "%s: %s", self._purpose, what)
 
     async def close(self) -> None:
         """Close the connections."""
         if self._client is not None:
-            from redis.exceptions import RedisError  # noqa: PLC0415
-
-            with suppress(RedisError, OSError):
+            with suppress(*failures()):
                 await self._client.aclose()
+
+
+@cache
+def failures() -> tuple[type[Exception], ...]:
+    """Return what is raised where Redis cannot be asked; `ValueError` is a mounted file without an address."""
+    from redis.exceptions import RedisClusterException, RedisError  # noqa: PLC0415 - an extra
+
+    return RedisError, RedisClusterException, OSError, TimeoutError, ValueError
+
+
+def why_down(settings: RedisServer, error: Exception) -> str:
+    """Return where Redis is and why it does not answer, without user or password."""
+    # A ValueError may quote the address, password and all.
+    cause = NO_ADDRESS if isinstance(error, ValueError) else str(error)
+    return f"redis at {settings.shown()}: " + ": ".join(filter(None, (type(error).__name__, cause)))
 
 
 def connect(settings: RedisServer) -> Any:

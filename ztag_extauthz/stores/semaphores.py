@@ -70,7 +70,7 @@ class ReplicatedSemaphores(Semaphores):
         super().__init__(limits, common, resources)
         if common.redis is None:
             raise ValueError("limits over replicas need `redis`")
-        self._store = RedisStore(common.redis, monotonic)
+        self._store = RedisStore(common.redis, monotonic, "limits of concurrency")
         self._arguments = tuple(
             number for limit in limits for number in (limit.limit, max(1, int(limit.longest * 1000)), int(limit.shadow))
         )

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ztag_extauthz.errors import UnavailableError
-from ztag_extauthz.stores.redis import RedisServer, connect
+from ztag_extauthz.stores.redis import RedisServer, connect, failures, why_down
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,10 +26,14 @@ _FIRST = b"ztag:probe"
 class RedisValues:
     """Pooled connections; what is asked together travels together."""
 
-    def __init__(self, settings: RedisServer) -> None:
+    def __init__(self, settings: RedisServer, purpose: str) -> None:
+        """`purpose` is for the log. Raises `SettingsError` where the folder says no address."""
+        settings.check_folder()
         self.up = False
         """Whether it is worth asking."""
         self._settings = settings
+        self._purpose = purpose
+        self._why = ""
         self._client: Any = None
         self._regaining: asyncio.Task[None] | None = None
 
@@ -39,15 +43,13 @@ class RedisValues:
 
     async def close(self) -> None:
         """Close the connections."""
-        from redis.exceptions import RedisError  # noqa: PLC0415 - an extra
-
         self.up = False
         if self._regaining is not None:
             self._regaining.cancel()
             with suppress(asyncio.CancelledError):
                 await self._regaining
         if self._client is not None:
-            with suppress(RedisError, OSError):
+            with suppress(*failures()):
                 await self._client.aclose()
 
     async def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -68,14 +70,12 @@ class RedisValues:
 
     async def _run(self, commands: Sequence[tuple[Any, ...]], seconds: float) -> list[Any]:
         """Return what Redis says to each command, an exception where it refuses one."""
-        from redis.exceptions import RedisError  # noqa: PLC0415 - an extra
-
         if not self.up:
-            raise UnavailableError("redis: down")
+            raise UnavailableError(self._why or "redis: not asked yet")
         try:
             async with asyncio.timeout(seconds):
                 answers = await self._ask(commands)
-        except (RedisError, OSError, TimeoutError) as error:
+        except failures() as error:
             raise self._lost(commands[0][1], error) from error
         for command, answer in zip(commands, answers, strict=True):
             if isinstance(answer, Exception) and _means_down(answer):
@@ -100,27 +100,28 @@ class RedisValues:
         """Stop asking until the key's node answers again."""
         if self.up:
             self.up = False
-            LOG.warning("redis is down: %s", type(error).__name__)
+            self._note(error)
             self._regaining = asyncio.create_task(self._regain(key), name="redis")
-        return UnavailableError(f"redis: {type(error).__name__}")
+        return UnavailableError(self._why)
+
+    def _note(self, error: Exception) -> None:
+        """Tell once that Redis is down, whatever the causes are in turn."""
+        if not self._why:
+            LOG.warning("%s: %s", self._purpose, why_down(self._settings, error))
+        self._why = why_down(self._settings, error)
 
     async def _regain(self, key: bytes) -> None:
-        from redis.exceptions import RedisError  # noqa: PLC0415 - an extra
-
-        told = ""
         while True:
             try:
                 if self._client is None:
                     self._client = connect(self._settings)
                 async with asyncio.timeout(PATIENCE):
                     await self._client.get(key)
-            except (RedisError, OSError, TimeoutError) as error:
-                if told != type(error).__name__:
-                    told = type(error).__name__
-                    LOG.warning("redis stays down: %s", told)
+            except failures() as error:
+                self._note(error)
             else:
-                LOG.info("redis is up")
-                self.up = True
+                LOG.info("%s: redis at %s is up", self._purpose, self._settings.shown())
+                self.up, self._why = True, ""
                 return
             await asyncio.sleep(self._settings.retry_after)
 

@@ -15,9 +15,12 @@ from msgspec import Struct, field
 from ztag_extauthz.errors import Mistake, SettingsError
 from ztag_extauthz.settings import Settings
 from ztag_extauthz.settings.addresses import UNIX, split_address
+from ztag_extauthz.wire.manifests import section
 
 Object = dict[str, Any]
 EXT_AUTHZ = "envoy.filters.http.ext_authz"
+NAMES = frozenset({"audiences", "origins", "speaks_for"})
+"""Settings whose addresses are names that nobody asks."""
 POD_LABELS: Mapping[str, str] = {"app.kubernetes.io/name": "ztag"}
 
 
@@ -74,8 +77,17 @@ def _objects(settings: Settings, wishes: MeshWishes) -> Iterator[Object]:
     yield from (_identity_provider(host, port, wishes) for host, port in sorted(issuers(settings)))
 
 
+def labels(text: str) -> dict[str, str]:
+    """Return the labels of `key=value,key=value`. Raises `SettingsError`: without any, every workload is meant."""
+    pairs = [pair.strip().partition("=") for pair in text.split(",")]
+    if wrong := ["".join(pair) for pair in pairs if not pair[0] or not pair[2]]:
+        what = f"{', '.join(map(repr, wrong))} is no label"
+        raise SettingsError((Mistake("--selector", what, "write key=value,key=value"),))
+    return {key: value for key, _, value in pairs}
+
+
 def issuers(settings: Settings) -> set[tuple[str, int]]:
-    """Return host and port of every https address that the settings name: where keys come from."""
+    """Return host and port of every https address that ztag asks: where keys come from."""
     urls = {text for text in _texts(settings.model_dump(mode="json")) if text.startswith("https://")}
     parts = [urlsplit(url) for url in urls]
     return {(part.hostname, part.port or 443) for part in parts if part.hostname}
@@ -85,8 +97,12 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        for entry in value.values():
-            yield from _texts(entry)
+        keys = section(value.get("jwks"))
+        # An issuer is a name; it is asked for its keys only where nothing says that they are somewhere else.
+        elsewhere = {"issuer"} if keys.get("file") or keys.get("url") else set()
+        for name, entry in value.items():
+            if name not in NAMES | elsewhere:
+                yield from _texts(entry)
     elif isinstance(value, list):
         for entry in value:
             yield from _texts(entry)
@@ -120,6 +136,9 @@ def _attached(wishes: MeshWishes) -> Object:
 
 def _custom(wishes: MeshWishes) -> Object:
     excluded = list(wishes.excluded_paths)
+    if wrong := [path for path in excluded if not path.startswith("/")]:
+        what = f"{', '.join(map(repr, wrong))} does not begin with /"
+        raise SettingsError((Mistake("--exclude", what, "write the whole path, e.g. /healthz"),))
     rule: Object = {"to": [{"operation": {"notPaths": excluded}}]} if excluded else {}
     spec = {**_attached(wishes), "action": "CUSTOM", "provider": {"name": wishes.provider}, "rules": [rule]}
     return _object("security.istio.io/v1", "AuthorizationPolicy", "ztag", wishes.namespace, spec)

@@ -34,7 +34,7 @@ class Replicas(FarAnswers):
     def __init__(self, settings: CacheRedisSettings, hears: Callable[[], bool], resources: Resources) -> None:
         """`hears` says whether invalidations are heard. Raises `SettingsError` where there is no secret."""
         secret, meter = settings.key(resources.folder), resources.meter
-        self.values = RedisValues(settings)
+        self.values = RedisValues(settings, "cache")
         self._secret = derived_key(secret, b"ztag questions")
         self._records = Records(secret)
         self._timeout = settings.timeout

@@ -99,7 +99,7 @@ class Exchange:
         self.seed = derived_key(secret, b"ztag risk hashes")
         """The key of the hashes, the same on all replicas."""
         self._seal = Seal(secret, b"ztag risk", Failures)
-        self._store = RedisStore(settings, monotonic)
+        self._store = RedisStore(settings, monotonic, "risk")
         self._node = resources.memory("risk-node", 16, secrets.token_bytes(16)).hex()
         self._worker = secrets.token_hex(8)
         self._lease = max(1000, int(settings.interval * 4000))

@@ -6,6 +6,7 @@ from typing import Any
 from ztag_extauthz.wire.manifests import Manifest, at, section, sequence, walk
 from ztag_extauthz.wire.pitfalls.finding import Finding, error, warning
 from ztag_extauthz.wire.pitfalls.mesh import Mesh
+from ztag_extauthz.wire.pitfalls.provider import LONGEST, seconds
 
 FILTER = "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz"
 PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute"
@@ -51,6 +52,9 @@ def _filter(where: str, config: Mapping[str, Any]) -> Iterator[Finding]:
     if config.get("clear_route_cache"):
         what = "clear_route_cache: a header that a policy sets can send the request on a route that is not asked about"
         yield warning(where, what, "leave it out, or make every route of the virtual host ask")
+    found = seconds(at(config, "grpc_service", "timeout"))
+    if found and found > LONGEST:
+        yield warning(where, f"timeout: a caller would wait {found:g} s for a check", "write 0.25s")
     body = config.get("with_request_body")
     if body is not None and not at(body, "allow_partial_message"):
         what = "a body over the limit is answered with 413 by Envoy, whatever failure_mode_allow says"

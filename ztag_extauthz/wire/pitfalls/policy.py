@@ -57,6 +57,7 @@ def _rules(policy: Manifest) -> Iterator[Finding]:
                     "match in ztag's policy (input.source_principal), or in an ALLOW or DENY policy beside this one"
                 )
                 yield error(policy.where(f"rules[{index}].from.source.{name}"), what, remedy)
+        yield from _paths(policy, index, rule)
         for entry in sequence(at(rule, "when")):
             key = str(at(entry, "key") or "")
             if key.startswith(NOT_A_KEY):
@@ -64,11 +65,23 @@ def _rules(policy: Manifest) -> Iterator[Finding]:
                 yield error(policy.where(f"rules[{index}].when"), what, "match in ztag's policy (input.identity)")
 
 
+def _paths(policy: Manifest, index: int, rule: Any) -> Iterator[Finding]:
+    for entry in sequence(at(rule, "to")):
+        for name in ("paths", "notPaths"):
+            for path in sequence(at(entry, "operation", name)):
+                if not str(path).startswith(("/", "*", "{")):
+                    where = policy.where(f"rules[{index}].to.operation.{name}")
+                    yield error(where, f"{path!r} does not begin with /, so it is no path", f"write /{path}")
+
+
 def _attachment(policy: Manifest, mesh: Mesh) -> Iterator[Finding]:
     targets = sequence(policy.spec.get("targetRefs"))
     if targets and policy.spec.get("selector"):
         remedy = "targetRefs for gateways and waypoints, selector for sidecars"
         yield error(policy.where(), "selector and targetRefs exclude each other", remedy)
+    if "selector" in policy.spec and not at(policy.spec, "selector", "matchLabels"):
+        what = "is empty, so every workload of the namespace is asked about"
+        yield warning(policy.where("selector"), what, "name labels, or leave selector out where that is meant")
     if len(targets) > MOST_TARGETS:
         yield error(policy.where("targetRefs"), f"has {len(targets)} entries, at most 16", "write several policies")
     ambient = any(
