@@ -7,7 +7,8 @@ from threading import Event, current_thread
 
 import pytest
 
-from ztag_extauthz.background import Background
+from tests.reporting.parts import asked
+from ztag_extauthz.background import Background, weight
 
 
 class Work:
@@ -33,7 +34,7 @@ def test_does_everything_in_order_and_the_last_on_close() -> None:
     async def main() -> None:
         work = Work()
         for number in range(10):
-            work.background.put(number)
+            work.background.put(number, 1)
         work.background.start()
         assert await work.background.close()
         assert (work.done, work.lost) == (list(range(10)), 0)
@@ -44,9 +45,46 @@ def test_does_everything_in_order_and_the_last_on_close() -> None:
 def test_a_full_queue_drops_and_counts() -> None:
     work = Work(max_waiting=4)
     for number in range(10):
-        work.background.put(number)
+        work.background.put(number, 1)
     assert asyncio.run(work.background.close())
     assert (work.done, work.lost) == ([0, 1, 2, 3], 6)
+
+
+def test_never_holds_more_bytes_than_its_bound_whatever_is_under_way() -> None:
+    taken, go = Event(), Event()
+    done: list[str] = []
+    lost: list[int] = []
+
+    def work(items: Sequence[str]) -> None:
+        taken.set()
+        go.wait(20)
+        done.extend(items)
+
+    async def main() -> None:
+        background = Background[str]("texts", work, lost.append, max_waiting=100, max_bytes=10, batch=1)
+        background.start()
+        background.put("a", 6)
+        assert await asyncio.to_thread(taken.wait, 20)
+        for text, size in (("b", 5), ("c", 4), ("d", 1)):
+            background.put(text, size)
+        go.set()
+        assert await background.close()
+
+    asyncio.run(main())
+    assert (done, lost) == (["a", "c"], [1, 1])
+
+
+def test_what_was_done_makes_room() -> None:
+    background = Background[int]("numbers", lambda _: None, lambda _: None, max_waiting=100, max_bytes=10)
+    for _ in range(3):
+        background.put(1, 10)
+        background._drain()
+    assert background._put_bytes == background._done_bytes == 30
+
+
+def test_a_request_weighs_what_a_client_sends() -> None:
+    assert weight(asked(body=b"x" * 1_000_000)) > 2_000_000
+    assert weight(asked(headers={"x-note": "x" * 60_000})) > 120_000
 
 
 def test_a_full_disk_under_stderr_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,10 +95,10 @@ def test_a_full_disk_under_stderr_ends_nothing(monkeypatch: pytest.MonkeyPatch) 
 
     async def main() -> None:
         work.background.start()
-        work.background.put(1)
+        work.background.put(1, 1)
         await asyncio.to_thread(work.counted.wait, 30)
         work.broken = None
-        work.background.put(2)
+        work.background.put(2, 1)
         assert await work.background.close()
 
     asyncio.run(main())
@@ -74,7 +112,7 @@ def test_a_failure_costs_its_batch_and_is_told_once(capsys: pytest.CaptureFixtur
     work = Work()
     work.broken = ValueError("s3cret")
     for number in range(7):
-        work.background.put(number)
+        work.background.put(number, 1)
     asyncio.run(work.background.close())
     assert (work.done, work.lost) == ([], 7)
     assert capsys.readouterr().err == "ztag: numbers are lost: ValueError\n"
@@ -87,7 +125,7 @@ def test_what_comes_too_late_for_the_thread_is_done_in_another_one() -> None:
     async def main() -> None:
         background.start()
         assert await background.close()
-        background.put(1)
+        background.put(1, 1)
         assert await background.close()
         assert threads
         assert current_thread() not in threads

@@ -27,6 +27,13 @@ def metrics_table() -> str:
     return "\n".join(["| metric | kind | labels | meaning |", "|---|---|---|---|", *rows])
 
 
+def test_the_readme_says_what_the_load_test_measured() -> None:
+    report = (ROOT / "loadtest/report/report.md").read_text()
+    table = re.search(r"^## Summary\n\n.*?\n\n(\|.*?\n)\n", report, re.MULTILINE | re.DOTALL)
+    assert table
+    assert table[1] in (ROOT / "README.md").read_text(), "copy the summary of loadtest/report/report.md into README.md"
+
+
 def test_operations_lists_every_metric() -> None:
     page = (ROOT / "docs/operations.md").read_text()
     section = re.search(r"<!-- metrics: begin[^>]*-->\n(.*)\n<!-- metrics: end -->", page, re.DOTALL)

@@ -1,6 +1,7 @@
 """Work that nobody waits for: a bounded queue, and a thread that empties it.
 
-1. put   puts an item into the queue; a full queue drops it and counts that. Neither raises nor waits
+1. put   puts an item into the queue; a queue that is full, of items or of bytes, drops it and counts that. Neither
+         raises nor waits
 2. work  the thread takes what is there, `batch` items at most; what goes wrong costs items, never a request
 """
 
@@ -12,12 +13,21 @@ from contextlib import suppress
 from threading import Event, Lock, Thread
 from typing import Generic, TypeVar
 
+from ztag_extauthz.model import Request
+
 T = TypeVar("T")
 
 PAUSE = 0.02
 """Seconds that items gather, unless the queue is half full; so that the thread seldom takes the interpreter's lock."""
+MAX_BYTES = 64 * 1024 * 1024
+"""Bytes that a queue holds, those of the batch under way too: items of a client's size cost a worker no more."""
 LAST_WORDS = 5.0
 """Seconds that the thread has to do what is left when it is closed."""
+
+
+def weight(request: Request) -> int:
+    """Return about how many bytes a request keeps while it waits: Envoy's message, and what was read of it."""
+    return 2 * (len(request.body or b"") + len(request.path) + sum(map(len, request.headers.values()))) + 4096
 
 
 def complain(text: str) -> None:
@@ -29,13 +39,14 @@ def complain(text: str) -> None:
 class Background(Generic[T]):
     """Keeps the queue and the thread."""
 
-    def __init__(  # noqa: PLR0913 - the last three are bounds
+    def __init__(  # noqa: PLR0913 - the last four are bounds
         self,
         name: str,
         work: Callable[[Sequence[T]], None],
         dropped: Callable[[int], None],
         *,
         max_waiting: int,
+        max_bytes: int = MAX_BYTES,
         batch: int = 128,
         pause: float = PAUSE,
     ) -> None:
@@ -44,10 +55,14 @@ class Background(Generic[T]):
         self._work = work
         self._dropped = dropped
         self._max_waiting = max_waiting
+        self._max_bytes = max_bytes
         self._size = batch
         self._pause = pause
         self._full = Event()
-        self._queue: deque[T] = deque()
+        self._queue: deque[tuple[T, int]] = deque()
+        # Two counts that one thread each writes need no lock; their difference is what is held.
+        self._put_bytes = 0
+        self._done_bytes = 0
         self._waiting = Event()
         self.closing = Event()
         """Set when it is time to come to an end: what waits between two tries waits for this."""
@@ -75,12 +90,15 @@ class Background(Generic[T]):
         await asyncio.to_thread(self._drain)
         return True
 
-    def put(self, item: T) -> None:
-        if len(self._queue) >= self._max_waiting:
+    def put(self, item: T, size: int) -> None:
+        """Take an item of so many bytes; of one thread."""
+        held = self._put_bytes - self._done_bytes + size
+        if len(self._queue) >= self._max_waiting or held > self._max_bytes:
             self.drop(1)
             return
-        self._queue.append(item)
-        if len(self._queue) * 2 >= self._max_waiting:
+        self._put_bytes += size
+        self._queue.append((item, size))
+        if len(self._queue) * 2 >= self._max_waiting or held * 2 >= self._max_bytes:
             self._full.set()
         if not self._waiting.is_set():
             self._waiting.set()
@@ -106,13 +124,14 @@ class Background(Generic[T]):
         while batch := self._batch():
             self._lost = False
             try:
-                self._work(batch)
+                self._work([item for item, _ in batch])
             except Exception as error:  # noqa: BLE001 - the thread goes on with the next items
                 self.lose(error, len(batch))
             self._failing = self._lost
+            self._done_bytes += sum(size for _, size in batch)
 
-    def _batch(self) -> list[T]:
-        batch: list[T] = []
+    def _batch(self) -> list[tuple[T, int]]:
+        batch: list[tuple[T, int]] = []
         with suppress(IndexError):
             while len(batch) < self._size:
                 batch.append(self._queue.popleft())

@@ -6,12 +6,14 @@ import itertools
 import json
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import Final
 
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 
 from loadtest.corpus import Issuer, check_request
 
 USERS, PATHS = 1000, 50
+TYPICAL: Final = "Zipf, 1,000 users x 50 paths"
 _FRESH = itertools.count()
 
 
@@ -84,7 +86,7 @@ class Traces:
         """Return every trace by its name in the report."""
         return {
             "constant": self.constant,
-            "Zipf, 1,000 users x 50 paths": self.zipf,
+            TYPICAL: self.zipf,
             "10 % first-seen tokens": self.churn,
             "all tokens and paths new": self.missing,
             "bodies of 8 KiB": self.bodies,

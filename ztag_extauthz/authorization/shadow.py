@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from pydantic import Field
 
 from ztag_extauthz.authorization.interface import Authorizer
-from ztag_extauthz.background import Background
+from ztag_extauthz.background import Background, weight
 from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import CheckError, PolicyError
 from ztag_extauthz.model import Allow, Context, Decision, Deny, Failed, Reason, Request
@@ -136,7 +136,7 @@ class Shadow:
         """Compare, now that the request is answered."""
         asked = self._asked.pop(id(request), None)
         if asked is not None:
-            self._waiting.put(replace(asked, id=decision.id))
+            self._waiting.put(replace(asked, id=decision.id), weight(request))
 
     def _compare(self, batch: Sequence[Asked]) -> None:
         closing = self._waiting.closing

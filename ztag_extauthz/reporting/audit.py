@@ -99,4 +99,4 @@ class Audit(Reporter):
         except Exception:  # noqa: BLE001 - a decision does not depend on its record
             self._writer.drop(1)
         else:
-            self._writer.put(line)
+            self._writer.put(line, len(line))

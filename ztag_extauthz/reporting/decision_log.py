@@ -17,7 +17,7 @@ from uuid import uuid4
 from pydantic import Field, field_validator
 
 from ztag_extauthz import __version__
-from ztag_extauthz.background import Background
+from ztag_extauthz.background import Background, weight
 from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import Mistake, SettingsError
 from ztag_extauthz.meter import Meter
@@ -65,7 +65,8 @@ class DecisionLogSettings(Section):
     upload_bytes: int = Field(default=1024 * 1024, ge=4096)
     """Bytes of one upload at most, before it is compressed."""
     max_waiting: int = Field(default=5000, ge=1)
-    """Decisions that may wait; what comes then is dropped and counted in `ztag_decision_log_dropped_total`."""
+    """Decisions that may wait, of 64 MiB at most; what comes then is dropped and counted in
+    `ztag_decision_log_dropped_total`."""
     buffer: str | None = None
     """A folder where uploads wait for a collector that is away, over restarts too; the workers of one node share it.
     Left out: decisions wait in memory, `max_waiting` of them."""
@@ -163,7 +164,7 @@ class DecisionLog(Reporter):
         """See `Reporter.report`."""
         verdict = decision.verdict
         if decision.stage is Stage.AUTHORIZATION and (isinstance(verdict, Allow) or verdict.reason in POLICIES):
-            self._waiting.put((request, decision))
+            self._waiting.put((request, decision), weight(request))
 
     def _work(self, batch: Sequence[tuple[Request, Decision]]) -> None:
         chunk: list[bytes] = []

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from ztag_extauthz.background import Background
+from ztag_extauthz.background import Background, weight
 from ztag_extauthz.component import Resources
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Decision, Request
@@ -43,7 +43,8 @@ class RecordingSettings(Section):
     backups: int = Field(default=5, ge=0, le=1000)
     """Rotated files that are kept."""
     max_waiting: int = Field(default=1000, ge=1)
-    """Requests that may wait for the writer; what comes then is dropped and counted in `ztag_record_dropped_total`."""
+    """Requests that may wait for the writer, of 64 MiB at most; what comes then is dropped and counted in
+    `ztag_record_dropped_total`."""
 
     def build(self, resources: Resources) -> "Recording":
         """Look whether the file can be written. Raises `SettingsError` where it cannot, or where the key is none."""
@@ -89,7 +90,7 @@ class Recording(Reporter):
     def report(self, request: Request, decision: Decision) -> None:
         """See `Reporter.report`."""
         if decision.identity is not None and random() < self._sample:  # noqa: S311 - which one, is no secret
-            self._writer.put((request, decision))
+            self._writer.put((request, decision), weight(request))
 
     def _write(self, batch: Sequence[tuple[Request, Decision]]) -> None:
         kept = Kept(self._settings.include_query, self._settings.include_body, self._credentials)
