@@ -1,6 +1,7 @@
 """Insecure choices are named, and addresses are what they look like."""
 
 import pytest
+from pydantic import ValidationError
 
 from ztag_extauthz.settings import Settings, endpoints, insecure
 from ztag_extauthz.settings.addresses import split_address
@@ -91,3 +92,8 @@ def test_a_step_that_nobody_can_take_is_a_mistake() -> None:
     kinds = [step_up, {"kind": "rego", "policies": ["p"]}]
     what = "nobody could step up: anonymous is the only kind of credential"
     assert between(authorization=kinds) == [f"authorization[0]: {what}"]
+
+
+def test_every_header_that_is_wrong_is_named() -> None:
+    with pytest.raises(ValidationError, match=r"'x y' is no header that could be set here; 'x-user' takes nothing"):
+        Settings.model_validate({"response": {"headers": {"x y": "{subject}", "x-user": "{nobody}"}}})
