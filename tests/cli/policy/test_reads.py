@@ -81,6 +81,13 @@ def test_a_life_that_is_none_is_told_with_its_place(run: Callable[..., Result], 
     assert "p.rego:5: custom.ztag.ttl is no duration (write it like `5s`" in result.stderr
 
 
+def test_a_misspelt_name_of_an_annotation_is_no_silence(run: Callable[..., Result], write: Write) -> None:
+    policy = write("p.rego", "package p\n\n# METADATA\n# custom: {ztag: {tll: 5s}}\nallow if input.user\n")
+    result = run("policy", "reads", policy)
+    assert result.exit_code == 2
+    assert "p.rego:5: custom.ztag has no tll (it has ttl: 5s alone)" in result.stderr
+
+
 def test_an_unknown_decision_is_refused(run: Callable[..., Result], write: Write) -> None:
     result = run("policy", "reads", write("p.rego", POLICY), "--decision", "p/nothing")
     assert result.exit_code == 2

@@ -63,7 +63,10 @@ def shortest(annotations: Iterable[tuple[str, Value]], longest: float) -> float:
     """Return the shortest life in seconds that a rule states; raises `PolicyError` for what is none."""
     mistakes: list[Mistake] = []
     for place, note in annotations:
-        text = _stated(note)
+        said = _stated(note)
+        if unknown := sorted(map(str, set(said) - {"ttl"})):
+            mistakes.append(Mistake(place, f"custom.ztag has no {', '.join(unknown)}", "it has ttl: 5s alone"))
+        text = said.get("ttl")
         match = _TTL.fullmatch(text) if isinstance(text, str) else None
         if match is not None:
             longest = min(longest, float(match[1]) * _SECONDS[match[2]])
@@ -74,10 +77,8 @@ def shortest(annotations: Iterable[tuple[str, Value]], longest: float) -> float:
     return longest
 
 
-def _stated(note: Value) -> Value:
-    """Return `custom.ztag.ttl`, None where it is not there."""
-    for name in ("custom", "ztag", "ttl"):
-        if not isinstance(note, dict):
-            return None
-        note = note.get(name)
-    return note
+def _stated(note: Value) -> dict[Value, Value]:
+    """Return `custom.ztag`, nothing where it is not there."""
+    for name in ("custom", "ztag"):
+        note = note.get(name) if isinstance(note, dict) else None
+    return note if isinstance(note, dict) else {}
