@@ -28,6 +28,7 @@ Name = Literal[
     "ztag_decision_log_dropped",
     "ztag_shadow",
     "ztag_reloads",
+    "ztag_configuration_refused",
     "ztag_bundle_fetches",
     "ztag_limits",
     "ztag_limit_fallbacks",
@@ -93,6 +94,7 @@ METRICS: Mapping[Name, Metric] = {
         {"result": ("same", "would_deny", "would_allow", "other_answer", "failed", "skipped")},
     ),
     "ztag_reloads": Metric("counter", "Reloads of settings, policies or keys.", {"result": ("ok", "error")}),
+    "ztag_configuration_refused": Metric("gauge", "1 while what is on the disk was refused, and older is in force."),
     "ztag_bundle_fetches": Metric(
         "counter",
         "Looks at bundles of policies: another one put in force or refused, the same one, or no answer.",

@@ -304,3 +304,27 @@ def test_the_record_says_nothing_else() -> None:
         "expires_at",
         "seal",
     ]
+
+
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [
+        ({}, "secret_file: FOLDER/secret: cannot be read: No such file or directory (ztag key create makes both"),
+        ({"secret": "short"}, "secret_file: FOLDER/secret: the secret has fewer than 32 bytes (ztag"),
+        ({"secret": SECRET}, "file: FOLDER/keys: cannot be read: No such file or directory (ztag"),
+        ({"secret": SECRET, "keys": "\njunk\n"}, "file: FOLDER/keys:2: a record cannot be read: "),
+    ],
+)
+def test_a_mistake_names_the_file_that_it_is_in_once(held: dict[str, str], message: str, tmp_path: Path) -> None:
+    for name, text in held.items():
+        (tmp_path / name).write_text(text)
+    settings = ApiKeySettings.model_validate({"kind": "api_key", "secret_file": "secret", "file": "keys"})
+    with pytest.raises(SettingsError) as caught:
+        settings.build(resources(tmp_path, Clock()))
+    assert str(caught.value).startswith(message.replace("FOLDER", str(tmp_path)))
+
+
+@pytest.mark.parametrize(("subject", "scopes"), [("", ()), (" ", ()), ("shop", ("read write",)), ("shop", ("",))])
+def test_a_key_for_nobody_or_with_two_scopes_in_one_is_refused(subject: str, scopes: tuple[str, ...]) -> None:
+    with pytest.raises(KeyRecordError, match=r"subject is empty|no scope: '"):
+        make(KeySecret(SECRET.encode()), subject, scopes, NOW, 60)

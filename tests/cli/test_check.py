@@ -260,3 +260,9 @@ def test_a_configuration_in_place_of_a_request_is_told(run: Callable[..., Result
 def test_a_missing_request_is_told_in_words(run: Callable[..., Result]) -> None:
     result = run("check", "nowhere.json")
     assert (result.exit_code, result.stderr) == (2, "nowhere.json: No such file or directory\n")
+
+
+def test_a_header_without_a_colon_is_a_mistake(run: Callable[..., Result], site: Site) -> None:
+    result = run("check", "--config", site.config, "-H", "nocolon")
+    assert result.exit_code == 2
+    assert "'nocolon' is no header" in result.stderr

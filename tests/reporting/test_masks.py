@@ -82,6 +82,13 @@ def test_never_6_what_was_removed_is_not_there_again_because_a_token_stood_in_it
     assert "s3cret" not in found
 
 
+def test_never_6_no_parameter_of_a_path_is_left_in_its_parts() -> None:
+    asked = document(path="/a;jsessionid=s3cret/b", fragment="s3cret") | {"parsed_path": ["a;jsessionid=s3cret", "b"]}
+    event = apply({"input": asked}, sensitive(asked, Left()))
+    assert "s3cret" not in repr(event)
+    assert event["input"]["parsed_path"] == ["a", "b"]
+
+
 def test_never_6_headers_and_extensions_of_an_input_are_masked_by_name_and_by_value() -> None:
     fields = {
         "x-partner": "s3cret",

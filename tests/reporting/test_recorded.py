@@ -189,3 +189,8 @@ def test_what_is_no_key_is_a_mistake_with_a_remedy(content: bytes, tmp_path: Pat
         Key.read(tmp_path / "key", "key_file")
     with pytest.raises(SettingsError, match="cannot be read"):
         Key.read(tmp_path / "none", "key_file")
+
+
+def test_an_audit_log_is_called_one() -> None:
+    with pytest.raises(ZtagError, match=r"this is an audit log; give a recording \(kind: recording\)"):
+        list(read(['{"time": "2026-01-01T00:00:00Z", "id": "1"}'], None))

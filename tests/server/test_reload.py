@@ -1,6 +1,7 @@
 """Reloads of `ztag serve`: settings, policies, keys, certificates, good ones and bad ones."""
 
 import asyncio
+import json
 import signal
 from functools import partial
 from pathlib import Path
@@ -43,6 +44,9 @@ class TestReload:
         ztag.signal(signal.SIGHUP)
         until(lambda: ztag.metric(refused) > before)
         assert name in ztag.log
+        status, document = ztag.get("/readyz")
+        assert (status, ztag.metric("ztag_configuration_refused")) == (200, 1)
+        assert name in json.loads(document)["refused"]
         for worker in (0, 1):
             assert revision(ztag.check(worker=worker)) == "one"
 
@@ -94,6 +98,7 @@ def test_an_error_that_nobody_foresaw_is_a_refused_reload(tmp_path: Path, caplog
     asyncio.run(main())
     assert "reload refused, the configuration in force stays:\nValueError: embedded null byte" in caplog.text
     assert cells[meter.series("ztag_reloads", "error")] == 1.0
+    assert cells[meter.series("ztag_configuration_refused")] == 1.0
 
 
 class TestTls:

@@ -65,13 +65,14 @@ class ApiKeySettings(Section):
 
     def build(self, resources: Resources) -> "ApiKey":
         """Build a reader of keys. Raises `SettingsError` where the secret or the records cannot be used."""
-        secret_file = resources.folder / self.secret_file
+        setting = "secret_file"
         try:
-            secret = read_secret(secret_file)
+            secret = read_secret(resources.folder / self.secret_file)
+            setting = "file"
             records = read_file(resources.folder / self.file, secret) if self.file else ()
         except KeyRecordError as error:
             remedy = f"ztag key create makes both; the secret has at least {MIN_SECRET_BYTES} bytes"
-            raise SettingsError((Mistake(str(secret_file), str(error), remedy),)) from error
+            raise SettingsError((Mistake("", str(error), remedy, setting),)) from error
         bearer = Bearer(self.header.lower(), f"{self.prefix.lower()} " if self.prefix else "", self.realm)
         place = bearer if not self.prefix else Bearer(bearer.header, bearer.prefix, bearer.realm, scheme=self.prefix)
         if self.redis is None:

@@ -74,7 +74,14 @@ class KeySecret:
 def make(
     secret: KeySecret, subject: str, scopes: tuple[str, ...], now: float, lifetime: float | None
 ) -> tuple[str, KeyRecord]:
-    """Return a new key and its record. `now` in Unix seconds, `lifetime` in seconds."""
+    """Return a new key and its record. `now` in Unix seconds, `lifetime` in seconds.
+
+    Raises `KeyRecordError` for a key of nobody, and for a scope that would be read as several or none.
+    """
+    if not subject.strip():
+        raise KeyRecordError("the subject is empty: name whom the key stands for")
+    if wrong := [scope for scope in scopes if not scope or " " in scope]:
+        raise KeyRecordError(f"no scope: {', '.join(map(repr, wrong))} (write --scope once for each)")
     name = token_hex(4)
     key = f"ztag_{name}_{token_urlsafe(32)}"
     expires = None if lifetime is None else int(now + lifetime)
@@ -104,9 +111,13 @@ def encode(record: KeyRecord) -> str:
 def read_secret(path: Path) -> KeySecret:
     """Return the secret of a file. Raises `KeyRecordError`."""
     try:
-        return KeySecret(path.read_bytes().strip())
+        secret = path.read_bytes().strip()
     except OSError as error:
         raise KeyRecordError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        return KeySecret(secret)
+    except KeyRecordError as error:
+        raise KeyRecordError(f"{path}: {error}") from error
 
 
 def read_file(path: Path, secret: KeySecret) -> tuple[KeyRecord, ...]:
@@ -114,8 +125,14 @@ def read_file(path: Path, secret: KeySecret) -> tuple[KeyRecord, ...]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise KeyRecordError(f"{path}: cannot be read: {error}") from error
-    return tuple(decode(line, secret) for line in lines if line.strip())
+        raise KeyRecordError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            records += [decode(line, secret)] if line.strip() else []
+        except KeyRecordError as error:
+            raise KeyRecordError(f"{path}:{number}: {error}") from error
+    return tuple(records)
 
 
 def change_file(

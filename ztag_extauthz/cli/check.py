@@ -61,6 +61,10 @@ def check_request_of(
 def _request(method: str, path: str, host: str, header: list[str], body: str, principal: str) -> dict[str, Any]:
     """Return a CheckRequest as Envoy would send it."""
     pairs = [line.partition(":") for line in header]
+    if wrong := [name for name, colon, _ in pairs if not colon or not name.strip()]:
+        raise typer.BadParameter(
+            f"{', '.join(map(repr, wrong))} is no header: write name: value", param_hint="--header"
+        )
     headers = {":method": method, ":path": path, ":authority": host}
     for name, _, value in pairs:
         key = name.strip().lower()

@@ -14,7 +14,7 @@ from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.component import Resources
 from ztag_extauthz.envoy import decode
 from ztag_extauthz.envoy.protojson import check_request, check_response
-from ztag_extauthz.model import Allow, Context, Decision, Stage, Verdict
+from ztag_extauthz.model import Allow, Context, Decision, Reason, Stage, Verdict
 from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.frozen import InputPath
 from ztag_extauthz.rego.reads import Reads
@@ -143,6 +143,8 @@ def _summary(decision: Decision) -> str:
     if isinstance(verdict, Allow):
         dry = f", in a dry run: {verdict.shadowed.reason} would have refused" if verdict.shadowed else ""
         return f"{who}: allowed by {decision.decided_by}{dry}"
+    if verdict.reason is Reason.POLICY and not verdict.detail:
+        return f"{who}: denied by {decision.decided_by}"
     return f"{who}: {verdict.reason} by {decision.decided_by} ({verdict.detail or 'no detail'})"
 
 

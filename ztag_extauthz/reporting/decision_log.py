@@ -65,7 +65,8 @@ class DecisionLogSettings(Section):
     upload_bytes: int = Field(default=1024 * 1024, ge=4096)
     """Bytes of one upload at most, before it is compressed."""
     max_waiting: int = Field(default=5000, ge=1)
-    """Decisions that may wait, of 64 MiB at most; what comes then is dropped and counted in `ztag_decision_log_dropped_total`."""
+    """Decisions that may wait, of 64 MiB at most; what comes then is dropped and counted in
+    `ztag_decision_log_dropped_total`."""
     buffer: str | None = None
     """A folder where uploads wait for a collector that is away, over restarts too; the workers of one node share it.
     Left out: decisions wait in memory, `max_waiting` of them."""

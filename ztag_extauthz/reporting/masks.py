@@ -120,8 +120,10 @@ def sensitive(document: Any, left: Left) -> Iterator[MaskRule]:
     yield from _headers(EXTENSIONS, attributes.get("contextExtensions", {}), left)
     yield from _path((*HTTP, "headers", ":path"), headers.get(":path", ""), left)
     yield from _path((*HTTP, "path"), http.get("path", ""), left)
+    for index, part in enumerate(document.get("parsed_path", ())):
+        yield from _path(("input", "parsed_path", str(index)), part, left)
     if not left.query:
-        yield MaskRule("remove", (*HTTP, "query"))
+        yield from (MaskRule("remove", (*HTTP, name)) for name in ("query", "fragment"))
         if document.get("parsed_query"):
             yield MaskRule("remove", ("input", "parsed_query"))
     if not left.body:

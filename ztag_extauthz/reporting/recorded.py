@@ -193,6 +193,8 @@ def read(lines: Sequence[str], key: Key | None) -> Iterator[Recorded]:
 
 def _opened(line: str, key: Key | None) -> bytes:
     document = json.loads(line)
+    if isinstance(document, dict) and isinstance(document.get("time"), str):
+        raise ValueError("this is an audit log; give a recording (kind: recording)")  # noqa: TRY004 - as any line
     if not isinstance(document, dict) or "sealed" not in document:
         if key is not None:
             raise ValueError("is not encrypted, so anybody may have written it: read it without --key-file")

@@ -43,7 +43,8 @@ class RecordingSettings(Section):
     backups: int = Field(default=5, ge=0, le=1000)
     """Rotated files that are kept."""
     max_waiting: int = Field(default=1000, ge=1)
-    """Requests that may wait for the writer, of 64 MiB at most; what comes then is dropped and counted in `ztag_record_dropped_total`."""
+    """Requests that may wait for the writer, of 64 MiB at most; what comes then is dropped and counted in
+    `ztag_record_dropped_total`."""
 
     def build(self, resources: Resources) -> "Recording":
         """Look whether the file can be written. Raises `SettingsError` where it cannot, or where the key is none."""

@@ -32,13 +32,19 @@ class Admin:
         own_cells: MutableSequence[float],
         engine: str,
         key_set: Callable[[], bytes | None] = lambda: None,
+        refused: Callable[[], str] = str,
     ) -> None:
-        """`key_set` returns the public keys of assertions, None where there are none."""
+        """Take what is asked when somebody asks.
+
+        `key_set` returns the public keys of assertions, None where there are none; `refused` what is wrong with a
+        configuration that was not put in force.
+        """
         self.draining = False
         version = {"name": "ztag", "version": __version__, "engine": engine, "python": platform.python_version()}
         self._members = members
         self._own_cells = own_cells
         self._key_set = key_set
+        self._refused = refused
         self._routes: dict[str, Callable[[str], Answer]] = {
             "/livez": lambda _: (200, _TEXT, b"ok\n"),
             "/readyz": lambda _: self._ready(),
@@ -67,7 +73,12 @@ class Admin:
 
     def _ready(self) -> Answer:
         ready = not self.draining and all(member.ready for member in self._members)
-        document = {"ready": ready, "draining": self.draining, "workers": [_state(member) for member in self._members]}
+        document = {
+            "ready": ready,
+            "draining": self.draining,
+            "refused": self._refused(),
+            "workers": [_state(member) for member in self._members],
+        }
         return (200 if ready else 503), _JSON, _document(document)
 
     def _keys(self) -> Answer:

@@ -46,6 +46,8 @@ class Reloader:
         self._meter = meter
         self._keeper = keeper
         self._also = also
+        self.refused = ""
+        """What is wrong with what is on the disk; "" where that is in force."""
         self._revision = 0
         self._requested = asyncio.Event()
         self._tls = digest(crew.settings.listen.tls)
@@ -101,7 +103,9 @@ class Reloader:
             _LOG.error("reload refused, the configuration in force stays:\n%s", mistakes)
         else:
             _LOG.info("reloaded")
+        self.refused = mistakes
         self._meter.add(self._meter.series("ztag_reloads", "error" if mistakes else "ok"))
+        self._meter.set(self._meter.series("ztag_configuration_refused"), float(bool(mistakes)))
 
     async def _change_over(self) -> str:
         try:

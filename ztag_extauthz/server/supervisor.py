@@ -135,7 +135,7 @@ class _Supervisor:
             for number, bound in enumerate(grpc)
         ]
         self._crew = Crew(members, settings, config.resolve().parent, self._changed, memory)
-        self._admin = Admin(members, cells, settings.server.engine, self._key_set)
+        self._admin = Admin(members, cells, settings.server.engine, self._key_set, lambda: self._reloader.refused)
         own = Resources(config.resolve().parent, time.time, Meter(cells))
         self._revocations = [RevocationListener(bound, settings.listen, own) for bound in others]
         self._reloader = Reloader(config, environment, self._crew, own.meter, keeper, also=self._reloaded)

@@ -117,10 +117,14 @@ class ResponseSettings(Section):
     @field_validator("headers")
     @classmethod
     def _templates(cls, templates: Mapping[str, str]) -> Mapping[str, str]:
-        for name, template in templates.items():
-            why = why_not(name, template)
-            if why:
-                raise ValueError(why)
+        wrong = [
+            why if why.startswith(repr(name)) else f"{name!r:.40} {why}"
+            for name, template in templates.items()
+            if (why := why_not(name, template))
+        ]
+        if wrong:
+            remedy = wrong[0].partition("\n")[2]
+            raise ValueError("; ".join(why.partition("\n")[0] for why in wrong) + f"\n{remedy}")
         return templates
 
     @field_validator("owned_headers")

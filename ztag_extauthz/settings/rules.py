@@ -4,6 +4,7 @@ The checks run on whatever sections are right by themselves, so that a mistake i
 """
 
 from collections.abc import Iterator, Sequence
+from os.path import normpath
 from typing import Any
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from ztag_extauthz.authentication import AuthenticatorSettings
 from ztag_extauthz.authorization import AuthorizerSettings
 from ztag_extauthz.authorization.profiles import ProfilesSettings
 from ztag_extauthz.hosts import is_loopback
+from ztag_extauthz.reporting import ReporterSettings
 from ztag_extauthz.revocation.settings import RevocationSettings
 from ztag_extauthz.section import Section
 from ztag_extauthz.settings.addresses import UNIX, split_address
@@ -30,6 +32,7 @@ class Sound(Struct, frozen=True):
     server: ServerSettings | None
     authentication: Sequence[Any]
     authorization: Sequence[Any]
+    reporting: Sequence[Any]
     revocation: RevocationSettings | None
     revokes: bool
     """Whether there is a section `revocation`."""
@@ -42,6 +45,7 @@ def sound(value: dict[str, Any]) -> Sound:
         _try(ServerSettings, value.get("server", {})),
         _entries(AuthenticatorSettings, value.get("authentication")),
         _entries(AuthorizerSettings, value.get("authorization")),
+        _entries(ReporterSettings, value.get("reporting")),
         _try(RevocationSettings, value.get("revocation")),
         bool(value.get("revocation")),
     )
@@ -58,6 +62,8 @@ def check(parts: Sound) -> Iterator[Finding]:
     yield from _check_realms(parts.authentication)
     yield from _check_authorization(parts.authorization)
     yield from _check_quotas(parts.authorization)
+    yield from _check_steps(parts.authentication, parts.authorization)
+    yield from _check_files(parts.reporting)
     if parts.admission and parts.admission.insecure_ambiguous_paths:
         yield from _check_profiles(parts.authorization)
 
@@ -90,6 +96,28 @@ def _check_quotas(kinds: Sequence[Any]) -> Iterator[Finding]:
     for index in several:
         where = ("authorization", index, "concurrent")
         yield where, "another `quota` before it limits concurrency too", "list all of them in one"
+
+
+def _check_steps(credentials: Sequence[Any], kinds: Sequence[Any]) -> Iterator[Finding]:
+    """Refuse a step that nobody can take."""
+    for index, kind in enumerate(kinds):
+        if getattr(kind, "kind", "") == "step_up" and [getattr(one, "kind", "") for one in credentials] == [
+            "anonymous"
+        ]:
+            what = "nobody could step up: anonymous is the only kind of credential"
+            yield ("authorization", index), what, "add one to authentication, or leave step_up out"
+
+
+def _check_files(reporters: Sequence[Any]) -> Iterator[Finding]:
+    """Refuse two that would write into each other's lines."""
+    first: dict[str, int] = {}
+    for index, reporter in enumerate(reporters):
+        file = getattr(reporter, "to", None)
+        if not isinstance(file, str) or file in {"stdout", "stderr"} or file.startswith("/dev/"):
+            continue
+        earlier = first.setdefault(normpath(file), index)
+        if earlier != index:
+            yield ("reporting", index, "to"), f"is the file of reporting[{earlier}] already", "give each its own"
 
 
 def _check_profiles(kinds: Sequence[Any]) -> Iterator[Finding]:

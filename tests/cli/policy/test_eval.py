@@ -139,3 +139,10 @@ def test_an_explanation_goes_through_sets_in_their_order(run: Callable[..., Resu
     asked = ("--policies", str(policy), "--decision", "p/x", "--input", "-", "--explain")
     tried = re.findall(r'with "(\d+)"', run("policy", "eval", *asked, stdin="{}").stderr)
     assert tried == [str(number) for number in range(10, 41)]
+
+
+@pytest.mark.parametrize("option", ["--policies", "--policy"])
+def test_policies_are_named_as_in_the_other_commands(run: Callable[..., Result], tmp_path: Path, option: str) -> None:
+    (tmp_path / "p.rego").write_text(POLICY)
+    result = run("policy", "eval", option, str(tmp_path), "--decision", "p/whole", "--input", "-", stdin="{}")
+    assert (result.exit_code, result.stdout) == (0, "{}\n")

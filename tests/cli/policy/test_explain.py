@@ -45,7 +45,7 @@ def test_a_request_of_options_goes_the_whole_way(run: Callable[..., Result], sit
     (site.folder / "no.rego").write_text("package envoy.authz\n\nresult := false\n")
     other = ("--policy", str(site.folder / "no.rego"))
     result = run("policy", "explain", "--config", site.config, "--path", "/orders", *bearer, *other)
-    assert (result.exit_code, result.stdout.split("\n")[0]) == (1, "deny  ann: policy by rego (no detail)")
+    assert (result.exit_code, result.stdout.split("\n")[0]) == (1, "deny  ann: denied by rego")
 
 
 def test_what_never_reached_a_policy_is_said(run: Callable[..., Result], site: Site) -> None:  # noqa: F811

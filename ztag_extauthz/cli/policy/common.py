@@ -23,7 +23,9 @@ SECONDS = 30.0
 """A command's evaluation ends after so long."""
 
 PathsArgument: TypeAlias = Annotated[list[str], typer.Argument(help="Policy and data files, folders, bundles.")]
-PoliciesOption: TypeAlias = Annotated[list[str], typer.Option(help="File, folder or bundle; may be repeated.")]
+PoliciesOption: TypeAlias = Annotated[
+    list[str], typer.Option("--policies", "--policy", help="File, folder or bundle; may be repeated.")
+]
 DecisionOption: TypeAlias = Annotated[str, typer.Option(help="The rule to ask for: envoy/authz/result.")]
 InputOption: TypeAlias = Annotated[str, typer.Option("--input", help="File with the input document; - for stdin.")]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")]
