@@ -40,7 +40,7 @@ from ztag_extauthz.stores.plan import (
     WINDOW,
 )
 
-PATIENCE = 10_000_000
+PATIENCE = 50_000_000
 """Rounds of some nanoseconds after which a lock's holder is taken for dead (killed within ten instructions)."""
 GONE = -1
 
