@@ -50,7 +50,7 @@ def _children(pid: int) -> list[int]:
 
 
 def test_one_envoy_thread_loads_two_workers_within_40_to_60(two_workers: Stack) -> None:
-    """Who gets less of a processor for a while gets fewer requests: so should it be, and so one of ten tries decides."""
+    """Who gets less of a processor for a while gets fewer requests, as it should: so one of ten tries decides."""
     assert any(_smaller_share(two_workers) >= 0.4 for _ in range(10))
 
 
