@@ -129,8 +129,8 @@ async def _alone(work: Callable[[], object], loops: int = 1000) -> float:
     return median(costs)
 
 
-async def _added(gateway: Gateway, messages: Sequence[bytes]) -> Mapping[str, float]:
-    """Return what each stage adds to those before it: the medians of turns of ever longer ways."""
+def _ways(gateway: Gateway) -> Mapping[str, Callable[[bytes], object]]:
+    """Return ever longer ways of a message, each by what it has beyond the one before."""
     pipeline, core = gateway.pipeline, gateway.core
     (gate,), (jwt, *_), (rego, *_) = pipeline._gates, pipeline._authenticators, pipeline.authorizers
 
@@ -152,7 +152,7 @@ async def _added(gateway: Gateway, messages: Sequence[bytes]) -> Mapping[str, fl
         core.settle(request, decision, FOREVER)
         return request, decision
 
-    ways: dict[str, Callable[[bytes], object]] = {
+    return {
         "decode the CheckRequest": decode,
         "admission": admitted,
         "authentication, token remembered": identified,
@@ -162,6 +162,11 @@ async def _added(gateway: Gateway, messages: Sequence[bytes]) -> Mapping[str, fl
         "reporting": lambda message: pipeline.report(*settled(message)),
         "the core around them": lambda message: run(core.check(message, FOREVER)),
     }
+
+
+async def _added(gateway: Gateway, messages: Sequence[bytes]) -> Mapping[str, float]:
+    """Return what each stage adds to those before it: the medians of turns of ever longer ways."""
+    ways = _ways(gateway)
     costs: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, way in ways.items():

@@ -66,6 +66,15 @@ class JwksSettings(Section):
             raise ValueError(f"url {why}\nwrite an https address, or set insecure_http_keys: true")
         return self
 
+    def check_discovery(self, issuer: str) -> None:
+        """Raise `ValueError` where keys have to be discovered and the issuer cannot be asked for them."""
+        if self.file is None and self.url is None:
+            why = why_not_url(issuer, insecure_http=self.insecure_http_keys)
+            if why:
+                raise ValueError(
+                    f"no keys can be discovered: issuer {why}\nadd jwks: {{file: …}} or {{url: https://…}}"
+                )
+
 
 def key_source(
     settings: JwksSettings, issuer: str, algorithms: Sequence[str], resources: Resources, use: str | None = None

@@ -10,7 +10,6 @@ from ztag_extauthz.authentication.jose.claims import LAST_SECOND, Expected
 from ztag_extauthz.authentication.jwks import JwksSettings, key_source
 from ztag_extauthz.authentication.token_reader import TokenReader, TokenReaderSettings
 from ztag_extauthz.component import Resources
-from ztag_extauthz.fetch import why_not_url
 
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "Ed448"
@@ -62,12 +61,7 @@ class JwtSettings(TokenReaderSettings):
 
     @model_validator(mode="after")
     def _discoverable(self) -> "JwtSettings":
-        if self.jwks.file is None and self.jwks.url is None:
-            why = why_not_url(self.issuer, insecure_http=self.jwks.insecure_http_keys)
-            if why:
-                raise ValueError(
-                    f"no keys can be discovered: issuer {why}\nadd jwks: {{file: …}} or {{url: https://…}}"
-                )
+        self.jwks.check_discovery(self.issuer)
         return self
 
     def build(self, resources: Resources) -> "Jwt":

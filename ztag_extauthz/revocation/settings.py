@@ -12,7 +12,6 @@ from ztag_extauthz.authentication.jwks import JwksSettings, key_source
 from ztag_extauthz.authentication.jwt import Algorithm
 from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import Mistake, SettingsError
-from ztag_extauthz.fetch import why_not_url
 from ztag_extauthz.revocation.events import EventName, Sender
 from ztag_extauthz.section import Seconds, Section
 from ztag_extauthz.stores.redis import RedisSettings
@@ -81,12 +80,7 @@ class TransmitterSettings(Section):
 
     @model_validator(mode="after")
     def _discoverable(self) -> "TransmitterSettings":
-        if self.jwks.file is None and self.jwks.url is None:
-            why = why_not_url(self.issuer, insecure_http=self.jwks.insecure_http_keys)
-            if why:
-                raise ValueError(
-                    f"no keys can be discovered: issuer {why}\nadd jwks: {{file: …}} or {{url: https://…}}"
-                )
+        self.jwks.check_discovery(self.issuer)
         return self
 
     def transmitter(self, resources: Resources) -> "Transmitter":
