@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from ztag_extauthz.again import ALWAYS, Again
 from ztag_extauthz.authentication import spiffe
 from ztag_extauthz.authentication.interface import Authenticator
 from ztag_extauthz.authentication.peer import Client, Forwarding, ForwardingSettings
@@ -125,6 +126,13 @@ class Mesh(Authenticator):
             return self._identity(client)
         except ValueError as error:
             return Deny(Reason.INVALID_CREDENTIALS, str(error))
+
+    def again(self, request: Request, said: Identity | None) -> Again:
+        client = self._forwarding.client_of(request)
+        if client is None or said is None:
+            return ALWAYS
+        svid = self._read(client.certificates[0]) if client.certificates else None
+        return Again(lambda: self._check(svid, client) is None) if svid or self._bundles else ALWAYS
 
     def _identity(self, client: Client) -> Identity | Deny:
         svid = self._read(client.certificates[0]) if client.certificates else None

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from threading import Lock, Thread
 
+from ztag_extauthz.again import Told
 from ztag_extauthz.model import Allow, Decision, Failed, Pairs, Request
 from ztag_extauthz.reporting.interface import Reporter
 
@@ -55,6 +56,9 @@ class Log(Reporter):
                     self._warn(verdict.request_headers)
                     return
 
+    def again(self, request: Request, decision: Decision) -> Told:  # noqa: ARG002 - it was told of this one
+        return _nothing
+
     def _error(self, decision: Decision, failed: Failed) -> None:
         key = (failed.reason, decision.decided_by)
         left_out = self._left_out.get(key, 0)
@@ -90,6 +94,10 @@ class Log(Reporter):
                     return
                 level, line = self._lines.popleft()
             LOG.log(level, "%s", line)
+
+
+def _nothing(_: Decision, __: str) -> None:
+    """An allow that was told of once has nothing new."""
 
 
 def not_owned(headers: Pairs, owned: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from itertools import product
 
+from ztag_extauthz.again import Told
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Allow, Decision, Deny, Failed, Outcome, Reason, Request, Stage
 from ztag_extauthz.reporting.interface import Reporter
@@ -28,6 +29,12 @@ class Metrics(Reporter):
 
     def report(self, request: Request, decision: Decision) -> None:  # noqa: ARG002 - nothing a caller sends is a label
         """See `Reporter.report`."""
+        self._count(decision)
+
+    def again(self, request: Request, decision: Decision) -> Told:  # noqa: ARG002
+        return lambda again, _: self._count(again)
+
+    def _count(self, decision: Decision) -> None:
         verdict, stage = decision.verdict, decision.stage
         if isinstance(verdict, Allow):
             self._add(self._allows[stage])

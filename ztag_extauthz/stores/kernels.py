@@ -25,7 +25,7 @@ PREBUILT = Path(sys.prefix) / "share" / "ztag"
 """What an image brings compiled; as trustworthy as the code that is installed beside it."""
 
 
-def kernel(*signatures: str) -> Callable[[F], F]:
+def kernel(*signatures: str | Signature) -> Callable[[F], F]:
     """Compile for these signatures now, or load what an earlier process compiled.
 
     Single-threaded, without bounds checks and exceptions: a kernel takes arrays and numbers, and cannot fail. The GIL
@@ -69,6 +69,7 @@ def _cache_folder() -> Path:
     looks at the file of a kernel alone, not at those of its parts.
     """
     sources = sorted(_PACKAGE.glob("stores/*.py")) + sorted(_PACKAGE.glob("authorization/risk/*.py"))
+    sources.append(_PACKAGE / "envoy" / "fingerprint_kernel.py")
     made_of = blake2b(sys.version.encode() + b"".join(path.read_bytes() for path in sources), digest_size=8).hexdigest()
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     given = os.environ.get("NUMBA_CACHE_DIR")

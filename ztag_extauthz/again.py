@@ -1,0 +1,45 @@
+"""What a stage said of a request, and how to see whether it holds for the next one that is like it.
+
+Like it: all of Envoy's message is the same but what differs with every request, which no decision depends on
+(`recurring.py`). A stage that does not say how its word is to be checked is asked each time.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+
+from ztag_extauthz.model import Decision, Deny
+
+UNLIKE_HEADERS: Final = (
+    "x-request-id",
+    "traceparent",
+    "tracestate",
+    "b3",
+    "x-b3-traceid",
+    "x-b3-spanid",
+    "x-b3-parentspanid",
+    "x-amzn-trace-id",
+    "x-cloud-trace-context",
+)
+"""Headers that differ with each request: its name, and its place in a trace. Who reads one sees each request."""
+
+Told: TypeAlias = Callable[[Decision, str], None]
+"""Takes note of a decision and of Envoy's name for the request, all else being as it was."""
+
+
+def _always() -> bool:
+    return True
+
+
+class Again(Struct, frozen=True):
+    """How to check what was said. Neither waits; what either raises has the request take its whole way."""
+
+    holds: Callable[[], bool] = _always
+    """Whether it would be said once more; counts what saying it counts. Nothing that is decided depends on its call."""
+    charge: Callable[[], Deny | None] | None = None
+    """Charges the request to its limits, or refuses it; called when all else holds."""
+
+
+ALWAYS: Final = Again()
+"""What depends on the request alone."""
