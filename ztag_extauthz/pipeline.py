@@ -8,12 +8,16 @@
 
 from asyncio import CancelledError
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import sub
 from random import getrandbits
 from time import perf_counter_ns
 from typing import Any
 
+from msgspec import Struct
+
 from ztag_extauthz.admission.interface import Gate
+from ztag_extauthz.again import Again, Told
 from ztag_extauthz.authentication.interface import Authenticator
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.background import complain
@@ -36,12 +40,21 @@ from ztag_extauthz.model import (
 from ztag_extauthz.reporting.interface import Reporter
 
 
+class Said(Struct, frozen=True):
+    """That one kind let a request go on, and how to check that it would again; None where it has to see each."""
+
+    stage: Stage
+    kind: str
+    again: Again | None
+
+
 class _Trail:
     """How far one request has come; turned into a `Decision` at the end of its way."""
 
-    __slots__ = ("decided_by", "facts", "identity", "marks", "notes", "stage")
+    __slots__ = ("decided_by", "facts", "identity", "marks", "notes", "said", "stage")
 
-    def __init__(self) -> None:
+    def __init__(self, said: list[Said] | None) -> None:
+        self.said = said
         self.stage = Stage.ADMISSION
         self.decided_by = ""
         self.identity: Identity | None = None
@@ -52,6 +65,10 @@ class _Trail:
     def enter(self, stage: Stage) -> None:
         self.marks.append(perf_counter_ns())
         self.stage = stage
+
+    def note(self, again: Again | None) -> None:
+        if self.said is not None:
+            self.said.append(Said(self.stage, self.decided_by, again))
 
     def timings(self) -> Timings:
         return Timings(*map(sub, [*self.marks[1:], perf_counter_ns()], self.marks))
@@ -76,23 +93,25 @@ class Pipeline:
         self._gates = gates
         self._authenticators = authenticators
         self.authorizers = authorizers
-        learners = [kind for kind in authorizers if type(kind).learn is not Authorizer.learn]
+        self._reporters = reporters
+        self._learners = [kind for kind in authorizers if type(kind).learn is not Authorizer.learn]
         self._listeners = [
             *((reporter.kind, reporter.report) for reporter in reporters),
-            *((learner.kind, learner.learn) for learner in learners),
+            *((learner.kind, learner.learn) for learner in self._learners),
         ]
         self._endings = {kind.kind: kind.ended for kind in authorizers if type(kind).ended is not Authorizer.ended}
         self._faulty: set[str] = set()
         self._clock = clock
         self._revoked = revoked
 
-    async def decide(self, request: Request, deadline: float) -> Decision:
+    async def decide(self, request: Request, deadline: float, said: list[Said] | None = None) -> Decision:
         """Decide on a request; `report` tells of it, once it is certain that this is answered.
 
-        `deadline` is in seconds of `time.monotonic`. Never raises: what could not be found out is a `Failed`.
+        `deadline` is in seconds of `time.monotonic`. Never raises: what could not be found out is a `Failed`. `said` is
+        filled with what each kind said, in their order.
         """
         time = self._clock()
-        trail = _Trail()
+        trail = _Trail(said)
         verdict: Verdict | Failed
         try:
             verdict = await self._decide(request, deadline, trail)
@@ -126,6 +145,30 @@ class Pipeline:
         if not isinstance(decision.verdict, Allow):
             self._void(decision.notes)
 
+    def told_again(self, request: Request, decision: Decision) -> Sequence[Told | None]:
+        """Return what tells each of those whom `report` tells that the same was decided on a request like this one."""
+        learners = (partial(self._learn_again, learner, request) for learner in self._learners)
+        return (*(reporter.again(request, decision) for reporter in self._reporters), *learners)
+
+    @staticmethod
+    def _learn_again(learner: Authorizer, request: Request, decision: Decision, _: str) -> None:
+        learner.learn(request, decision)
+
+    def report_again(
+        self, told: Sequence[Told | None], decision: Decision, name: str, read: Callable[[], Request]
+    ) -> None:
+        """Do as `report`, of a request that only those read who have to; `name` is Envoy's for it. Never raises."""
+        request: Request | None = None
+        for (kind, tell), again in zip(self._listeners, told, strict=True):
+            try:
+                if again is not None:
+                    again(decision, name)
+                else:
+                    request = request or read()
+                    tell(request, decision)
+            except Exception as error:  # noqa: BLE001 - as in `report`
+                self._complain(kind, type(error).__name__)
+
     def _void(self, notes: Mapping[str, str]) -> None:
         """Tell who noted something of a request that it goes no further."""
         for kind, note in notes.items():
@@ -156,6 +199,8 @@ class Pipeline:
             refusal = await gate.admit(request, deadline)
             if refusal is not None:
                 return refusal
+            if trail.said is not None:
+                trail.note(gate.again(request))
 
         trail.enter(Stage.AUTHENTICATION)
         identity = await self._authenticate(request, deadline, trail)
@@ -165,6 +210,8 @@ class Pipeline:
         revoked = self._revoked(identity)
         if revoked is not None:
             return revoked
+        if trail.said is not None:
+            trail.note(Again(lambda: self._revoked(identity) is None))
 
         trail.enter(Stage.AUTHORIZATION)
         return await self._authorize(request, identity, deadline, trail)
@@ -173,6 +220,8 @@ class Pipeline:
         for authenticator in self._authenticators:
             trail.decided_by = authenticator.kind
             found = await authenticator.authenticate(request, deadline)
+            if trail.said is not None and not isinstance(found, Deny):
+                trail.note(authenticator.again(request, found))
             if found is not None:
                 return found
         challenges = (authenticator.challenge() for authenticator in self._authenticators)
@@ -186,9 +235,12 @@ class Pipeline:
         allows: list[Allow] = []
         for authorizer in self.authorizers:
             trail.decided_by = authorizer.kind
-            verdict = await authorizer.authorize(Context(request, identity, trail.facts), deadline)
+            context = Context(request, identity, trail.facts)
+            verdict = await authorizer.authorize(context, deadline)
             if isinstance(verdict, Deny):
                 return verdict
+            if trail.said is not None:
+                trail.note(authorizer.again(context, verdict))
             if verdict.facts:
                 trail.facts = {**trail.facts, **verdict.facts}
             if verdict.notes:

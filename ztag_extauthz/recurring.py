@@ -1,85 +1,123 @@
 """Requests that come again: decided without being read.
 
-1. fingerprint   of the message, without what differs each time (`envoy/fingerprint.py`)
-2. check         every stage says whether its word still holds, and charges its limits (`again.py`)
-3. answer        encoded before; only the decision's id is new
+1. fingerprint   of Envoy's message, without what differs each time (`envoy/fingerprint.py`)
+2. check         every kind says whether its word still holds, and charges its limits (`again.py`)
+3. answer        as it was encoded; only the decision's id is new
 4. report        every reporter hears of it, as of any other
 
-Nothing is decided here. A request takes its whole way when it is met for the first two times, when any stage has to see
-each for itself, when one no longer holds, and when anything at all goes wrong.
+Nothing is found out here. A request takes its whole way when it is met for the first or the second time, when a kind
+has to see each for itself, when a word no longer holds, and when anything goes wrong.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import perf_counter_ns
 from typing import Final
 
 from msgspec import Struct
 
-from ztag_extauthz.again import Again
+from ztag_extauthz.again import Told
+from ztag_extauthz.envoy import Encoder, decode
 from ztag_extauthz.envoy.fingerprint import Fingerprint, Fingerprints
 from ztag_extauthz.meter import Meter
-from ztag_extauthz.model import Allow, Decision, Deny, Identity, Stage, Timings
-from ztag_extauthz.pipeline import Pipeline, Told, decision_id
+from ztag_extauthz.model import Decision, Deny, Request, Stage, Timings
+from ztag_extauthz.pipeline import Pipeline, Said, decision_id
 
-_STAGES: Final = tuple(Stage)
+_MET: Final = None
+"""Known of a request that was met once."""
 
 
 class Recurrence(Struct, frozen=True):
-    """A request that was allowed, and all that it takes to allow the next one like it."""
+    """A request that was allowed, and all that it takes to allow those like it."""
 
     first: Decision
-    holds: tuple[tuple[Callable[[], bool], ...], ...]
-    """One tuple a stage."""
-    charges: tuple[tuple[Stage, str, Callable[[], Deny | None]], ...]
-    """Those of the second, each with the stage and the kind."""
-    parts: list[bytes]
-    """The encoded answer, without the decision's ids."""
-    told: Sequence[Told]
+    holds: Sequence[Sequence[Callable[[], bool]]]
+    """Those of each stage."""
+    charges: Sequence[tuple[Said, Callable[[], Deny | None]]]
+    answer: Sequence[bytes]
+    """The encoded CheckResponse, cut where the decision's id stands."""
+    told: Sequence[Told | None]
 
 
 class Recurring:
-    """Remembers them. Of two generations the older is dropped when the younger is full."""
+    """Remembers them, in two generations: when the younger is full, it becomes the older, whose place is taken."""
 
-    def __init__(self, pipeline: Pipeline, max_entries: int, clock: Callable[[], float], meter: Meter) -> None:
-        """Raise `OSError` where the kernel cannot be kept; `clock` in Unix seconds."""
-        self._pipeline = pipeline
+    def __init__(
+        self, pipeline: Pipeline, encoder: Encoder, max_entries: int, clock: Callable[[], float], meter: Meter
+    ) -> None:
+        """Raise `OSError` where the compiled kernel cannot be kept; `clock` in Unix seconds."""
+        self._pipeline, self._encoder = pipeline, encoder
         self._fingerprints = Fingerprints()
         self._half = max_entries // 2
         self._clock = clock
         self._young: dict[bytes, Recurrence | None] = {}
         self._old: dict[bytes, Recurrence | None] = {}
-        self._meter = meter
+        self._count = meter.add
         self._hit, self._miss = (meter.series("ztag_recurring", result) for result in ("hit", "miss"))
 
     def find(self, message: bytes) -> tuple[Fingerprint | None, Recurrence | None]:
-        """Return what is known of requests like this one; a fingerprint without more is worth learning about."""
-        one = self._fingerprints.of(message)
-        if one is None:
+        """Return what is known of requests like this one, and what to `learn` it by, where it was met before."""
+        mark = self._fingerprints.of(message)
+        if mark is None:
             return None, None
-        digest = one.digest
+        digest = mark.digest
         known = self._young.get(digest)
         if known is not None:
-            return one, known
-        return self._met(one)
-
-    def _met(self, one: Fingerprint) -> tuple[Fingerprint | None, Recurrence | None]:
-        """Note that a request was met, and tell whether it was before."""
-        digest = one.digest
-        again = digest in self._young or digest in self._old
-        known = self._old.pop(digest, None)
+            return mark, known
+        was_met = digest in self._young or digest in self._old
+        known = self._old.pop(digest, _MET)
         self._keep(digest, known)
-        self._meter.add(self._miss, 0.0 if known else 1.0)
-        return (one if again else None), known
+        return (mark if was_met else None), known
+
+    def decide(self, known: Recurrence) -> Decision | None:
+        """Decide on a request like one that is known; None where that has to take its whole way. Never raises."""
+        marks = [perf_counter_ns()]
+        try:
+            for stage in known.holds:
+                for holds in stage:
+                    if not holds():
+                        return None
+                marks.append(perf_counter_ns())
+            for said, charge in known.charges:
+                refusal = charge()
+                if refusal is not None:
+                    return self._decision(known, marks, refusal, said)
+        except Exception:  # noqa: BLE001 - the whole way finds out what it was, and says so
+            return None
+        return self._decision(known, marks)
+
+    def _decision(
+        self, known: Recurrence, marks: list[int], refusal: Deny | None = None, said: Said | None = None
+    ) -> Decision:
+        first = known.first
+        timings = Timings(marks[1] - marks[0], marks[2] - marks[1], perf_counter_ns() - marks[2])
+        verdict, stage, kind, identity = first.verdict, first.stage, first.decided_by, first.identity
+        if refusal is not None and said is not None:
+            verdict, stage, kind = refusal, said.stage, said.kind
+            identity = None if stage is Stage.ADMISSION else identity
+        self._count(self._hit)
+        return Decision(decision_id(), self._clock(), verdict, stage, kind, identity, first.facts, timings)
+
+    def report(self, known: Recurrence, decision: Decision, mark: Fingerprint, message: bytes) -> None:
+        """Tell the reporters of a decision on a request like one that is known. Never raises."""
+        self._pipeline.report_again(known.told, decision, mark.id, partial(decode, message))
+
+    def learn(self, mark: Fingerprint, request: Request, decision: Decision, said: Sequence[Said]) -> None:
+        """Remember what was decided, where each kind says how to check its word. Never raises."""
+        self._count(self._miss)
+        agains = [one.again for one in said]
+        try:
+            answer = None if None in agains else self._encoder.again(request, decision)
+            if answer is None:
+                return
+            told = self._pipeline.told_again(request, decision)
+        except Exception:  # noqa: BLE001 - what cannot be remembered takes its whole way
+            return
+        holds = [[one.again.holds for one in said if one.again and one.stage is stage] for stage in Stage]
+        charges = [(one, one.again.charge) for one in said if one.again and one.again.charge]
+        self._keep(mark.digest, Recurrence(decision, holds, charges, answer, told))
 
     def _keep(self, digest: bytes, known: Recurrence | None) -> None:
         if len(self._young) >= self._half:
             self._old, self._young = self._young, {}
         self._young[digest] = known
-
-    def learn(
-        self, digest: bytes, decision: Decision, said: Sequence[tuple[Stage, str, Again | None]], parts: list[bytes]
-    ) -> None:
-        """Remember what was said of a request; nothing where a stage has to see each."""
-
-    def decide(self, known: Recurrence) -> Decision | None:
-        """Return the decision on a request like one that is known; None where it has to take its whole way."""

@@ -132,7 +132,12 @@ class Mesh(Authenticator):
         if client is None or said is None:
             return ALWAYS
         svid = self._read(client.certificates[0]) if client.certificates else None
-        return Again(lambda: self._check(svid, client) is None) if svid or self._bundles else ALWAYS
+
+        def holds() -> bool:
+            self._check(svid, client)
+            return True
+
+        return ALWAYS if svid is None and self._bundles is None else Again(holds)
 
     def _identity(self, client: Client) -> Identity | Deny:
         svid = self._read(client.certificates[0]) if client.certificates else None

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ztag_extauthz.again import Again
 from ztag_extauthz.component import Component
-from ztag_extauthz.model import Context, Decision, Request, Verdict
+from ztag_extauthz.model import Allow, Context, Decision, Request, Verdict
 
 if TYPE_CHECKING:
     from ztag_extauthz.authorization.engines.interface import PolicyEngine

@@ -11,12 +11,13 @@ from typing import Literal
 from msgspec.structs import replace
 from pydantic import Field, field_validator, model_validator
 
+from ztag_extauthz.again import Again
 from ztag_extauthz.authorization.interface import Authorizer, Question
 from ztag_extauthz.authorization.rego import RegoSettings
 from ztag_extauthz.component import Readiness, Resources
 from ztag_extauthz.errors import Mistake, MistakesError, PolicyError
 from ztag_extauthz.hosts import HostPattern, is_at
-from ztag_extauthz.model import Context, Decision, Deny, Reason, Request, Verdict
+from ztag_extauthz.model import Allow, Context, Decision, Deny, Reason, Request, Verdict
 from ztag_extauthz.section import Section
 
 
@@ -127,6 +128,10 @@ class Profiles(Authorizer):
         if policy is None:
             return Deny(Reason.POLICY, "no profile is for this request")
         return await policy.authorize(context, deadline)
+
+    def again(self, context: Context, verdict: Allow) -> Again | None:
+        policy = self._chosen(context.request)
+        return None if policy is None else policy.again(context, verdict)
 
     def learn(self, request: Request, decision: Decision) -> None:
         for policy in self._policies.values():

@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from ztag_extauthz.again import Again
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.component import Resources
 from ztag_extauthz.model import Allow, Context, Verdict
@@ -62,6 +63,11 @@ class Quota(Authorizer):
             if not allowed:
                 self._places.give_back(note)
         return verdict
+
+    def again(self, context: Context, verdict: Allow) -> Again | None:  # noqa: ARG002 - it says nothing but yes
+        if self._places is not None or self._limits is None:
+            return None  # a place is given back for each request
+        return self._limits.again(context.request, context.identity)
 
     async def _charge(self, context: Context) -> Verdict | None:
         return await self._limits.refuse(context.request, context.identity) if self._limits else None

@@ -109,6 +109,12 @@ class Encoder:
         answer = decision.id.encode().join(parts)
         return answer + encoding.field(_DYNAMIC_METADATA, encoded(decision.notes)) if decision.notes else answer
 
+    def again(self, request: Request, decision: Decision) -> Sequence[bytes] | None:
+        """Return what stands between the ids in the answers to requests like this one; None where more is new."""
+        if not isinstance(decision.verdict, Allow) or decision.notes or self._signer:
+            return None
+        return tuple(self.encode(request, decision).split(decision.id.encode()))
+
     def _around_id(
         self,
         allow: Allow,

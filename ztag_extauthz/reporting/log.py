@@ -97,7 +97,7 @@ class Log(Reporter):
 
 
 def _nothing(_: Decision, __: str) -> None:
-    """An allow that was told of once has nothing new."""
+    """Do nothing: an allow that was told of once has nothing new."""
 
 
 def not_owned(headers: Pairs, owned: Iterable[str]) -> list[str]:

@@ -8,10 +8,12 @@ from types import MappingProxyType
 from msgspec.structs import replace
 
 from ztag_extauthz.envoy import Encoder, decode, endings
+from ztag_extauthz.envoy.fingerprint import Fingerprint
 from ztag_extauthz.errors import MessageError, ZtagError
 from ztag_extauthz.meter import Meter
-from ztag_extauthz.model import Decision, Failed, Reason, Request
-from ztag_extauthz.pipeline import Pipeline, failed
+from ztag_extauthz.model import Decision, Deny, Failed, Reason, Request
+from ztag_extauthz.pipeline import Pipeline, Said, failed
+from ztag_extauthz.recurring import Recurrence, Recurring
 from ztag_extauthz.settings import ServerSettings
 
 
@@ -53,9 +55,18 @@ STATUSES: Mapping[Reason, Status] = MappingProxyType(
 class Core:
     """Answers one `envoy.service.auth.v3.Authorization/Check` after the other."""
 
-    def __init__(self, pipeline: Pipeline, encoder: Encoder, settings: ServerSettings, meter: Meter) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        encoder: Encoder,
+        settings: ServerSettings,
+        meter: Meter,
+        recurring: Recurring | None = None,
+    ) -> None:
+        """Without `recurring` every request takes its whole way."""
         self._pipeline = pipeline
         self._encoder = encoder
+        self._recurring = recurring
         self._max_in_flight = settings.max_in_flight
         self._meter = meter
         self._in_flight = 0
@@ -78,21 +89,46 @@ class Core:
             raise self._shed(Status.DEADLINE_EXCEEDED, "the deadline was over before the request was looked at")
         if self._in_flight >= self._max_in_flight:
             raise self._shed(Status.UNAVAILABLE, "too many requests")
+        mark, known = (None, None) if self._recurring is None else self._recurring.find(message)
+        try:
+            answer = None if mark is None or known is None else self._check_again(mark, known, message, deadline)
+            return answer or await self._check(message, deadline, mark)
+        finally:
+            self._meter.observe(self._seconds_series, monotonic() - started)
+
+    async def _check(self, message: bytes, deadline: float, mark: Fingerprint | None) -> bytes:
+        """Take a request its whole way, and learn from one that has a `mark`."""
         self._in_flight += 1
         self._meter.add(self._in_flight_series)
+        said: list[Said] | None = None if mark is None else []
         try:
             request = decode(message)
-            decision, answer = self.settle(request, await self._pipeline.decide(request, deadline), deadline)
+            decision, answer = self.settle(request, await self._pipeline.decide(request, deadline, said), deadline)
             self._pipeline.report(request, decision)
         except MessageError as error:
             raise RpcError(Status.INVALID_ARGUMENT, str(error)) from error
         finally:
             self._in_flight -= 1
             self._meter.add(self._in_flight_series, -1.0)
-            self._meter.observe(self._seconds_series, monotonic() - started)
         if answer is None:
             raise rpc_error(decision)
+        if self._recurring is not None and mark is not None and said:
+            self._recurring.learn(mark, request, decision, said)
         return answer
+
+    def _check_again(self, mark: Fingerprint, known: Recurrence, message: bytes, deadline: float) -> bytes | None:
+        """Answer a request like one that is known; None where it has to take its whole way."""
+        if self._recurring is None or (decision := self._recurring.decide(known)) is None:
+            return None
+        if isinstance(decision.verdict, Deny):  # a limit's
+            request = decode(message)
+            decision, answer = self.settle(request, decision, deadline)
+            self._pipeline.report(request, decision)
+            return answer
+        if monotonic() > deadline:
+            return None
+        self._recurring.report(known, decision, mark, message)
+        return decision.id.encode().join(known.answer)
 
     def _shed(self, status: Status, message: str) -> RpcError:
         self._meter.add(self._shed_series)

@@ -92,7 +92,9 @@ class Limits:
         self._table = table(resources.memory, f"limits-{stage}", settings.keys)
         self._digest = hasher(self._table[SEED : SEED + 4].tobytes())
         self._keys = tuple(key_of(limit.name, limit.by, settings.trusted_proxies) for limit in settings.limits)
-        self._recurs = not any(f"header:{name}" in map(str.lower, limit.by) for limit in settings.limits for name in UNLIKE_HEADERS)
+        self._recurs = not any(
+            f"header:{name}" in map(str.lower, limit.by) for limit in settings.limits for name in UNLIKE_HEADERS
+        )
         self._plan = self._local_plan()
         self._cells = memoryview(self._plan.data).cast("B").cast("q")
         self._places = tuple((row * COLUMNS + TAG, key) for row, key in enumerate(self._keys))
