@@ -36,9 +36,9 @@ class Again(Struct, frozen=True):
     """How to check what was said. Neither waits; what either raises has the request take its whole way."""
 
     holds: Callable[[], bool] = _always
-    """Whether it would be said once more; counts what saying it counts. Nothing that is decided depends on its call."""
-    charge: Callable[[], Deny | None] | None = None
-    """Charges the request to its limits, or refuses it; called when all else holds."""
+    """Whether it would be said once more. Changes nothing: where the answer is no, the whole way asks again."""
+    count: Callable[[], Deny | None] | None = None
+    """Counts what saying it counts; a limit that is used up refuses. Called when all holds, in the order of the way."""
 
 
 ALWAYS: Final = Again()

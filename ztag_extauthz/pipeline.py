@@ -8,7 +8,6 @@
 
 from asyncio import CancelledError
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from operator import sub
 from random import getrandbits
 from time import perf_counter_ns
@@ -66,9 +65,15 @@ class _Trail:
         self.marks.append(perf_counter_ns())
         self.stage = stage
 
-    def note(self, again: Again | None) -> None:
-        if self.said is not None:
-            self.said.append(Said(self.stage, self.decided_by, again))
+    def note(self, ask: Callable[..., Again | None], *about: object) -> None:
+        """Have who lets the request go on say how to check that."""
+        if self.said is None:
+            return
+        try:
+            again = ask(*about)
+        except Exception:  # noqa: BLE001 - then the next one takes its whole way, too
+            again = None
+        self.said.append(Said(self.stage, self.decided_by, again))
 
     def timings(self) -> Timings:
         return Timings(*map(sub, [*self.marks[1:], perf_counter_ns()], self.marks))
@@ -94,7 +99,7 @@ class Pipeline:
         self._authenticators = authenticators
         self.authorizers = authorizers
         self._reporters = reporters
-        self._learners = [kind for kind in authorizers if type(kind).learn is not Authorizer.learn]
+        self._learners = [kind for kind in authorizers if kind.learns]
         self._listeners = [
             *((reporter.kind, reporter.report) for reporter in reporters),
             *((learner.kind, learner.learn) for learner in self._learners),
@@ -146,13 +151,11 @@ class Pipeline:
             self._void(decision.notes)
 
     def told_again(self, request: Request, decision: Decision) -> Sequence[Told | None]:
-        """Return what tells each of those whom `report` tells that the same was decided on a request like this one."""
-        learners = (partial(self._learn_again, learner, request) for learner in self._learners)
-        return (*(reporter.again(request, decision) for reporter in self._reporters), *learners)
+        """Return what tells each of those whom `report` tells that the same was decided on a request like this one.
 
-    @staticmethod
-    def _learn_again(learner: Authorizer, request: Request, decision: Decision, _: str) -> None:
-        learner.learn(request, decision)
+        None for who has to read each, as all do that learn.
+        """
+        return (*(reporter.again(request, decision) for reporter in self._reporters), *(None for _ in self._learners))
 
     def report_again(
         self, told: Sequence[Told | None], decision: Decision, name: str, read: Callable[[], Request]
@@ -199,8 +202,7 @@ class Pipeline:
             refusal = await gate.admit(request, deadline)
             if refusal is not None:
                 return refusal
-            if trail.said is not None:
-                trail.note(gate.again(request))
+            trail.note(gate.again, request)
 
         trail.enter(Stage.AUTHENTICATION)
         identity = await self._authenticate(request, deadline, trail)
@@ -210,8 +212,7 @@ class Pipeline:
         revoked = self._revoked(identity)
         if revoked is not None:
             return revoked
-        if trail.said is not None:
-            trail.note(Again(lambda: self._revoked(identity) is None))
+        trail.note(lambda: Again(lambda: self._revoked(identity) is None))
 
         trail.enter(Stage.AUTHORIZATION)
         return await self._authorize(request, identity, deadline, trail)
@@ -220,8 +221,8 @@ class Pipeline:
         for authenticator in self._authenticators:
             trail.decided_by = authenticator.kind
             found = await authenticator.authenticate(request, deadline)
-            if trail.said is not None and not isinstance(found, Deny):
-                trail.note(authenticator.again(request, found))
+            if not isinstance(found, Deny):
+                trail.note(authenticator.again, request, found)
             if found is not None:
                 return found
         challenges = (authenticator.challenge() for authenticator in self._authenticators)
@@ -239,8 +240,7 @@ class Pipeline:
             verdict = await authorizer.authorize(context, deadline)
             if isinstance(verdict, Deny):
                 return verdict
-            if trail.said is not None:
-                trail.note(authorizer.again(context, verdict))
+            trail.note(authorizer.again, context, verdict)
             if verdict.facts:
                 trail.facts = {**trail.facts, **verdict.facts}
             if verdict.notes:

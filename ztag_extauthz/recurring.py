@@ -1,7 +1,7 @@
 """Requests that come again: decided without being read.
 
 1. fingerprint   of Envoy's message, without what differs each time (`envoy/fingerprint.py`)
-2. check         every kind says whether its word still holds, and charges its limits (`again.py`)
+2. check         every kind says whether its word still holds, then counts it and charges its limits (`again.py`)
 3. answer        as it was encoded; only the decision's id is new
 4. report        every reporter hears of it, as of any other
 
@@ -20,11 +20,13 @@ from ztag_extauthz.again import Told
 from ztag_extauthz.envoy import Encoder, decode
 from ztag_extauthz.envoy.fingerprint import Fingerprint, Fingerprints
 from ztag_extauthz.meter import Meter
-from ztag_extauthz.model import Decision, Deny, Request, Stage, Timings
+from ztag_extauthz.model import EMPTY, Decision, Deny, Request, Stage, Timings
 from ztag_extauthz.pipeline import Pipeline, Said, decision_id
 
 _MET: Final = None
 """Known of a request that was met once."""
+PLACE: Final = 2048
+"""Bytes of a message that an entry may have; a larger one takes the place of several."""
 
 
 class Recurrence(Struct, frozen=True):
@@ -33,10 +35,12 @@ class Recurrence(Struct, frozen=True):
     first: Decision
     holds: Sequence[Sequence[Callable[[], bool]]]
     """Those of each stage."""
-    charges: Sequence[tuple[Said, Callable[[], Deny | None]]]
+    counts: Sequence[tuple[Said, Callable[[], Deny | None]]]
     answer: Sequence[bytes]
     """The encoded CheckResponse, cut where the decision's id stands."""
     told: Sequence[Told | None]
+    places: int
+    """How many entries it stands for: what is kept grows with the message."""
 
 
 class Recurring:
@@ -52,6 +56,7 @@ class Recurring:
         self._clock = clock
         self._young: dict[bytes, Recurrence | None] = {}
         self._old: dict[bytes, Recurrence | None] = {}
+        self._taken = 0
         self._count = meter.add
         self._hit, self._miss = (meter.series("ztag_recurring", result) for result in ("hit", "miss"))
 
@@ -71,39 +76,41 @@ class Recurring:
 
     def decide(self, known: Recurrence) -> Decision | None:
         """Decide on a request like one that is known; None where that has to take its whole way. Never raises."""
-        marks = [perf_counter_ns()]
+        time, marks = self._clock(), [perf_counter_ns()]
         try:
             for stage in known.holds:
                 for holds in stage:
                     if not holds():
                         return None
                 marks.append(perf_counter_ns())
-            for said, charge in known.charges:
-                refusal = charge()
+            for said, count in known.counts:
+                refusal = count()
                 if refusal is not None:
-                    return self._decision(known, marks, refusal, said)
+                    return self._refused(known.first, said, refusal, time, marks)
         except Exception:  # noqa: BLE001 - the whole way finds out what it was, and says so
             return None
-        return self._decision(known, marks)
-
-    def _decision(
-        self, known: Recurrence, marks: list[int], refusal: Deny | None = None, said: Said | None = None
-    ) -> Decision:
-        first = known.first
-        timings = Timings(marks[1] - marks[0], marks[2] - marks[1], perf_counter_ns() - marks[2])
-        verdict, stage, kind, identity = first.verdict, first.stage, first.decided_by, first.identity
-        if refusal is not None and said is not None:
-            verdict, stage, kind = refusal, said.stage, said.kind
-            identity = None if stage is Stage.ADMISSION else identity
         self._count(self._hit)
-        return Decision(decision_id(), self._clock(), verdict, stage, kind, identity, first.facts, timings)
+        first, timings = known.first, _timings(marks)
+        return Decision(
+            decision_id(), time, first.verdict, first.stage, first.decided_by, first.identity, first.facts, timings
+        )
+
+    def _refused(self, first: Decision, said: Said, refusal: Deny, time: float, marks: list[int]) -> Decision:
+        self._count(self._hit)
+        stage, identity, facts, timings = said.stage, first.identity, first.facts, _timings(marks)
+        if stage is Stage.ADMISSION:
+            identity, facts, timings = None, EMPTY, Timings(perf_counter_ns() - marks[0])
+        return Decision(decision_id(), time, refusal, stage, said.kind, identity, facts, timings)
 
     def report(self, known: Recurrence, decision: Decision, mark: Fingerprint, message: bytes) -> None:
         """Tell the reporters of a decision on a request like one that is known. Never raises."""
         self._pipeline.report_again(known.told, decision, mark.id, partial(decode, message))
 
-    def learn(self, mark: Fingerprint, request: Request, decision: Decision, said: Sequence[Said]) -> None:
-        """Remember what was decided, where each kind says how to check its word. Never raises."""
+    def learn(self, mark: Fingerprint, size: int, request: Request, decision: Decision, said: Sequence[Said]) -> None:
+        """Remember what was decided, where each kind says how to check its word. Never raises.
+
+        `size`: bytes of the message.
+        """
         self._count(self._miss)
         agains = [one.again for one in said]
         try:
@@ -114,10 +121,22 @@ class Recurring:
         except Exception:  # noqa: BLE001 - what cannot be remembered takes its whole way
             return
         holds = [[one.again.holds for one in said if one.again and one.stage is stage] for stage in Stage]
-        charges = [(one, one.again.charge) for one in said if one.again and one.again.charge]
-        self._keep(mark.digest, Recurrence(decision, holds, charges, answer, told))
+        counts = [(one, one.again.count) for one in said if one.again and one.again.count]
+        if mark.digest in self._young:
+            self._taken -= _places(self._young.pop(mark.digest))
+        self._keep(mark.digest, Recurrence(decision, holds, counts, answer, told, 1 + size // PLACE))
 
     def _keep(self, digest: bytes, known: Recurrence | None) -> None:
-        if len(self._young) >= self._half:
-            self._old, self._young = self._young, {}
+        places = _places(known)
+        if self._taken + places > self._half:
+            self._old, self._young, self._taken = self._young, {}, 0
         self._young[digest] = known
+        self._taken += places
+
+
+def _places(known: Recurrence | None) -> int:
+    return 1 if known is None else known.places
+
+
+def _timings(marks: list[int]) -> Timings:
+    return Timings(marks[1] - marks[0], marks[2] - marks[1], perf_counter_ns() - marks[2])

@@ -10,6 +10,7 @@
 """
 
 from collections.abc import Mapping
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
@@ -163,14 +164,11 @@ class TokenReader(Authenticator):
         known = self.memory.get(self.memory.digest(text)) if isinstance(text, str) else None
         if known is None or known.identity is not said:
             return None
-        return Again(lambda: self._counts(known))
+        return Again(lambda: self._holds(known), partial(self._count, self._hit))
 
-    def _counts(self, known: Remembered) -> bool:
+    def _holds(self, known: Remembered) -> bool:
         """Tell whether what is remembered of a token still holds."""
-        if self._clock() >= known.expires_at or known.keys is not known.source.keys:
-            return False
-        self._count(self._hit)
-        return True
+        return self._clock() < known.expires_at and known.keys is known.source.keys
 
     def _unless_bound(self, known: Remembered, request: Request) -> Identity | Deny:
         """Return who shows a token without a proof: nobody, if it is bound to a key or has to be."""
@@ -198,7 +196,10 @@ class TokenReader(Authenticator):
 
     def _recall(self, text: str) -> Remembered | None:
         known = self.memory.get(self.memory.digest(text))
-        return known if known is not None and self._counts(known) else None
+        if known is None or not self._holds(known):
+            return None
+        self._count(self._hit)
+        return known
 
     async def _learn(self, text: str, bearer: Bearer, deadline: float) -> Remembered | Deny:
         self._count(self._miss)

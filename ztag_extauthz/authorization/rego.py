@@ -233,20 +233,17 @@ class Rego(Authorizer):
 
         return await answers.find(reading.key, context, ask, deadline)
 
-    def again(self, context: Context, verdict: Allow) -> Again | None:  # noqa: ARG002 - it is the answer that is kept
+    def again(self, context: Context, verdict: Allow) -> Again | None:
         in_force = self._in_force
-        projection, answers = in_force.projection, in_force.answers
+        projection, version = in_force.projection, in_force.version
         if projection is None or not in_force.recurs:
             return None
-        kept = answers.again(projection.read(context).key, context)
+        said = verdict.shadowed or verdict  # in a dry run it is the refusal that is kept
+        kept = in_force.answers.again(projection.read(context).key, context, said)
         if kept is None:
             return None
-
-        def holds() -> bool:
-            current = self._in_force is in_force and in_force.policy.version is in_force.version
-            return current and kept.holds()
-
-        return Again(holds)
+        # Its version alone is held, so that policies and data that were replaced can be freed.
+        return Again(lambda: self._in_force.policy.version is version and kept.holds(), kept.count)
 
     def document(self, context: Context) -> Value:
         """Return the whole `input`, of which the policy is given what it reads; raises `ParseError`."""

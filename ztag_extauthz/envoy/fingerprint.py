@@ -8,8 +8,6 @@ from hashlib import blake2b
 from secrets import token_bytes
 from typing import Final, NamedTuple
 
-from ztag_extauthz.stores.kernels import warm
-
 MAX_MESSAGE: Final = 32 * 1024
 """Bytes of a message; larger ones have a body, and hardly come again."""
 
@@ -28,8 +26,10 @@ class Fingerprints:
 
     def __init__(self) -> None:
         """Compile the kernel, or load it. Raises `OSError` where there is no folder to keep it in."""
+        from ztag_extauthz.stores.kernels import warm  # noqa: PLC0415 - heavy, as the kernel is
+
         warm("ztag_extauthz.envoy.fingerprint_kernel")
-        import numpy as np  # noqa: PLC0415 - heavy, as the kernel is
+        import numpy as np  # noqa: PLC0415 - likewise
 
         from ztag_extauthz.envoy import fingerprint_kernel as kernel  # noqa: PLC0415
 

@@ -4,8 +4,9 @@ What it writes can be read in one way only, so two messages of which it writes t
 
     a field that is kept          its tag and its content as they were sent
     a message on the way to one   its tag, its fields, 0 (no tag is 0); its length is left out, as it may differ
-    what differs each time        its tag
-    a header that differs         7 (no tag of a field), which one it is, the tag of its value
+    a name or a time              its tag
+    a port                        7 (no tag of a field)
+    a header that differs         7, which one it is, the tag of its value
 
 Rule: what is not exactly as Envoy writes it is kept, or nothing is said of the message at all.
 """
@@ -45,8 +46,10 @@ _DEPTH = 8
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _KEY, _VALUE, _RAW_VALUE = 0x0A, 0x12, 0x1A
 _SECONDS, _NANOS = 0x08, 0x10
-_UNLIKE_HEADER = 7
-_MAX_ID = 20
+_LEFT_OUT = 7
+"""No tag of a field."""
+_MAX_ID, _MAX_PORT = 20, 3
+"""Bytes."""
 
 
 @inlined
@@ -83,6 +86,17 @@ def _content_end(message: bytes, wire: int, at: int, end: int) -> int:
     elif wire == _FIXED32:
         stop = at + 4
     return stop if stop <= end else UNLIKE
+
+
+@inlined
+def _is_port(message: bytes, at: int, end: int) -> bool:
+    """Tell whether a varint is a port that connections have. 0 is none, as if nothing were said."""
+    if end - at > _MAX_PORT:
+        return False
+    for place in range(at, end):  # noqa: SIM110 - numba has no `any`
+        if message[place] & 0x7F:
+            return True
+    return False
 
 
 @inlined
@@ -138,7 +152,7 @@ def _header(message: bytes, at: int, end: int, out: np.ndarray, to: int) -> int:
     length, begin = _length(message, at + 1, end)
     if length <= 0 or begin + length != end or not _are_between(message, begin, end, 0x20, 0x7E):
         return UNLIKE
-    out[to], out[to + 1], out[to + 2] = _UNLIKE_HEADER, number, message[at]
+    out[to], out[to + 1], out[to + 2] = _LEFT_OUT, number, message[at]
     return to + 3
 
 
@@ -149,8 +163,31 @@ def _copy(message: bytes, at: int, end: int, out: np.ndarray, to: int) -> int:
     return to + end - at
 
 
+@inlined
+def _field(  # noqa: PLR0913, PLR0917 - a kernel's part
+    message: bytes, at: int, begin: int, stop: int, action: int, out: np.ndarray, to: int, places: Cells
+) -> int:
+    """Write a field that is no message on the way, and return where that ends; `UNLIKE` where nothing is said."""
+    if action == _PORT and _is_port(message, begin, stop):
+        out[to] = _LEFT_OUT
+        return to + 1
+    if action in (_KEEP, _PORT):
+        return _copy(message, at, stop, out, to)
+    length, inner = _length(message, begin, stop)
+    if action == _HEADER:
+        written = _header(message, inner, stop, out, to)
+        return written if written >= 0 else _copy(message, at, stop, out, to)
+    out[to] = message[at]
+    if action == _TIME:
+        return to + 1 if _is_time(message, inner, stop) else UNLIKE
+    if length <= 0 or length > _MAX_ID or not _are_between(message, inner, stop, 0x30, 0x39):
+        return UNLIKE
+    places[ID_BEGIN], places[ID_END] = inner, stop
+    return to + 1
+
+
 @kernel(types.int64(types.Bytes(types.uint8, 1, "C", readonly=True), types.uint8[::1], types.int64[::1]))
-def fingerprint(message: bytes, out: np.ndarray, places: Cells) -> int:  # noqa: C901, PLR0912 - one walk
+def fingerprint(message: bytes, out: np.ndarray, places: Cells) -> int:
     """Write what is always the same of a CheckRequest, and return how many bytes; `UNLIKE` where nothing is said.
 
     `out` is as long as the message at least; `places` tells where `http.id` stands.
@@ -171,36 +208,21 @@ def fingerprint(message: bytes, out: np.ndarray, places: Cells) -> int:  # noqa:
         begin = at + 1 if tag < 0x80 else _varint_end(message, at, end)
         if begin < 0 or tag < 8 or (tag >= 0x80 and message[begin - 1] == 0):
             return UNLIKE
-        action = _ACTIONS[kind, tag >> 3] if tag < 0x80 else _KEEP
         wire = tag & 7
         stop = _content_end(message, wire, begin, end)
         if stop < 0:
             return UNLIKE
-        if action != _KEEP and wire != (_VARINT if action == _PORT else _BYTES):
+        action = _ACTIONS[kind, tag >> 3] if tag < 0x80 else _KEEP
+        if wire != (_VARINT if action == _PORT else _BYTES):
             action = _KEEP
-        if action in (_KEEP, _PORT):
-            to = _copy(message, at, begin if action == _PORT else stop, out, to)
-            at = stop
-            continue
-        length, inner = _length(message, begin, end)
-        written = UNLIKE
-        if action == _HEADER:
-            written = _header(message, inner, stop, out, to)
-            to = written if written >= 0 else _copy(message, at, stop, out, to)
-            at = stop
-            continue
-        out[to] = tag
-        to += 1
         if action >= _INTO:
+            out[to] = tag
+            to += 1
             depth += 1
             ends[depth], kinds[depth] = stop, action - _INTO
-            at = inner
+            at = _length(message, begin, end)[1]
             continue
-        if action == _TIME:
-            if not _is_time(message, inner, stop):
-                return UNLIKE
-        else:
-            if length <= 0 or length > _MAX_ID or not _are_between(message, inner, stop, 0x30, 0x39):
-                return UNLIKE
-            places[ID_BEGIN], places[ID_END] = inner, stop
+        to = _field(message, at, begin, stop, action, out, to, places)
+        if to < 0:
+            return UNLIKE
         at = stop

@@ -65,7 +65,7 @@ class Encoder:
         owned = [name.lower() for name in settings.all_owned_headers]
         self._templates = IdentityHeaders(settings.headers)
         kept_back = credentials if settings.remove_credentials else Credentials()
-        self._without = kept_back.without if kept_back.cookies else None
+        self._without = kept_back.without if kept_back.cookies else lambda _: None
         self._owned = frozenset(map(_canonical, owned))
         self._marks = (PREFIX, *self._owned)
         spelled = dict.fromkeys((*IDENTITY_HEADERS, ASSERTION, *owned))
@@ -101,7 +101,7 @@ class Encoder:
         identity = decision.identity
         assertion = self._signer.assertion(request, identity, decision.id) if self._signer and identity else None
         seen = self._seen(request)
-        cookie = self._without(request) if self._without else None
+        cookie = self._without(request)
         if seen or assertion or cookie is not None:  # of a client's choice, or new each time
             parts = self._around_id(allow, identity, seen, assertion, cookie)
         else:
@@ -112,6 +112,8 @@ class Encoder:
     def again(self, request: Request, decision: Decision) -> Sequence[bytes] | None:
         """Return what stands between the ids in the answers to requests like this one; None where more is new."""
         if not isinstance(decision.verdict, Allow) or decision.notes or self._signer:
+            return None
+        if self._without(request) is not None:  # the cookies that are left may be secrets, too
             return None
         return tuple(self.encode(request, decision).split(decision.id.encode()))
 
@@ -133,13 +135,10 @@ class Encoder:
         ours = dict(self._templates.of(identity))
         set_by_policy = {name: value for name, value in set_by_policy.items() if name not in self._ours} | ours
         injected, injected_names = self._tell(identity)
-        parts = [injected]
-        if self._identity_headers:
-            parts.append(_DECISION_ID)
+        parts = [injected, _DECISION_ID] if self._identity_headers else [injected]
         names = injected_names.union(set_by_policy)
         if assertion:
-            parts.append(_request_header(ASSERTION, assertion))
-            names |= {ASSERTION}
+            parts, names = [*parts, _request_header(ASSERTION, assertion)], names | {ASSERTION}
         parts.extend(starmap(self._policy_header, set_by_policy.items()))
         if cookie and "cookie" not in names:
             parts.append(_request_header("cookie", cookie))

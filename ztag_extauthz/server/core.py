@@ -102,33 +102,31 @@ class Core:
         self._meter.add(self._in_flight_series)
         said: list[Said] | None = None if mark is None else []
         try:
-            request = decode(message)
-            decision, answer = self.settle(request, await self._pipeline.decide(request, deadline, said), deadline)
-            self._pipeline.report(request, decision)
-        except MessageError as error:
-            raise RpcError(Status.INVALID_ARGUMENT, str(error)) from error
+            request = _decoded(message)
+            decision, answer = self._told(request, await self._pipeline.decide(request, deadline, said), deadline)
         finally:
             self._in_flight -= 1
             self._meter.add(self._in_flight_series, -1.0)
-        if answer is None:
-            raise rpc_error(decision)
         if self._recurring is not None and mark is not None and said:
-            self._recurring.learn(mark, request, decision, said)
+            self._recurring.learn(mark, len(message), request, decision, said)
         return answer
 
     def _check_again(self, mark: Fingerprint, known: Recurrence, message: bytes, deadline: float) -> bytes | None:
         """Answer a request like one that is known; None where it has to take its whole way."""
         if self._recurring is None or (decision := self._recurring.decide(known)) is None:
             return None
-        if isinstance(decision.verdict, Deny):  # a limit's
-            request = decode(message)
-            decision, answer = self.settle(request, decision, deadline)
-            self._pipeline.report(request, decision)
-            return answer
-        if monotonic() > deadline:
-            return None
+        if isinstance(decision.verdict, Deny) or monotonic() > deadline:  # a limit is used up, or the time
+            return self._told(_decoded(message), decision, deadline)[1]
         self._recurring.report(known, decision, mark, message)
         return decision.id.encode().join(known.answer)
+
+    def _told(self, request: Request, decision: Decision, deadline: float) -> tuple[Decision, bytes]:
+        """Return what is really answered, and tell the reporters. Raises `RpcError` where there is no answer."""
+        decision, answer = self.settle(request, decision, deadline)
+        self._pipeline.report(request, decision)
+        if answer is None:
+            raise rpc_error(decision)
+        return decision, answer
 
     def _shed(self, status: Status, message: str) -> RpcError:
         self._meter.add(self._shed_series)
@@ -163,6 +161,13 @@ class Core:
         except Exception as error:  # noqa: BLE001 - whatever it was, it must not read as an answer
             decision = replace(decision, verdict=failed(error, "the answer"))
         return (decision, None) if could_not else self._encode(request, decision)
+
+
+def _decoded(message: bytes) -> Request:
+    try:
+        return decode(message)
+    except MessageError as error:
+        raise RpcError(Status.INVALID_ARGUMENT, str(error)) from error
 
 
 def rpc_error(decision: Decision) -> RpcError:

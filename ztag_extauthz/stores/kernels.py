@@ -69,7 +69,7 @@ def _cache_folder() -> Path:
     looks at the file of a kernel alone, not at those of its parts.
     """
     sources = sorted(_PACKAGE.glob("stores/*.py")) + sorted(_PACKAGE.glob("authorization/risk/*.py"))
-    sources.append(_PACKAGE / "envoy" / "fingerprint_kernel.py")
+    sources += [_PACKAGE / "envoy" / "fingerprint_kernel.py", _PACKAGE / "again.py"]  # whose names are compiled in
     made_of = blake2b(sys.version.encode() + b"".join(path.read_bytes() for path in sources), digest_size=8).hexdigest()
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     given = os.environ.get("NUMBA_CACHE_DIR")

@@ -124,12 +124,12 @@ class Limits:
         cells = self._cells
         tags = [(place, self._digest(key(request, identity))) for place, key in self._places]
 
-        def charge() -> Deny | None:
+        def count() -> Deny | None:
             for place, tag in tags:
                 cells[place] = tag
             return self._charge()
 
-        return Again(charge=charge)
+        return Again(count=count)
 
     def _charge(self) -> Deny | None:
         row = self._take(self._table, self._plan, int(self._clock() * NANOSECONDS))

@@ -10,6 +10,7 @@ Where an answer is waited for, those who ask the same meanwhile wait for it too.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
 from time import monotonic
 
@@ -81,19 +82,16 @@ class Remembered(Answers):
         self._found(kept)
         return kept.verdict
 
-    def again(self, key: Key, context: Context) -> Again | None:
+    def again(self, key: Key, context: Context, verdict: Verdict) -> Again | None:
         kept = self._nearby.get(key)
-        if kept is None:
+        if kept is None or kept.verdict is not verdict:
             return None
         tags = tags_of(context, self._tenant_claim)
 
         def holds() -> bool:
-            if not self._is_timely(kept) or not (kept.made_at > self._forgotten.latest or self._survives(kept, tags)):
-                return False
-            self._found(kept)
-            return True
+            return self._is_timely(kept) and (kept.made_at > self._forgotten.latest or self._survives(kept, tags))
 
-        return Again(holds)
+        return Again(holds, partial(self._found, kept))
 
     def _found(self, kept: Kept) -> None:
         self._slots.touch(kept.place)
