@@ -18,11 +18,11 @@ from ztag_extauthz.envoy.credentials import Credentials
 from ztag_extauthz.errors import Mistake, MistakesError, SettingsError
 from ztag_extauthz.pipeline import Pipeline
 from ztag_extauthz.protected_resource import ProtectedResources
-from ztag_extauthz.recurring import Recurring
 from ztag_extauthz.reporting.log import Log
 from ztag_extauthz.reporting.metrics import Metrics
 from ztag_extauthz.revocation.register import Register
 from ztag_extauthz.server.core import Core
+from ztag_extauthz.server.recurring import Recurring
 from ztag_extauthz.settings import Settings
 
 LOG = logging.getLogger("ztag.server")

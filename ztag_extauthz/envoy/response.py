@@ -111,9 +111,8 @@ class Encoder:
 
     def again(self, request: Request, decision: Decision) -> Sequence[bytes] | None:
         """Return what stands between the ids in the answers to requests like this one; None where more is new."""
-        if not isinstance(decision.verdict, Allow) or decision.notes or self._signer:
-            return None
-        return tuple(self.encode(request, decision).split(decision.id.encode()))
+        is_new = not isinstance(decision.verdict, Allow) or decision.notes or self._signer
+        return None if is_new else self.encode(request, decision).split(decision.id.encode())
 
     def _around_id(
         self,

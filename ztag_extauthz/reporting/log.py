@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from threading import Lock, Thread
 
-from ztag_extauthz.again import Told
+from ztag_extauthz.again import NOTHING, Told
 from ztag_extauthz.model import Allow, Decision, Failed, Pairs, Request
 from ztag_extauthz.reporting.interface import Reporter
 
@@ -57,7 +57,7 @@ class Log(Reporter):
                     return
 
     def again(self, request: Request, decision: Decision) -> Told:  # noqa: ARG002 - it was told of this one
-        return _nothing
+        return NOTHING
 
     def _error(self, decision: Decision, failed: Failed) -> None:
         key = (failed.reason, decision.decided_by)
@@ -94,10 +94,6 @@ class Log(Reporter):
                     return
                 level, line = self._lines.popleft()
             LOG.log(level, "%s", line)
-
-
-def _nothing(_: Decision, __: str) -> None:
-    """Do nothing: an allow that was told of once has nothing new."""
 
 
 def not_owned(headers: Pairs, owned: Iterable[str]) -> list[str]:

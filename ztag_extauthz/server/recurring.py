@@ -16,9 +16,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from ztag_extauthz.again import Told
+from ztag_extauthz.again import ALWAYS
 from ztag_extauthz.envoy import Encoder, decode
-from ztag_extauthz.envoy.fingerprint import Fingerprint, Fingerprints
+from ztag_extauthz.envoy.fingerprint import Fingerprints
+from ztag_extauthz.listeners import Listener
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Decision, Deny, Request, Stage, Timings
 from ztag_extauthz.pipeline import Pipeline, Said, decision_id
@@ -36,7 +37,7 @@ class Recurrence(Struct, frozen=True):
     charges: Sequence[tuple[Said, Callable[[], Deny | None]]]
     answer: Sequence[bytes]
     """The encoded CheckResponse, cut where the decision's id stands."""
-    told: Sequence[Told | None]
+    told: Sequence[Listener]
 
 
 class Recurring:
@@ -55,18 +56,17 @@ class Recurring:
         self._count = meter.add
         self._hit, self._miss = (meter.series("ztag_recurring", result) for result in ("hit", "miss"))
 
-    def find(self, message: bytes) -> tuple[Fingerprint | None, Recurrence | None]:
-        """Return what is known of requests like this one, and what to `learn` it by, where it was met before."""
+    def find(self, message: bytes) -> tuple[bytes | None, Recurrence | None]:
+        """Return the fingerprint to `learn` a request by, where it was met before, and what is known of it."""
         mark = self._fingerprints.of(message)
         if mark is None:
             return None, None
-        digest = mark.digest
-        known = self._young.get(digest)
+        known = self._young.get(mark)
         if known is not None:
             return mark, known
-        was_met = digest in self._young or digest in self._old
-        known = self._old.pop(digest, _MET)
-        self._keep(digest, known)
+        was_met = mark in self._young or mark in self._old
+        known = self._old.pop(mark, _MET)
+        self._keep(mark, known)
         return (mark if was_met else None), known
 
     def decide(self, known: Recurrence) -> Decision | None:
@@ -81,43 +81,52 @@ class Recurring:
             for said, charge in known.charges:
                 refusal = charge()
                 if refusal is not None:
-                    return self._decision(known, marks, refusal, said)
+                    return self._refused(known, marks, refusal, said)
         except Exception:  # noqa: BLE001 - the whole way finds out what it was, and says so
             return None
-        return self._decision(known, marks)
-
-    def _decision(
-        self, known: Recurrence, marks: list[int], refusal: Deny | None = None, said: Said | None = None
-    ) -> Decision:
-        first = known.first
-        timings = Timings(marks[1] - marks[0], marks[2] - marks[1], perf_counter_ns() - marks[2])
-        verdict, stage, kind, identity = first.verdict, first.stage, first.decided_by, first.identity
-        if refusal is not None and said is not None:
-            verdict, stage, kind = refusal, said.stage, said.kind
-            identity = None if stage is Stage.ADMISSION else identity
         self._count(self._hit)
-        return Decision(decision_id(), self._clock(), verdict, stage, kind, identity, first.facts, timings)
+        one = known.first
+        return Decision(
+            decision_id(),
+            self._clock(),
+            one.verdict,
+            one.stage,
+            one.decided_by,
+            one.identity,
+            one.facts,
+            Timings(marks[1] - marks[0], marks[2] - marks[1], perf_counter_ns() - marks[2]),
+        )
 
-    def report(self, known: Recurrence, decision: Decision, mark: Fingerprint, message: bytes) -> None:
-        """Tell the reporters of a decision on a request like one that is known. Never raises."""
-        self._pipeline.report_again(known.told, decision, mark.id, partial(decode, message))
+    def _refused(self, known: Recurrence, marks: Sequence[int], refusal: Deny, said: Said) -> Decision:
+        spent = perf_counter_ns() - marks[0]
+        if said.stage is Stage.ADMISSION:
+            return Decision(decision_id(), self._clock(), refusal, said.stage, said.kind, None, {}, Timings(spent))
+        one = known.first
+        timings = Timings(marks[1] - marks[0], marks[2] - marks[1], perf_counter_ns() - marks[2])
+        return Decision(decision_id(), self._clock(), refusal, said.stage, said.kind, one.identity, one.facts, timings)
 
-    def learn(self, mark: Fingerprint, request: Request, decision: Decision, said: Sequence[Said]) -> None:
+    def report(self, known: Recurrence, decision: Decision, message: bytes) -> None:
+        """Tell the reporters of a decision on the request that was last looked for. Never raises."""
+        name = self._fingerprints.name(message)
+        self._pipeline.listeners.tell_again(known.told, decision, name, partial(decode, message))
+
+    def learn(self, mark: bytes, request: Request, decision: Decision, said: Sequence[Said]) -> None:
         """Remember what was decided, where each kind says how to check its word. Never raises."""
         self._count(self._miss)
-        agains = [one.again for one in said]
+        words = [(one, one.again) for one in said if one.again is not None]
         try:
-            answer = None if None in agains else self._encoder.again(request, decision)
+            answer = self._encoder.again(request, decision) if len(words) == len(said) else None
             if answer is None:
                 return
-            told = self._pipeline.told_again(request, decision)
+            told = self._pipeline.listeners.again(request, decision)
         except Exception:  # noqa: BLE001 - what cannot be remembered takes its whole way
             return
-        holds = [[one.again.holds for one in said if one.again and one.stage is stage] for stage in Stage]
-        charges = [(one, one.again.charge) for one in said if one.again and one.again.charge]
-        self._keep(mark.digest, Recurrence(decision, holds, charges, answer, told))
+        checked = [(one.stage, again.holds) for one, again in words if again.holds is not ALWAYS.holds]
+        holds = [[check for its, check in checked if its is stage] for stage in Stage]
+        charges = [(one, again.charge) for one, again in words if again.charge is not None]
+        self._keep(mark, Recurrence(decision, holds, charges, answer, told))
 
-    def _keep(self, digest: bytes, known: Recurrence | None) -> None:
+    def _keep(self, mark: bytes, known: Recurrence | None) -> None:
         if len(self._young) >= self._half:
             self._old, self._young = self._young, {}
-        self._young[digest] = known
+        self._young[mark] = known
