@@ -122,6 +122,7 @@ docs: $(READY) ## Write what is made of the code: docs/configuration.md, parts o
 	$(RUN) -m ztag_extauthz config reference > docs/configuration.md
 	$(RUN) -m tests.rego_page
 	$(RUN) -m tests.living_page
+	$(RUN) -m loadtest.capacity
 	$(RUN) -m ztag_extauthz wire envoy --config envoy/ztag.yaml --full --body-bytes 8192 --host ztag \
 		--upstream upstream:8080 > envoy/envoy.yaml
 	$(RUN) -m k8s.verify.schema
