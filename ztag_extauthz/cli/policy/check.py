@@ -42,7 +42,7 @@ def check(
 def compile_all(modules: Mapping[str, str], data: object) -> None:
     """Compile every rule of every package; raises the engine's `PolicyError`."""
     from ztag_extauthz.rego.engine import compile_policy
-    from ztag_extauthz.rego.parse import parse_module
+    from ztag_extauthz.rego.syntax.modules import parse_module
 
     compile_policy(modules, data)
     packages = {parse_module(file, text).package for file, text in modules.items()}
