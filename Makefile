@@ -14,6 +14,9 @@ FILES := ztag_extauthz tests loadtest proto k8s/verify
 export UV_SYSTEM_CERTS := 1
 
 NEEDS_GO := command -v go >/dev/null || { echo "needs Go 1.26 or later (go.dev/dl)" >&2; exit 1; }
+# An opa is what OPA names, what is on the path, or what go installs.
+NEEDS_OPA = test -n "$${OPA:-}" || command -v opa >/dev/null || { $(NEEDS_GO); go install github.com/open-policy-agent/opa@v1.22.2; }
+WITH_OPA := PATH="$$PATH:$$(go env GOPATH 2>/dev/null)/bin"
 
 .PHONY: help
 help: ## List the targets
@@ -75,7 +78,8 @@ soak: $(READY) ## The same load for long: memory, descriptors and latency stay w
 .PHONY: loadtest
 loadtest: $(READY) ## ztag beside its peers, direct and through Envoy, over seven traces; writes loadtest/report (needs Go)
 	@$(NEEDS_GO)
-	$(RUN) -m loadtest.load $(if $(ROUNDS),--rounds $(ROUNDS))
+	@$(NEEDS_OPA)
+	$(WITH_OPA) $(RUN) -m loadtest.load $(if $(ROUNDS),--rounds $(ROUNDS))
 
 .PHONY: contract
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
@@ -88,9 +92,10 @@ verify-platform: $(READY) ## The chart and the mesh, by helm, kubeconform, istio
 	$(RUN) -m k8s.verify.image
 
 .PHONY: peers
-peers: $(READY) ## ztag beside a real opa-envoy-plugin: throughput, latency, CPU (needs Go)
+peers: $(READY) ## ztag beside opa-envoy-plugin and an OPA sidecar: throughput, latency, CPU (needs Go)
 	@$(NEEDS_GO)
-	$(RUN) -m loadtest.peers
+	@$(NEEDS_OPA)
+	$(WITH_OPA) $(RUN) -m loadtest.peers
 
 .PHONY: examples
 examples: $(READY) ## The tests of policy/ by the real opa, too, its check, fmt and decision logs (OPA=path)
@@ -99,8 +104,8 @@ examples: $(READY) ## The tests of policy/ by the real opa, too, its check, fmt 
 
 .PHONY: engines
 engines: $(READY) ## The same policies on the embedded engine and on a real opa, answer by answer (needs Go, or OPA=path)
-	@test -n "$$OPA" || command -v opa >/dev/null || { $(NEEDS_GO); go install github.com/open-policy-agent/opa@v1.22.2; }
-	PATH="$$PATH:$$(go env GOPATH 2>/dev/null)/bin" $(RUN) -m loadtest.conformance.engines
+	@$(NEEDS_OPA)
+	$(WITH_OPA) $(RUN) -m loadtest.conformance.engines
 
 .PHONY: conformance
 conformance: $(READY) ## Compare the Rego engine with OPA: its cases, random and mutated policies (needs Go)

@@ -11,7 +11,7 @@ from typing import Final
 
 from typer.testing import CliRunner
 
-from ztag_extauthz.authorization import bundle, documents
+from ztag_extauthz.authorization.bundle import documents, files
 from ztag_extauthz.cli import app
 from ztag_extauthz.rego import parse_terms
 from ztag_extauthz.rego.builtins import interface, numbers
@@ -58,7 +58,7 @@ REFUSED: Final = (
 )
 LIMITS: Final = (
     ("a policy file", f"{documents.MAX_REGO_BYTES // 2**20} MiB"),
-    ("a data file", f"{bundle.MAX_FILE_BYTES // 2**20} MiB"),
+    ("a data file", f"{files.MAX_FILE_BYTES // 2**20} MiB"),
     ("nesting of terms in a policy", f"{parse_terms.MAX_DEPTH} levels"),
     ("nesting of YAML data", f"{documents.MAX_DEPTH} levels"),
     ("what a built-in makes: characters, elements", f"{interface.MAX_SIZE:,}"),

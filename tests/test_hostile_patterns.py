@@ -10,7 +10,7 @@ import pytest
 
 from ztag_extauthz import fields, traits
 from ztag_extauthz.admission import well_formed
-from ztag_extauthz.authorization import go_multipart, go_url, opa_body
+from ztag_extauthz.authorization.input import go_multipart, go_url, opa_body
 from ztag_extauthz.authorization.risk import features
 from ztag_extauthz.envoy import problem, request
 from ztag_extauthz.rego import documents, runtime, values

@@ -3,14 +3,14 @@
     python -m loadtest.load [--rounds 5] [--requests 4000] [--seconds 4] [--out loadtest/report]
 
 Everything runs on this machine, at the same time, and is asked in turn: a round asks each once, ratios are taken within
-a round, and their median is what is printed. opa-envoy-plugin is there where Go is (or was, when it was built).
+a round, and their median is what is printed. Peers are there where they can be had: opa-envoy-plugin takes Go (or
+`CACHE`, a folder that has it built), the OPA sidecar an `opa` (`OPA=path`, or on the path).
 The report is written as Markdown, as one HTML page, and as JSON.
 """
 
 import argparse
 import os
 import platform
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,10 +18,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from loadtest.contract import plugin
 from loadtest.load import edges
 from loadtest.load.traces import Traces
-from loadtest.peers import policy
+from loadtest.peers import servers as peers
 from loadtest.report.figures import Direct, Report, Through, direct_row, through_row
 from loadtest.report.page import write
 from loadtest.servers import Own, Target
@@ -34,19 +33,15 @@ RATES = (500.0, 1000.0, 2000.0)
 
 def servers(parts: ExitStack, load: Workload) -> Sequence[Target]:
     """Start everything that answers gRPC; the first one is what others are compared with."""
-    found: list[Target] = []
-    if shutil.which("go") or os.environ.get("CACHE"):
-        peer = parts.enter_context(plugin.started(plugin.built(), policy(load), "envoy/authz/result"))
-        found.append(Target("opa-envoy-plugin", peer.address, peer.pid, load.messages))
-    found += [
+    own = [
         Own("ztag", "h2corn", load),
         Own("ztag, policy cache off", "h2corn", load, settings=load.uncached),
         Own("ztag on grpcio", "grpcio", load),
         Own("ztag, constant answer", "h2corn", load, "constant"),
     ]
-    for target in found:
+    for target in own:
         parts.callback(target.close)
-    return found
+    return [*peers.targets(parts, load), *own]
 
 
 def direct(load: Workload, targets: Sequence[Target], rounds: int, requests: int) -> Sequence[Direct]:
@@ -73,7 +68,8 @@ def through_envoy(
         edges.start(parts, "Envoy alone", load, "nobody"),
         edges.start(parts, "Envoy's jwt_authn + rbac", load, "envoy"),
     ]
-    deciders = [target for target in targets if target.name not in {"ztag, policy cache off", "ztag on grpcio"}]
+    direct_only = {"ztag, policy cache off", "ztag on grpcio", peers.AS_IT_COMES, peers.SIDECAR}
+    deciders = [target for target in targets if target.name not in direct_only]
     envoys += [edges.start(parts, f"Envoy + {one.name}", load, one.address, one.pid) for one in deciders]
     rows: list[Through] = []
     for rate in (0.0, *RATES):

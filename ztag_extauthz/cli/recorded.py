@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from ztag_extauthz.authorization.input.opa_input import BODY
 from ztag_extauthz.authorization.interface import Authorizer
-from ztag_extauthz.authorization.opa_input import BODY
 from ztag_extauthz.authorization.profiles import ProfilesSettings
 from ztag_extauthz.authorization.rego import RegoSettings
 from ztag_extauthz.cli.common import load_settings, read_text, resources_for, sections_of

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from ztag_extauthz.authorization.input.parse_error import ParseError
 from ztag_extauthz.authorization.interface import Authorizer, Question
-from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.component import Resources
 from ztag_extauthz.envoy import decode
 from ztag_extauthz.envoy.protojson import check_request, check_response

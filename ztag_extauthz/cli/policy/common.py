@@ -33,16 +33,16 @@ JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON, also 
 
 def sources(paths: Sequence[str], *, tests: bool = False) -> tuple[Mapping[str, str], Any]:
     """Return Rego text by file name, and the data. Raises `PolicyError`."""
-    from ztag_extauthz.authorization import bundle  # heavy
+    from ztag_extauthz.authorization.bundle import files  # heavy
     from ztag_extauthz.rego.documents import from_python
 
-    loaded = bundle.load(tuple(paths), Path.cwd(), tests=tests)
+    loaded = files.load(tuple(paths), Path.cwd(), tests=tests)
     return loaded.modules, from_python(loaded.data)
 
 
 def load_decision(paths: Sequence[str], decision: str) -> "tuple[Policy, str]":
     """Return the policy compiled for one decision, and the decision's path. Raises `PolicyError`."""
-    from ztag_extauthz.authorization.engine import decision_path
+    from ztag_extauthz.authorization.engines.interface import decision_path
     from ztag_extauthz.rego.engine import compile_policy
     from ztag_extauthz.rego.errors import PolicyError
 

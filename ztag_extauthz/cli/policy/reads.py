@@ -49,7 +49,7 @@ def reads(
 
 
 def _all(paths: list[str], decisions: list[str]) -> Iterable[tuple[str, Decision]]:
-    from ztag_extauthz.authorization.engine import decision_path
+    from ztag_extauthz.authorization.engines.interface import decision_path
     from ztag_extauthz.rego.engine import compile_policy
 
     modules, data = sources(paths)
