@@ -24,13 +24,13 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Tell every mistake of policies, tests and data. Exit code 0: none, 2: some."""
-    from ztag_extauthz.authorization import bundle
+    from ztag_extauthz.authorization.bundle import files
     from ztag_extauthz.cli.policy.strict import unused
     from ztag_extauthz.rego.documents import from_python
     from ztag_extauthz.rego.errors import PolicyError
     from ztag_extauthz.rego.parse import parse_modules
 
-    read = bundle.read(tuple(paths), Path.cwd(), tests=True)
+    read = files.read(tuple(paths), Path.cwd(), tests=True)
     modules = read.bundle.modules
     found = [_of_loading(each) for each in read.mistakes]
     try:
