@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ztag_extauthz.stores import rate, table
 from ztag_extauthz.stores.kernels import Cells, add, inlined
-from ztag_extauthz.stores.limits import table as shared_table
-from ztag_extauthz.stores.plan import (
+from ztag_extauthz.stores.limits import rate, table
+from ztag_extauthz.stores.limits.plan import (
     ALLOWED,
     ASK,
     BUCKETS,
@@ -28,6 +27,7 @@ from ztag_extauthz.stores.plan import (
     plan_of,
     words,
 )
+from ztag_extauthz.stores.limits.rate_limits import table as shared_table
 from ztag_extauthz.stores.shared import SharedMemory, shared_memory
 
 SECOND = rate.NANOSECONDS

@@ -10,7 +10,7 @@ from tests.requests import make_identity, make_request
 from ztag_extauthz.component import Resources
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Deny, Reason
-from ztag_extauthz.stores.limits import Limits, LimitsSettings, limits
+from ztag_extauthz.stores.limits.rate_limits import Limits, LimitsSettings, limits
 from ztag_extauthz.stores.shared import shared_memory
 
 

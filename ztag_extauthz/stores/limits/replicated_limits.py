@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ztag_extauthz.errors import UnavailableError
-from ztag_extauthz.stores import table as kernels
-from ztag_extauthz.stores.leases import Leases, share
-from ztag_extauthz.stores.limits import Limits, LimitsSettings
-from ztag_extauthz.stores.plan import ALLOWED, ASK, DENIED, LEFT, SHADOW, TAG, WAIT, plan_of
-from ztag_extauthz.stores.rate import NANOSECONDS
+from ztag_extauthz.stores.limits import table as kernels
+from ztag_extauthz.stores.limits.leases import Leases, share
+from ztag_extauthz.stores.limits.plan import ALLOWED, ASK, DENIED, LEFT, SHADOW, TAG, WAIT, plan_of
+from ztag_extauthz.stores.limits.rate import NANOSECONDS
+from ztag_extauthz.stores.limits.rate_limits import Limits, LimitsSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,8 @@ import pytest
 from tests.requests import make_request
 from ztag_extauthz.component import Resources
 from ztag_extauthz.meter import Meter
-from ztag_extauthz.stores.limits import Limits, LimitsSettings, limits
-from ztag_extauthz.stores.rate import parse
+from ztag_extauthz.stores.limits.rate import parse
+from ztag_extauthz.stores.limits.rate_limits import Limits, LimitsSettings, limits
 
 Server = tuple[int, "subprocess.Popen[bytes]"]
 TEXT = "50/second burst 20"
@@ -164,7 +164,7 @@ def test_a_quota_of_the_day_is_exact(redis: Server) -> None:
 
 @pytest.mark.parametrize("text", ["1/second", "100/minute burst 10", "9/day fixed", "1000000/second burst 1"])
 def test_a_share_is_never_nothing(text: str) -> None:
-    from ztag_extauthz.stores.leases import share
+    from ztag_extauthz.stores.limits.leases import share
 
     part = share(parse(text), 100)
     assert part.amount <= part.ceiling

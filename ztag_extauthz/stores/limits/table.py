@@ -19,7 +19,7 @@ a limit; both are laid out in `plan`.
 """
 
 from ztag_extauthz.stores.kernels import Cells, add, inlined, kernel, load, store, swap
-from ztag_extauthz.stores.plan import (
+from ztag_extauthz.stores.limits.plan import (
     ALLOWED,
     AMOUNT,
     ASK,

@@ -8,8 +8,8 @@ never from whoever took it afterwards.
 """
 
 from ztag_extauthz.stores.kernels import Cells, inlined, kernel, load, swap
-from ztag_extauthz.stores.plan import ALLOWED, DENIED, HELD, LONGEST, PLACES, SHADOW, TAG, UNTIL, WIDTH
-from ztag_extauthz.stores.table import GONE, claim, find
+from ztag_extauthz.stores.limits.plan import ALLOWED, DENIED, HELD, LONGEST, PLACES, SHADOW, TAG, UNTIL, WIDTH
+from ztag_extauthz.stores.limits.table import GONE, claim, find
 
 STRIDE = 0x1E37_79B9_7F4A_7C15
 """Odd, so that the places of a key are in buckets of their own."""

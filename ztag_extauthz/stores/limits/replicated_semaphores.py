@@ -16,7 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from ztag_extauthz.errors import UnavailableError
-from ztag_extauthz.stores.concurrency import ConcurrencySettings, Semaphores
+from ztag_extauthz.stores.limits.concurrency import ConcurrencySettings, Semaphores
 from ztag_extauthz.stores.redis import RedisStore
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ztag_extauthz.component import Resources
     from ztag_extauthz.model import Deny, Identity, Request
-    from ztag_extauthz.stores.limits import LimitsSettings
+    from ztag_extauthz.stores.limits.rate_limits import LimitsSettings
 
 TAKE = """
 local time = redis.call('TIME')

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ztag_extauthz.stores.rate import NANOSECONDS, Rate, parse
+from ztag_extauthz.stores.limits.rate import NANOSECONDS, Rate, parse
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hashlib import blake2b, sha1
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ztag_extauthz.stores.rate import NANOSECONDS, Rate
+from ztag_extauthz.stores.limits.rate import NANOSECONDS, Rate
 from ztag_extauthz.stores.redis import RedisSettings, RedisStore
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Limits of one stage: their settings, their keys, and the refusal that tells a client when to come again.
 
 Rule 1: a request is charged to every limit of a set or to none.
-Rule 2: on one node the count is exact over all workers; with Redis over all replicas (see `leases`).
+Rule 2: on one node the count is exact over all workers; with Redis over all replicas (see `replicated_limits`).
 Rule 3: while Redis is down each node enforces its share, and `ztag_limit_fallbacks` counts it.
 """
 
@@ -14,10 +14,10 @@ from pydantic import Field, model_validator
 
 from ztag_extauthz.model import Deny, Identity, Pairs, Reason, Request
 from ztag_extauthz.section import Section
-from ztag_extauthz.stores import rate
 from ztag_extauthz.stores.digest import hasher
-from ztag_extauthz.stores.plan import ALLOWED, COLUMNS, DENIED, SEED, TAG, WAIT, plan_of, words
-from ztag_extauthz.stores.rate import NANOSECONDS, RateText
+from ztag_extauthz.stores.limits import rate
+from ztag_extauthz.stores.limits.plan import ALLOWED, COLUMNS, DENIED, SEED, TAG, WAIT, plan_of, words
+from ztag_extauthz.stores.limits.rate import NANOSECONDS, RateText
 from ztag_extauthz.stores.redis import RedisSettings
 from ztag_extauthz.structured import write_item, write_list
 from ztag_extauthz.traits import Part, PartName, TrustedProxies, part
@@ -77,8 +77,8 @@ class Limits:
     def __init__(self, settings: LimitsSettings, resources: Resources, stage: str) -> None:
         from ztag_extauthz.stores.kernels import warm  # noqa: PLC0415 - numba: only where limits are set
 
-        warm("ztag_extauthz.stores.table")
-        from ztag_extauthz.stores import table as kernels  # noqa: PLC0415 - likewise
+        warm("ztag_extauthz.stores.limits.table")
+        from ztag_extauthz.stores.limits import table as kernels  # noqa: PLC0415 - likewise
 
         self._settings = settings
         self._clock = resources.clock
@@ -143,7 +143,7 @@ def limits(settings: LimitsSettings, resources: Resources, stage: Literal["admis
     """Build the limits of a stage: of this node, or of all replicas where there is a Redis."""
     if settings.redis is None:
         return Limits(settings, resources, stage)
-    from ztag_extauthz.stores.replicated import ReplicatedLimits  # noqa: PLC0415 - an extra
+    from ztag_extauthz.stores.limits.replicated_limits import ReplicatedLimits  # noqa: PLC0415 - an extra
 
     return ReplicatedLimits(settings, resources, stage)
 

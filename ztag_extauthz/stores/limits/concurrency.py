@@ -3,7 +3,7 @@
 Rule 1: a request takes a place of every limit of a set or of none.
 Rule 2: it gives its places back when it ends, as Envoy's access log tells; what they are travels with the request as a
 note, so that any worker may hear of it. A place that nobody gives back is free again after `longest`.
-Rule 3: on one node the count is exact over all workers; with Redis over all replicas (see `semaphores`).
+Rule 3: on one node the count is exact over all workers; with Redis over all replicas (see `replicated_semaphores`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pydantic import Field
 from ztag_extauthz.model import Deny, Identity, Pairs, Reason, Request, Stage
 from ztag_extauthz.section import Seconds, Section
 from ztag_extauthz.stores.digest import hasher
-from ztag_extauthz.stores.limits import LimitsSettings, key_of, table
-from ztag_extauthz.stores.plan import ALLOWED, COLUMNS, DENIED, HELD, LONGEST, PLACES, SEED, SHADOW, TAG, UNTIL
-from ztag_extauthz.stores.rate import NANOSECONDS
+from ztag_extauthz.stores.limits.plan import ALLOWED, COLUMNS, DENIED, HELD, LONGEST, PLACES, SEED, SHADOW, TAG, UNTIL
+from ztag_extauthz.stores.limits.rate import NANOSECONDS
+from ztag_extauthz.stores.limits.rate_limits import LimitsSettings, key_of, table
 from ztag_extauthz.structured import write_item
 from ztag_extauthz.traits import PartName
 
@@ -53,8 +53,8 @@ class Semaphores:
         """Take how keys are made, and what a refusal shows, from `common`, the section around the limits."""
         from ztag_extauthz.stores.kernels import warm  # noqa: PLC0415 - numba: only where limits are set
 
-        warm("ztag_extauthz.stores.semaphore")
-        from ztag_extauthz.stores import semaphore as kernels  # noqa: PLC0415 - likewise
+        warm("ztag_extauthz.stores.limits.semaphore")
+        from ztag_extauthz.stores.limits import semaphore as kernels  # noqa: PLC0415 - likewise
 
         self._limits, self._style = limits, common.headers
         self._clock, self._meter = resources.clock, resources.meter
@@ -128,6 +128,6 @@ def semaphores(limits: Sequence[ConcurrencySettings], common: LimitsSettings, re
     """Build concurrency limits: of this node, or of all replicas where there is a Redis."""
     if common.redis is None:
         return Semaphores(limits, common, resources)
-    from ztag_extauthz.stores.semaphores import ReplicatedSemaphores  # noqa: PLC0415 - an extra
+    from ztag_extauthz.stores.limits.replicated_semaphores import ReplicatedSemaphores  # noqa: PLC0415 - an extra
 
     return ReplicatedSemaphores(limits, common, resources)

@@ -5,7 +5,7 @@ import subprocess  # noqa: TC003 - as plain as in any other test
 
 import pytest
 
-from tests.stores.test_concurrency import ALICE, SUBJECT, Case
+from tests.stores.limits.test_concurrency import ALICE, SUBJECT, Case
 from ztag_extauthz.model import Deny
 
 Server = tuple[int, "subprocess.Popen[bytes]"]

@@ -14,7 +14,7 @@ from ztag_extauthz.authorization.quota import QuotaSettings
 from ztag_extauthz.component import Resources
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Deny
-from ztag_extauthz.stores.concurrency import Semaphores, semaphores
+from ztag_extauthz.stores.limits.concurrency import Semaphores, semaphores
 
 Server = tuple[int, "subprocess.Popen[bytes]"]
 SUBJECT = {"name": "subject", "limit": 2, "by": ["subject"]}

@@ -7,9 +7,8 @@ from multiprocessing.synchronize import Barrier  # noqa: TC003
 
 import numpy as np
 
-from ztag_extauthz.stores import semaphore
-from ztag_extauthz.stores.limits import table as shared_table
-from ztag_extauthz.stores.plan import (
+from ztag_extauthz.stores.limits import semaphore
+from ztag_extauthz.stores.limits.plan import (
     ALLOWED,
     COLUMNS,
     DENIED,
@@ -22,7 +21,8 @@ from ztag_extauthz.stores.plan import (
     UNTIL,
     words,
 )
-from ztag_extauthz.stores.rate import NANOSECONDS
+from ztag_extauthz.stores.limits.rate import NANOSECONDS
+from ztag_extauthz.stores.limits.rate_limits import table as shared_table
 from ztag_extauthz.stores.shared import SharedMemory, shared_memory
 
 START = 1_800_000_000 * NANOSECONDS

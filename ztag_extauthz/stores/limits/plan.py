@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ztag_extauthz.stores.rate import Rate
+    from ztag_extauthz.stores.limits.rate import Rate
 
 TAG, WINDOW, AMOUNT, CEILING, SHADOW, DENIED, WAIT, LEFT = range(8)
 """A plan's columns. In: 63 bits of the key's hash, ns of the window (0: GCRA), amount, ceiling, 1 for a limit that only
