@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-WARM = "from ztag_extauthz.stores.kernels import warm; warm('ztag_extauthz.stores.table')"
+WARM = "from ztag_extauthz.stores.kernels import warm; warm('ztag_extauthz.stores.limits.table')"
 
 
 def start(cache: Path) -> "subprocess.Popen[bytes]":

@@ -7,7 +7,7 @@ from pydantic import model_validator
 from ztag_extauthz.admission.interface import Gate
 from ztag_extauthz.component import Resources
 from ztag_extauthz.model import Deny, Request
-from ztag_extauthz.stores.limits import LimitsSettings, limits
+from ztag_extauthz.stores.limits.rate_limits import LimitsSettings, limits
 from ztag_extauthz.traits import is_of_identity
 
 

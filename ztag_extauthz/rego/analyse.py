@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from ztag_extauthz.rego.builtins import catalogue as _catalogue  # noqa: F401 (registers the built-ins)
 from ztag_extauthz.rego.check_types import check_types
-from ztag_extauthz.rego.errors import Mistake, PolicyError
+from ztag_extauthz.rego.errors import PolicyError
 from ztag_extauthz.rego.ir import Definition, ObjectTerm, Override, SetTerm, Steps, walk
 from ztag_extauthz.rego.lower_rules import lower_query, lower_rule
 from ztag_extauthz.rego.names import Mistakes, Names, check_imports
 from ztag_extauthz.rego.nodes import Module, Rule
 from ztag_extauthz.rego.open_sets import check_open_sets, check_query, is_open
-from ztag_extauthz.rego.parse import parse_module, parse_query
+from ztag_extauthz.rego.parse import parse_modules, parse_query
 from ztag_extauthz.rego.recursion import check_recursion
 from ztag_extauthz.rego.safety import Unsafe, order_definition, order_steps
 from ztag_extauthz.rego.tree import Tree
@@ -31,7 +31,7 @@ class Analysis:
 
 def analyse(texts: Mapping[str, str], *, reaches_out: bool = False) -> Analysis:
     """Read and check modules; a `PolicyError` holds what is wrong with all of them."""
-    modules = _parse(texts)
+    modules = parse_modules(texts)
     names, mistakes, tree = Names(modules.values(), reaches_out=reaches_out), Mistakes(), Tree()
     for module in modules.values():
         tree.node(module.package, package=True)
@@ -69,19 +69,6 @@ def analyse_query(text: str, analysis: Analysis) -> tuple[Steps, list[str], list
     check_query(ordered, analysis.tree, [*analysis.overrides, *overrides], modules, mistakes)
     _raise(mistakes)
     return ordered, names, overrides
-
-
-def _parse(texts: Mapping[str, str]) -> dict[str, Module]:
-    modules: dict[str, Module] = {}
-    found: list[Mistake] = []
-    for file, text in texts.items():
-        try:
-            modules[file] = parse_module(file, text)
-        except PolicyError as error:
-            found += error.mistakes
-    if found:
-        raise PolicyError(found)
-    return modules
 
 
 def _raise(mistakes: Mistakes) -> None:

@@ -1,5 +1,7 @@
 """Modules: package, imports and rules of Rego v1."""
 
+from collections.abc import Mapping
+
 from ztag_extauthz.rego.annotations import Annotation, read_annotations
 from ztag_extauthz.rego.errors import Mistake, PolicyError
 from ztag_extauthz.rego.nodes import Body, Call, Import, Literal, Module, Position, Ref, Rule, Scalar, Set, Term, Var
@@ -17,6 +19,20 @@ def parse_module(file: str, text: str) -> Module:
         return ModuleParser(file, text).module()
     except RecursionError:
         raise PolicyError([Mistake(file, 1, 1, "rego_parse_error", "the policy is nested too deeply")]) from None
+
+
+def parse_modules(texts: Mapping[str, str]) -> dict[str, Module]:
+    """Read modules by file name; a `PolicyError` holds the mistakes of all of them."""
+    modules: dict[str, Module] = {}
+    found: list[Mistake] = []
+    for file, text in texts.items():
+        try:
+            modules[file] = parse_module(file, text)
+        except PolicyError as error:
+            found += error.mistakes
+    if found:
+        raise PolicyError(found)
+    return modules
 
 
 def parse_query(text: str) -> Body:

@@ -68,7 +68,7 @@ def _cache_folder() -> Path:
     What is loaded from it is code, so it must be nobody else's. It is named after all that kernels are made of: numba
     looks at the file of a kernel alone, not at those of its parts.
     """
-    sources = sorted(_PACKAGE.glob("stores/*.py")) + sorted(_PACKAGE.glob("authorization/risk/*.py"))
+    sources = sorted(_PACKAGE.glob("stores/**/*.py")) + sorted(_PACKAGE.glob("authorization/risk/*.py"))
     made_of = blake2b(sys.version.encode() + b"".join(path.read_bytes() for path in sources), digest_size=8).hexdigest()
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     given = os.environ.get("NUMBA_CACHE_DIR")

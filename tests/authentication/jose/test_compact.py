@@ -48,6 +48,8 @@ def test_refuses_what_is_no_token(text: str) -> None:
         {"alg": None},
         {"alg": ["RS256"]},
         {"alg": "RS256", "typ": 1},
+        {"alg": "RS256", "typ": ""},
+        {"alg": "RS256", "typ": "application/"},
         {"alg": "RS256", "kid": 1},
         {"alg": "RS256", "kid": "k" * (MAX_KEY_ID + 1)},
         {"alg": "RS256", "crit": ["exp"], "exp": 1},

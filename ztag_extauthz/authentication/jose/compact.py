@@ -84,4 +84,6 @@ def read(parts: Parts) -> Token:
         # No extension is understood, so whatever is critical must be refused (RFC 7515 4.1.11, RFC 7797 6).
         raise TokenError("the token needs an extension that is not supported")
     kind = kind.lower().removeprefix("application/")
+    if not kind and "typ" in header:
+        raise TokenError("typ of the token is empty")  # which is not left out
     return Token(algorithm, key_id, kind, parts.claims, parts.signed, parts.signature)
