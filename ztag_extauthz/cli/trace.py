@@ -19,7 +19,7 @@ from ztag_extauthz.model import Allow, Context, Decision, Reason, Stage, Verdict
 from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.frozen import InputPath
 from ztag_extauthz.rego.reads import Reads
-from ztag_extauthz.rego.runtime import lookup
+from ztag_extauthz.rego.runtime.evaluation import lookup
 from ztag_extauthz.rego.values import UNDEFINED, Value
 from ztag_extauthz.reporting.log import not_owned, warning
 from ztag_extauthz.reporting.masking import MASK, NO_NAMES, is_secret

@@ -28,7 +28,7 @@ def check(
     from ztag_extauthz.cli.policy.strict import unused
     from ztag_extauthz.rego.documents import from_python
     from ztag_extauthz.rego.errors import PolicyError
-    from ztag_extauthz.rego.parse import parse_modules
+    from ztag_extauthz.rego.syntax.modules import parse_modules
 
     read = files.read(tuple(paths), Path.cwd(), tests=True)
     modules = read.bundle.modules
@@ -75,7 +75,7 @@ def compile_all(modules: Mapping[str, str], data: object) -> "Policy":
 
 def points(modules: Mapping[str, str]) -> Sequence[str]:
     """Return every package, as a path."""
-    from ztag_extauthz.rego.parse import parse_modules
+    from ztag_extauthz.rego.syntax.modules import parse_modules
 
     return sorted({"/".join(module.package) for module in parse_modules(modules).values()})
 
