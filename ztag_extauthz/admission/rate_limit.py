@@ -36,5 +36,8 @@ class RateLimit(Gate):
     async def admit(self, request: Request, deadline: float) -> Deny | None:  # noqa: ARG002 - Redis has its own timeout
         return await self._limits.refuse(request)
 
+    async def start(self) -> None:
+        self._limits.start()
+
     async def close(self) -> None:
         await self._limits.close()

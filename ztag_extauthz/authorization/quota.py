@@ -71,6 +71,11 @@ class Quota(Authorizer):
         if self._places is not None:
             self._places.give_back(note)
 
+    async def start(self) -> None:
+        for part in (self._limits, self._places):
+            if part is not None:
+                part.start()
+
     async def close(self) -> None:
         for part in (self._limits, self._places):
             if part is not None:

@@ -102,6 +102,9 @@ class Semaphores:
             if any(returned):
                 self._meter.add(self._moves["returned"])
 
+    def start(self) -> None:
+        """Begin to reach out of this node: nowhere."""
+
     async def close(self) -> None:
         """Close what reaches out of this node: nothing."""
 

@@ -69,6 +69,9 @@ class Leases:
     def down(self) -> bool:
         return self._store.down
 
+    def start(self) -> None:
+        self._store.start()
+
     async def close(self) -> None:
         await self._store.close()
 

@@ -103,6 +103,9 @@ class Limits:
         """Charge the request to every limit, or return why not."""
         return self.check(request, identity)
 
+    def start(self) -> None:
+        """Begin to reach out of this node: nowhere."""
+
     async def close(self) -> None:
         """Close what reaches out of this node: nothing."""
 

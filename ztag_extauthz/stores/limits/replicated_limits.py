@@ -68,6 +68,10 @@ class ReplicatedLimits(Limits):
     def _now(self) -> int:
         return int(self._clock() * NANOSECONDS)
 
+    def start(self) -> None:
+        """Connect to Redis in the background."""
+        self._leases.start()
+
     async def close(self) -> None:
         """Close the connections to Redis."""
         await self._leases.close()

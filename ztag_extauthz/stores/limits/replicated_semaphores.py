@@ -115,6 +115,10 @@ class ReplicatedSemaphores(Semaphores):
             if given:
                 self._meter.add(self._moves["returned"])
 
+    def start(self) -> None:
+        """Connect to Redis in the background."""
+        self._store.start()
+
     async def close(self) -> None:
         """Wait for what is being given back, and close the connections to Redis."""
         await asyncio.gather(*self._tasks)
