@@ -64,8 +64,8 @@ cache-replicas: $(READY) ## The cache over replicas: a hit in Redis, a Redis tha
 	$(RUN) -m loadtest.cache
 
 .PHONY: fuzz
-fuzz: $(READY) ## Hostile inputs for all that reads what others wrote (FOR=seconds for each target, INPUTS=n at most)
-	$(RUN) -m loadtest.fuzz $(if $(FOR),--seconds $(FOR)) $(if $(INPUTS),--inputs $(INPUTS))
+fuzz: $(READY) ## Hostile inputs for all that reads what others wrote (FOR=seconds for each target, INPUTS=n at most, OUT=file)
+	$(RUN) -m loadtest.fuzz $(if $(FOR),--seconds $(FOR)) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(OUT),--out $(OUT))
 
 .PHONY: chaos
 chaos: $(READY) ## What breaks, broken on purpose under load through a real Envoy (RATE=requests a second, OPA=path)

@@ -96,10 +96,11 @@ class OfIdentity(Part):
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
+        self._members = _members_read(paths)
         self._known = opa_input.Identities(self._know)
 
     def _know(self, identity: Identity) -> tuple[bytes, Members]:
-        found = _find(self._paths, {"identity": opa_input.of_identity(identity)})
+        found = _find(self._paths, {"identity": opa_input.of_identity(identity, self._members)})
         return pack(_freeze(self._paths, found)), _prune(self._paths, found)
 
     def see(self, context: Context) -> Seen:
@@ -108,6 +109,17 @@ class OfIdentity(Part):
     def members(self, seen: Any) -> Members:
         members: Members = seen
         return members
+
+
+def _members_read(paths: Sequence[Path]) -> Mapping[str, Callable[[Identity], Value]]:
+    """Return what makes the members of an identity that paths go through, and of its claims no others: few are read."""
+    if any(len(path.steps) == 1 for path in paths):
+        return opa_input.IDENTITY
+    members = {name: make for name, make in opa_input.IDENTITY.items() if any(path.steps[1] == name for path in paths)}
+    claims = [path.steps[2:] for path in paths if path.steps[1] == "claims"]
+    if claims and all(claims):
+        members["claims"] = opa_input.claims_named({str(steps[0]) for steps in claims})
+    return members
 
 
 class Text(Part):
