@@ -28,10 +28,10 @@ from msgspec.structs import replace
 from loadtest.cache.parts import FOREVER
 from loadtest.corpus import check_request
 from loadtest.rego_bench import find_opa
-from tests.authorization.opa_servers import real
+from tests.authorization.engines.opa_servers import real
 from ztag_extauthz.authentication.interface import Authenticator
 from ztag_extauthz.authorization.cache.settings import CacheSettings
-from ztag_extauthz.authorization.opa_settings import OpaSettings
+from ztag_extauthz.authorization.engines.opa_settings import OpaSettings
 from ztag_extauthz.authorization.rego import Rego, RegoSettings
 from ztag_extauthz.component import Memory, Resources
 from ztag_extauthz.envoy import decode

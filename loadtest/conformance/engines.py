@@ -19,12 +19,12 @@ from rich.console import Console
 
 from loadtest.conformance.generator import example
 from loadtest.rego_bench import POLICIES, find_opa
-from tests.authorization.opa_servers import real
-from ztag_extauthz.authorization.bundle import Bundle, load
-from ztag_extauthz.authorization.embedded import Embedded
-from ztag_extauthz.authorization.engine import PolicyEngine, Version
-from ztag_extauthz.authorization.opa import build
-from ztag_extauthz.authorization.opa_settings import OpaSettings
+from tests.authorization.engines.opa_servers import real
+from ztag_extauthz.authorization.bundle.files import Bundle, load
+from ztag_extauthz.authorization.engines.embedded import Embedded
+from ztag_extauthz.authorization.engines.interface import PolicyEngine, Version
+from ztag_extauthz.authorization.engines.opa import build
+from ztag_extauthz.authorization.engines.opa_settings import OpaSettings
 from ztag_extauthz.errors import CheckError, EvaluationError, PolicyError
 from ztag_extauthz.rego.documents import dumps, loads
 from ztag_extauthz.rego.values import UNDEFINED, equal

@@ -3,7 +3,8 @@
     python -m loadtest.load [--only NAME …] [--rounds 3] [--requests 4000] [--seconds 2.5] [--out loadtest/report]
 
 Everything runs on this machine, at the same time, and is asked in turn: a round asks each once, ratios are taken within
-a round, and their median is what is printed. opa-envoy-plugin is there where Go is (or was, when it was built).
+a round, and their median is what is printed. Peers are there where they can be had: opa-envoy-plugin takes Go (or
+`CACHE`, a folder that has it built), the OPA sidecar an `opa` (`OPA=path`, or on the path).
 The report is written as Markdown, as one HTML page, and as JSON, in which parts that are not measured now stay.
 """
 

@@ -100,6 +100,7 @@ def _own_filters(load: Workload) -> list[dict[str, Any]]:
     keys = (load.folder / "jwks.json").read_text()
     provider = {"issuer": ISSUER, "audiences": [AUDIENCE], "local_jwks": {"inline_string": keys}, "forward": True}
     provider |= {"claim_to_headers": [{"header_name": "x-user", "claim_name": "sub"}]}
+    provider |= {"jwt_cache_config": {"jwt_cache_size": 10_000}}  # as it comes, it verifies each token again
     rules = [{"match": {"prefix": "/"}, "requires": {"provider_name": "issuer"}}]
     reading = {"header": {"name": ":method", "string_match": {"exact": "GET"}}}
     orders = {"url_path": {"path": {"prefix": "/orders"}}}

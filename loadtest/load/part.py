@@ -1,7 +1,5 @@
 """What the parts of a load test share: the workload, how much is asked, and servers, started when one needs them."""
 
-import os
-import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import cached_property
@@ -10,10 +8,9 @@ from typing import Final, TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from loadtest.contract import plugin
 from loadtest.load.traces import Traces
-from loadtest.peers import policy
-from loadtest.report.figures import CONSTANT, GRPCIO, GUARDED, PLUGIN, UNCACHED, ZTAG
+from loadtest.peers import servers as peers
+from loadtest.report.figures import CONSTANT, GRPCIO, GUARDED, UNCACHED, ZTAG
 from loadtest.servers import Own, Target
 from loadtest.workload import Workload
 
@@ -34,20 +31,16 @@ class Part:
     @cached_property
     def servers(self) -> Sequence[Target]:
         """Everything that answers gRPC; the first one is what others are compared with."""
-        found: list[Target] = []
-        if shutil.which("go") or os.environ.get("CACHE"):
-            peer = self.stack.enter_context(plugin.started(plugin.built(), policy(self.load), "envoy/authz/result"))
-            found.append(Target(PLUGIN, peer.address, peer.pid, self.load.messages))
-        found += [
+        own = [
             Own(ZTAG, "h2corn", self.load),
             Own(UNCACHED, "h2corn", self.load, settings=self.load.uncached),
             Own(GUARDED, "h2corn", self.load, settings=self.load.guarded),
             Own(GRPCIO, "grpcio", self.load),
             Own(CONSTANT, "h2corn", self.load, "constant"),
         ]
-        for target in found:
+        for target in own:
             self.stack.callback(target.close)
-        return found
+        return [*peers.targets(self.stack, self.load), *own]
 
     def only(self, *names: str) -> Sequence[Target]:
         """Return the servers of these names, as far as they are there."""

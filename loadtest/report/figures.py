@@ -5,6 +5,9 @@ from typing import Final
 from msgspec import Struct
 
 PLUGIN: Final = "opa-envoy-plugin"
+"""At its best."""
+PLUGIN_AS_IT_COMES: Final = "opa-envoy-plugin as it comes"
+SIDECAR: Final = "ztag, OPA sidecar, nothing remembered"
 ZTAG: Final = "ztag"
 UNCACHED: Final = "ztag, policy cache off"
 GUARDED: Final = "ztag with limits and risk"

@@ -118,6 +118,8 @@ class TokenReader(Authenticator):
     async def start(self) -> None:
         for issuer in self.issuers.values():
             await issuer.source.start()
+        if self.place.dpop is not None:
+            self.place.dpop.start()
 
     async def close(self) -> None:
         for issuer in self.issuers.values():
