@@ -174,7 +174,8 @@ def measured(path: Path = REPORT) -> Costs:
         none, *_, most = report.held
         given["connection"] = (most.resident - none.resident) / (most.connections - none.connections)
     if report.hits:
-        given["hits"] = report.hits[-1].worker + report.hits[-1].node + report.hits[-1].other
+        warm = report.hits[len(report.hits) // 2 :]
+        given["hits"] = sum(row.worker + row.node + row.other for row in warm) / len(warm)
     if report.start:
         given["worker"] = max(row.resident for row in report.start)
         given["around"] = max(row.around for row in report.start)
