@@ -41,8 +41,8 @@ class _Hits(Struct, frozen=True):
 
 
 class _Start(Struct, frozen=True):
-    warm: int
-    supervisor: int
+    resident: int
+    around: int
 
 
 class _Report(Struct, frozen=True):
@@ -176,8 +176,8 @@ def measured(path: Path = REPORT) -> Costs:
     if report.hits:
         given["hits"] = report.hits[-1].worker + report.hits[-1].node + report.hits[-1].other
     if report.start:
-        given["worker"] = max(row.warm for row in report.start)
-        given["around"] = max(row.supervisor for row in report.start)
+        given["worker"] = max(row.resident for row in report.start)
+        given["around"] = max(row.around for row in report.start)
     return msgspec.structs.replace(costs, **given)
 
 
