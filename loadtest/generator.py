@@ -2,8 +2,8 @@
 
 Requests are encoded once; on the way the stream id is written into them, and what no two requests of an Envoy have in
 common: its own name for the request, the time, the client's port and `x-request-id`. So the generator costs about a
-third of what the server does, and what it measures is the server. HTTP/2 is spoken as far as a well-behaved gRPC server needs
-it (RFC 9113): no priorities, no push, header blocks without the dynamic table.
+third of what the server does, and what it measures is the server. HTTP/2 is spoken as far as a well-behaved gRPC server
+needs it (RFC 9113): no priorities, no push, header blocks without the dynamic table.
 """
 
 import socket

@@ -7,8 +7,6 @@ place in a trace (`again.UNLIKE_HEADERS`). Two requests with one fingerprint get
 from secrets import token_bytes
 from typing import Final
 
-from ztag_extauthz.stores.kernels import warm
-
 MAX_MESSAGE: Final = 32 * 1024
 """Bytes of a message; larger ones have a body, and hardly come again."""
 
@@ -18,9 +16,11 @@ class Fingerprints:
 
     def __init__(self) -> None:
         """Compile the kernel, or load it. Raises `OSError` where there is no folder to keep it in."""
-        warm("ztag_extauthz.envoy.fingerprint_kernel")
         import numpy as np  # noqa: PLC0415 - heavy, as the kernel is
 
+        from ztag_extauthz.stores.kernels import warm  # noqa: PLC0415
+
+        warm("ztag_extauthz.envoy.fingerprint_kernel")
         from ztag_extauthz.envoy import fingerprint_kernel as kernel  # noqa: PLC0415
         from ztag_extauthz.stores.siphash import PADDING  # noqa: PLC0415
 
