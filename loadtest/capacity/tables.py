@@ -24,8 +24,8 @@ def costs_table(costs: Costs) -> str:
         ("the same, the policy asked each time", f"{costs.evaluated:.0f} µs"),
         ("token and path never seen before", f"{costs.new:.0f} µs"),
         ("answers that the node remembers", f"{costs.hits:.0%}"),
-        ("a worker", f"{costs.worker / 1e6:.0f} MB"),
-        ("the processes around the workers", f"{costs.around / 1e6:.0f} MB"),
+        ("what a worker has alone", f"{costs.worker / 1e6:.0f} MB"),
+        ("what workers share, and the processes around them", f"{costs.around / 1e6:.0f} MB"),
         ("an open connection", f"{costs.connection / 1e3:.0f} kB"),
     )
     return _table(("what", "measured"), rows)
@@ -84,7 +84,7 @@ def world_table(world: World) -> str:
         ("an answer", f"lives {world.ttl:.0f} s; in the region's Redis {world.redis * 1e3:g} ms away, there and back"),
         ("the failure", f"`ap` is gone at once; its callers go elsewhere {world.notices:.0f} s later, unknown there"),
         ("what is to be forgotten", f"is written to each region's Redis; {world.repeated:.1%} twice, a second later"),
-        ("a worker", f"asks for it every {world.interval * 1e3:.0f} ms (`interval`)"),
+        ("what a worker has alone", f"asks for it every {world.interval * 1e3:.0f} ms (`interval`)"),
     )
     return _table(("what", "assumed"), rows)
 
