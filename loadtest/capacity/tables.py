@@ -84,7 +84,7 @@ def world_table(world: World) -> str:
         ("an answer", f"lives {world.ttl:.0f} s; in the region's Redis {world.redis * 1e3:g} ms away, there and back"),
         ("the failure", f"`ap` is gone at once; its callers go elsewhere {world.notices:.0f} s later, unknown there"),
         ("what is to be forgotten", f"is written to each region's Redis; {world.repeated:.1%} twice, a second later"),
-        ("what a worker has alone", f"asks for it every {world.interval * 1e3:.0f} ms (`interval`)"),
+        ("a worker", f"asks for it every {world.interval * 1e3:.0f} ms (`interval`)"),
     )
     return _table(("what", "assumed"), rows)
 
