@@ -80,6 +80,7 @@ loadtest: $(READY) ## ztag beside its peers, and its goals; writes loadtest/repo
 	@$(NEEDS_GO)
 	@$(NEEDS_OPA)
 	$(WITH_OPA) $(RUN) -m loadtest.load $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
+	$(RUN) -m loadtest.capacity
 
 .PHONY: contract
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
