@@ -64,8 +64,8 @@ cache-replicas: $(READY) ## The cache over replicas: a hit in Redis, a Redis tha
 	$(RUN) -m loadtest.cache
 
 .PHONY: fuzz
-fuzz: $(READY) ## Hostile inputs for all that reads what others wrote (FOR=seconds for each target, INPUTS=n at most)
-	$(RUN) -m loadtest.fuzz $(if $(FOR),--seconds $(FOR)) $(if $(INPUTS),--inputs $(INPUTS))
+fuzz: $(READY) ## Hostile inputs for all that reads what others wrote (FOR=seconds for each target, INPUTS=n at most, OUT=file)
+	$(RUN) -m loadtest.fuzz $(if $(FOR),--seconds $(FOR)) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(OUT),--out $(OUT))
 
 .PHONY: chaos
 chaos: $(READY) ## What breaks, broken on purpose under load through a real Envoy (RATE=requests a second, OPA=path)
@@ -76,10 +76,11 @@ soak: $(READY) ## The same load for long: memory, descriptors and latency stay w
 	$(RUN) -m loadtest.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE))
 
 .PHONY: loadtest
-loadtest: $(READY) ## ztag beside its peers, direct and through Envoy, over seven traces; writes loadtest/report (needs Go)
+loadtest: $(READY) ## ztag beside its peers, and its goals; writes loadtest/report (needs Go; ROUNDS=3, ONLY="hits held" for parts)
 	@$(NEEDS_GO)
 	@$(NEEDS_OPA)
-	$(WITH_OPA) $(RUN) -m loadtest.load $(if $(ROUNDS),--rounds $(ROUNDS))
+	$(WITH_OPA) $(RUN) -m loadtest.load $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
+	$(RUN) -m loadtest.capacity
 
 .PHONY: contract
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
@@ -122,6 +123,7 @@ docs: $(READY) ## Write what is made of the code: docs/configuration.md, parts o
 	$(RUN) -m ztag_extauthz config reference > docs/configuration.md
 	$(RUN) -m tests.rego_page
 	$(RUN) -m tests.living_page
+	$(RUN) -m loadtest.capacity
 	$(RUN) -m ztag_extauthz wire envoy --config envoy/ztag.yaml --full --body-bytes 8192 --host ztag \
 		--upstream upstream:8080 > envoy/envoy.yaml
 	$(RUN) -m k8s.verify.schema

@@ -1,7 +1,7 @@
 """What a stage said of a request, and how to see whether it holds for the next one that is like it.
 
 Like it: all of Envoy's message is the same but what differs with every request, which no decision depends on
-(`recurring.py`). A stage that does not say how its word is to be checked is asked each time.
+(`server/recurring.py`). A stage that does not say how its word is to be checked is asked each time.
 """
 
 from collections.abc import Callable
@@ -24,8 +24,8 @@ UNLIKE_HEADERS: Final = (
 )
 """Headers that differ with each request: its name, and its place in a trace. Who reads one sees each request."""
 
-Told: TypeAlias = Callable[[Decision, str], None]
-"""Takes note of a decision and of Envoy's name for the request, all else being as it was."""
+Told: TypeAlias = Callable[[Decision, bytes], None]
+"""Takes note of a decision and of Envoy's name for the request (digits, b"" for none), all else being as it was."""
 
 
 def _always() -> bool:
@@ -43,3 +43,11 @@ class Again(Struct, frozen=True):
 
 ALWAYS: Final = Again()
 """What depends on the request alone."""
+
+
+def _nothing(_: Decision, __: bytes) -> None:
+    """Do nothing."""
+
+
+NOTHING: Final[Told] = _nothing
+"""For who was told of one such decision, and needs no other."""

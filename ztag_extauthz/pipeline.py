@@ -16,18 +16,17 @@ from typing import Any
 from msgspec import Struct
 
 from ztag_extauthz.admission.interface import Gate
-from ztag_extauthz.again import Again, Told
+from ztag_extauthz.again import Again
 from ztag_extauthz.authentication.interface import Authenticator
 from ztag_extauthz.authorization.interface import Authorizer
-from ztag_extauthz.background import complain
 from ztag_extauthz.errors import CheckError
+from ztag_extauthz.listeners import Listeners
 from ztag_extauthz.model import (
     EMPTY,
     Allow,
     Context,
     Decision,
     Deny,
-    Ended,
     Failed,
     Identity,
     Reason,
@@ -98,14 +97,7 @@ class Pipeline:
         self._gates = gates
         self._authenticators = authenticators
         self.authorizers = authorizers
-        self._reporters = reporters
-        self._learners = [kind for kind in authorizers if kind.learns]
-        self._listeners = [
-            *((reporter.kind, reporter.report) for reporter in reporters),
-            *((learner.kind, learner.learn) for learner in self._learners),
-        ]
-        self._endings = {kind.kind: kind.ended for kind in authorizers if type(kind).ended is not Authorizer.ended}
-        self._faulty: set[str] = set()
+        self.listeners = Listeners(reporters, authorizers)
         self._clock = clock
         self._revoked = revoked
 
@@ -121,7 +113,7 @@ class Pipeline:
         try:
             verdict = await self._decide(request, deadline, trail)
         except CancelledError:  # nobody waits any more, so Envoy will tell of no end
-            self._void(trail.notes)
+            self.listeners.void(trail.notes)
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it must not read as an answer
             verdict = failed(error, f"{trail.stage} {trail.decided_by}")
@@ -138,63 +130,8 @@ class Pipeline:
         )
 
     def report(self, request: Request, decision: Decision) -> None:
-        """Tell the reporters, and the authorizers that learn, what was answered.
-
-        Never raises: the first fault of each kind goes to stderr.
-        """
-        for kind, tell in self._listeners:
-            try:
-                tell(request, decision)
-            except Exception as error:  # noqa: BLE001 - an answer does not depend on who hears of it
-                self._complain(kind, type(error).__name__)
-        if not isinstance(decision.verdict, Allow):
-            self._void(decision.notes)
-
-    def told_again(self, request: Request, decision: Decision) -> Sequence[Told | None]:
-        """Return what tells each of those whom `report` tells that the same was decided on a request like this one.
-
-        None for who has to read each, as all do that learn.
-        """
-        return (*(reporter.again(request, decision) for reporter in self._reporters), *(None for _ in self._learners))
-
-    def report_again(
-        self, told: Sequence[Told | None], decision: Decision, name: str, read: Callable[[], Request]
-    ) -> None:
-        """Do as `report`, of a request that only those read who have to; `name` is Envoy's for it. Never raises."""
-        request: Request | None = None
-        for (kind, tell), again in zip(self._listeners, told, strict=True):
-            try:
-                if again is not None:
-                    again(decision, name)
-                else:
-                    request = request or read()
-                    tell(request, decision)
-            except Exception as error:  # noqa: BLE001 - as in `report`
-                self._complain(kind, type(error).__name__)
-
-    def _void(self, notes: Mapping[str, str]) -> None:
-        """Tell who noted something of a request that it goes no further."""
-        for kind, note in notes.items():
-            self.ended(Ended(kind, note, 0))
-
-    @property
-    def listens(self) -> bool:
-        """Whether anybody wants to be told how requests end."""
-        return bool(self._endings)
-
-    def ended(self, ended: Ended) -> None:
-        """Tell the authorizer that noted something of a request how that ended. Never raises."""
-        tell = self._endings.get(ended.kind)
-        if tell is not None:
-            try:
-                tell(ended.note, ended.status)
-            except Exception as error:  # noqa: BLE001 - as in `report`
-                self._complain(ended.kind, type(error).__name__)
-
-    def _complain(self, kind: str, error: str) -> None:
-        if kind not in self._faulty:
-            self._faulty.add(kind)
-            complain(f"ztag: {kind} cannot take note of decisions: {error}")
+        """Tell the reporters, and the authorizers that learn, what was answered. Never raises."""
+        self.listeners.tell(request, decision)
 
     async def _decide(self, request: Request, deadline: float, trail: _Trail) -> Verdict:
         for gate in self._gates:

@@ -18,11 +18,11 @@ from ztag_extauthz.envoy.credentials import Credentials
 from ztag_extauthz.errors import Mistake, MistakesError, SettingsError
 from ztag_extauthz.pipeline import Pipeline
 from ztag_extauthz.protected_resource import ProtectedResources
-from ztag_extauthz.recurring import Recurring
 from ztag_extauthz.reporting.log import Log
 from ztag_extauthz.reporting.metrics import Metrics
 from ztag_extauthz.revocation.register import Register
 from ztag_extauthz.server.core import Core
+from ztag_extauthz.server.recurring import Recurring
 from ztag_extauthz.settings import Settings
 
 LOG = logging.getLogger("ztag.server")
@@ -38,9 +38,12 @@ class _Kind(Protocol[T_co]):
 class Gateway:
     """All that answers requests under one version of the settings. A reload makes a new one."""
 
-    def __init__(self, core: Core, pipeline: Pipeline, components: tuple[Component, ...]) -> None:
+    def __init__(
+        self, core: Core, pipeline: Pipeline, components: tuple[Component, ...], credentials: Credentials
+    ) -> None:
         self.core = core
         self.pipeline = pipeline
+        self.credentials = credentials
         self._components = components
         self._running = AsyncExitStack()
 
@@ -89,7 +92,8 @@ def build(settings: Settings, resources: Resources) -> Gateway:
     recurring = _recurring(pipeline, encoder, settings, resources)
     core = Core(pipeline, encoder, settings.server, resources.meter, recurring)
     registers = () if register is None else (register,)
-    return Gateway(core, pipeline, (*gates, *authenticators, *registers, *authorizers, *reporters))
+    components = (*gates, *authenticators, *registers, *authorizers, *reporters)
+    return Gateway(core, pipeline, components, places)
 
 
 def _recurring(pipeline: Pipeline, encoder: Encoder, settings: Settings, resources: Resources) -> Recurring | None:

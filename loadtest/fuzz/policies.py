@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
 from loadtest.corpus import check_request
+from loadtest.fuzz.gateway import ALGORITHM, KEY
 from loadtest.fuzz.target import Target, forbid
 from loadtest.workload import ROOT
 from ztag_extauthz.authorization.bundle.files import load
@@ -93,15 +93,14 @@ def bundles(folder: Path) -> Target:
 
 def signed_bundles(folder: Path) -> Target:
     """Signed bundles: none counts that means anything else than what was signed."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    (folder / "k.pem").write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    signing = SigningSettings.model_validate({"keys": [{"id": "k", "file": "k.pem", "algorithm": "ES256"}]})
+    (folder / "k.pem").write_bytes(KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    signing = SigningSettings.model_validate({"keys": [{"id": "k", "file": "k.pem", "algorithm": ALGORITHM}]})
     verify = read_keys(signing, folder).verify
     files = {".manifest": b'{"revision": "1"}', "p.rego": b"package p\nresult := true\n", "data.json": b'{"a": 1}'}
     digests = [
         {"name": n, "hash": sha256(_meaning(n, text)).hexdigest(), "algorithm": "SHA-256"} for n, text in files.items()
     ]
-    token = jwt.encode({"files": digests}, key, "ES256", headers={"kid": "k"})
+    token = jwt.encode({"files": digests}, KEY, ALGORITHM, headers={"kid": "k"})
     tar = _tar(files | {FILE: json.dumps({"signatures": [token]}).encode()})
     good = load([], folder, verify=verify, fetched={"b.tar.gz": _gzip(tar)})
 

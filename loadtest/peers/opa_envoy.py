@@ -39,7 +39,7 @@ def started(load: Workload, *, best: bool) -> Iterator[plugin.Plugin]:
     """Start the plugin; builds it the first time, which takes Go."""
     keys = (load.folder / "jwks.json").read_text()
     setup = plugin.Setup(opa=(_TOKENS,), environment=LEAN) if best else plugin.Setup()
-    with plugin.started(plugin.built(), policy(_pem(keys) if best else keys), "envoy/authz/result", setup) as running:
+    with plugin.started(plugin.built(), policy(pem(keys) if best else keys), "envoy/authz/result", setup) as running:
         yield running
 
 
@@ -49,6 +49,7 @@ def policy(keys: str) -> str:
     return (ROOT / "policy/envoy/authz.rego").read_text().replace("input.identity", "identity") + identity
 
 
-def _pem(keys: str) -> str:
+def pem(keys: str) -> str:
+    """Return the one key of a set as PEM."""
     key = PyJWKSet.from_json(keys).keys[0].key
     return str(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())

@@ -4,16 +4,12 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Final
 
+from loadtest.opa import find_opa
 from loadtest.peers import opa_envoy, sidecar
-from loadtest.rego_bench import find_opa
+from loadtest.report.figures import PLUGIN, PLUGIN_AS_IT_COMES, SIDECAR
 from loadtest.servers import Target
 from loadtest.workload import Workload
-
-BASE: Final = "opa-envoy-plugin"
-AS_IT_COMES: Final = "opa-envoy-plugin as it comes"
-SIDECAR: Final = "ztag, OPA sidecar, nothing remembered"
 
 
 def targets(parts: ExitStack, load: Workload) -> Sequence[Target]:
@@ -23,10 +19,10 @@ def targets(parts: ExitStack, load: Workload) -> Sequence[Target]:
     """
     found: list[Target] = []
     if shutil.which("go") or os.environ.get("CACHE"):
-        for name, best in ((BASE, True), (AS_IT_COMES, False)):
+        for name, best in ((PLUGIN, True), (PLUGIN_AS_IT_COMES, False)):
             peer = parts.enter_context(opa_envoy.started(load, best=best))
             found.append(Target(name, peer.address, peer.pid, load.messages))
             parts.callback(found[-1].close)
-    if binary := find_opa(None):
+    if binary := find_opa():
         found.append(parts.enter_context(sidecar.started(binary, load, SIDECAR)))
     return found

@@ -8,7 +8,7 @@ from ztag_extauthz.admission.interface import Gate
 from ztag_extauthz.again import Again
 from ztag_extauthz.component import Resources
 from ztag_extauthz.model import Deny, Request
-from ztag_extauthz.stores.limits import LimitsSettings, limits
+from ztag_extauthz.stores.limits.rate_limits import LimitsSettings, limits
 from ztag_extauthz.traits import is_of_identity
 
 
@@ -39,6 +39,9 @@ class RateLimit(Gate):
 
     def again(self, request: Request) -> Again | None:
         return self._limits.again(request)
+
+    async def start(self) -> None:
+        self._limits.start()
 
     async def close(self) -> None:
         await self._limits.close()

@@ -1,53 +1,43 @@
 """What two CheckRequests have in common that differ only in what differs each time.
 
 That is Envoy's own name for the request, when it came, the client's port, and headers that name the request or its
-place in a trace. No two requests with one fingerprint can get two answers, but for who reads what is `VOLATILE`.
+place in a trace (`again.UNLIKE_HEADERS`). Two requests with one fingerprint get one answer, but from who reads those.
 """
 
-from hashlib import blake2b
 from secrets import token_bytes
-from typing import Final, NamedTuple
+from typing import Final
 
 MAX_MESSAGE: Final = 32 * 1024
 """Bytes of a message; larger ones have a body, and hardly come again."""
 
 
-class Fingerprint(NamedTuple):
-    """What is the same, under a key that nobody knows, and the request's own name."""
-
-    digest: bytes
-    """16 bytes."""
-    id: str
-    """`http.id`, digits; "" where there is none."""
-
-
 class Fingerprints:
-    """Takes fingerprints; of one thread, for it writes into memory of its own."""
+    """Takes fingerprints, under a key of its own; of one thread, for it writes into one place."""
 
     def __init__(self) -> None:
         """Compile the kernel, or load it. Raises `OSError` where there is no folder to keep it in."""
-        from ztag_extauthz.stores.kernels import warm  # noqa: PLC0415 - heavy, as the kernel is
+        import numpy as np  # noqa: PLC0415 - heavy, as the kernel is
+
+        from ztag_extauthz.stores.kernels import warm  # noqa: PLC0415
 
         warm("ztag_extauthz.envoy.fingerprint_kernel")
-        import numpy as np  # noqa: PLC0415 - likewise
-
         from ztag_extauthz.envoy import fingerprint_kernel as kernel  # noqa: PLC0415
+        from ztag_extauthz.stores.siphash import PADDING  # noqa: PLC0415
 
-        self._walk = kernel.fingerprint
-        self._out = np.zeros(MAX_MESSAGE, np.uint8)
-        self._written = memoryview(self._out.data)
-        self._places = np.zeros(2, np.int64)
-        self._place = memoryview(self._places.data)
-        self._begun = blake2b(digest_size=16, key=token_bytes(32))
+        out = np.zeros(MAX_MESSAGE + PADDING, np.uint8)
+        found = np.zeros(kernel.FOUND, np.int64)
+        self._memory = (out, out.view(np.uint64), np.frombuffer(bytearray(token_bytes(16)), np.uint64), found)
+        self._digest = memoryview(found[: kernel.ID_BEGIN].view(np.uint8).data)
+        self._id = memoryview(found[kernel.ID_BEGIN :].data)
+        self._fingerprint = kernel.fingerprint
 
-    def of(self, message: bytes) -> Fingerprint | None:
-        """Return a message's fingerprint; None for one that is unlike what Envoy sends, or too large."""
-        if len(message) > MAX_MESSAGE:
+    def of(self, message: bytes) -> bytes | None:
+        """Return a fingerprint of 16 bytes; None for a message that is unlike what Envoy sends, or too large."""
+        if len(message) > MAX_MESSAGE or not self._fingerprint(message, *self._memory):
             return None
-        size = self._walk(message, self._out, self._places)
-        if size < 0:
-            return None
-        one = self._begun.copy()  # the key is hashed in already
-        one.update(self._written[:size])
-        begin, end = self._place
-        return Fingerprint(one.digest(), str(message[begin:end], "ascii"))
+        return bytes(self._digest)
+
+    def name(self, message: bytes) -> bytes:
+        """Return Envoy's name for a request (`http.id`, digits; b"" for none) whose fingerprint was the last."""
+        begin, end = self._id
+        return message[begin:end]

@@ -1,27 +1,35 @@
-"""The kernel of `fingerprint`: a CheckRequest without what differs each time, in one walk over its bytes.
+"""The kernel of `fingerprint`: a CheckRequest without what differs each time, in one walk over its bytes, and its hash.
 
 What it writes can be read in one way only, so two messages of which it writes the same differ in nothing else:
 
     a field that is kept          its tag and its content as they were sent
     a message on the way to one   its tag, its fields, 0 (no tag is 0); its length is left out, as it may differ
-    a name or a time              its tag
+    a name, a time                its tag
     a port                        7 (no tag of a field)
-    a header that differs         7, which one it is, the tag of its value
+    a header that differs         7, the tag of its value, its own tag, its name
 
 Rule: what is not exactly as Envoy writes it is kept, or nothing is said of the message at all.
+
+The hash is SipHash-2-4 of 128 bits (Aumasson and Bernstein 2012), a keyed one made for texts that attackers choose.
 """
+
+from typing import Any, TypeAlias
 
 import numpy as np
 from numba import types
 
 from ztag_extauthz.again import UNLIKE_HEADERS
 from ztag_extauthz.stores.kernels import Cells, inlined, kernel
+from ztag_extauthz.stores.siphash import PADDING, Words, siphash
 
-ID_BEGIN, ID_END = range(2)
-"""Where the kernel tells the place of `http.id` in the message; both 0 where there is none."""
+Octets: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+
+DIGEST, ID_BEGIN, ID_END, FOUND = 0, 2, 3, 4
+"""What the kernel finds: a digest of two words, and where `http.id` is in the message; both 0 where there is none."""
 UNLIKE = -1
-"""What it returns where nothing is said."""
+"""For what is not as Envoy writes it: nothing is said of the message."""
 
+_MESSAGE = types.Bytes(types.uint8, 1, "C", readonly=True)
 _NAMES = np.frombuffer("".join(UNLIKE_HEADERS).encode(), np.uint8)
 _BOUNDS = np.cumsum([0, *map(len, UNLIKE_HEADERS)])
 
@@ -135,94 +143,94 @@ def _which(message: bytes, at: int, end: int) -> int:
 
 
 @inlined
-def _header(message: bytes, at: int, end: int, out: np.ndarray, to: int) -> int:
-    """Write a header that differs each time, and return where that ends; `UNLIKE` for any other, and any other form.
+def _is_header(message: bytes, at: int, end: int) -> int:
+    """Return where the value of a header that differs each time begins; `UNLIKE` for any other, and any other form.
 
     A value of visible ASCII and spaces alone: what else stands in one may make a request unreadable.
     """
     if at >= end or message[at] != _KEY:
         return UNLIKE
     length, begin = _length(message, at + 1, end)
-    if length < 0:
+    if length < 0 or _which(message, begin, begin + length) < 0:
         return UNLIKE
-    number = _which(message, begin, begin + length)
-    at = begin + length
-    if number < 0 or at >= end or (message[at] != _VALUE and message[at] != _RAW_VALUE):
+    value = begin + length
+    if value >= end or (message[value] != _VALUE and message[value] != _RAW_VALUE):
         return UNLIKE
-    length, begin = _length(message, at + 1, end)
+    length, begin = _length(message, value + 1, end)
     if length <= 0 or begin + length != end or not _are_between(message, begin, end, 0x20, 0x7E):
         return UNLIKE
-    out[to], out[to + 1], out[to + 2] = _LEFT_OUT, number, message[at]
-    return to + 3
+    return value
 
 
 @inlined
-def _copy(message: bytes, at: int, end: int, out: np.ndarray, to: int) -> int:
+def _copy(message: bytes, at: int, end: int, out: Octets, to: int) -> int:
     for place in range(at, end):
         out[to + place - at] = message[place]
     return to + end - at
 
 
 @inlined
-def _field(  # noqa: PLR0913, PLR0917 - a kernel's part
-    message: bytes, at: int, begin: int, stop: int, action: int, out: np.ndarray, to: int, places: Cells
-) -> int:
-    """Write a field that is no message on the way, and return where that ends; `UNLIKE` where nothing is said."""
-    if action == _PORT and _is_port(message, begin, stop):
-        out[to] = _LEFT_OUT
-        return to + 1
-    if action in (_KEEP, _PORT):
-        return _copy(message, at, stop, out, to)
-    length, inner = _length(message, begin, stop)
-    if action == _HEADER:
-        written = _header(message, inner, stop, out, to)
-        return written if written >= 0 else _copy(message, at, stop, out, to)
-    out[to] = message[at]
+def _left_out(message: bytes, action: int, at: int, end: int, found: Cells) -> bool:
+    """Tell whether a field can be left out; note where the request's own name is."""
     if action == _TIME:
-        return to + 1 if _is_time(message, inner, stop) else UNLIKE
-    if length <= 0 or length > _MAX_ID or not _are_between(message, inner, stop, 0x30, 0x39):
-        return UNLIKE
-    places[ID_BEGIN], places[ID_END] = inner, stop
-    return to + 1
+        return _is_time(message, at, end)
+    if action == _ID:
+        found[ID_BEGIN], found[ID_END] = at, end
+        return 0 < end - at <= _MAX_ID and _are_between(message, at, end, 0x30, 0x39)
+    return True
 
 
-@kernel(types.int64(types.Bytes(types.uint8, 1, "C", readonly=True), types.uint8[::1], types.int64[::1]))
-def fingerprint(message: bytes, out: np.ndarray, places: Cells) -> int:
-    """Write what is always the same of a CheckRequest, and return how many bytes; `UNLIKE` where nothing is said.
-
-    `out` is as long as the message at least; `places` tells where `http.id` stands.
-    """
-    ends = np.empty(_DEPTH, np.int64)
-    kinds = np.empty(_DEPTH, np.int64)
-    depth, at, to = 0, 0, 0
+@inlined
+def _walk(message: bytes, out: Octets, found: Cells) -> int:
+    """Write what is always the same; return its length."""
+    ends, kinds = np.empty(_DEPTH, np.int64), np.empty(_DEPTH, np.int64)
     ends[0], kinds[0] = len(message), _CHECK
-    places[ID_BEGIN] = places[ID_END] = 0
+    depth, at, kept, to = 0, 0, 0, 0  # what is kept is copied as late as can be, in one piece from `kept` on
     while True:
         while at == ends[depth]:
+            to, kept = _copy(message, kept, at, out, to), at
             if depth == 0:
                 return to
-            depth -= 1
             out[to] = 0
-            to += 1
-        end, kind, tag = ends[depth], kinds[depth], message[at]
+            depth, to = depth - 1, to + 1
+        end, tag = ends[depth], message[at]
         begin = at + 1 if tag < 0x80 else _varint_end(message, at, end)
         if begin < 0 or tag < 8 or (tag >= 0x80 and message[begin - 1] == 0):
             return UNLIKE
-        wire = tag & 7
+        wire, action = tag & 7, _ACTIONS[kinds[depth], tag >> 3] if tag < 0x80 else _KEEP
         stop = _content_end(message, wire, begin, end)
         if stop < 0:
             return UNLIKE
-        action = _ACTIONS[kind, tag >> 3] if tag < 0x80 else _KEEP
-        if wire != (_VARINT if action == _PORT else _BYTES):
-            action = _KEEP
-        if action >= _INTO:
-            out[to] = tag
-            to += 1
-            depth += 1
-            ends[depth], kinds[depth] = stop, action - _INTO
-            at = _length(message, begin, end)[1]
+        inner = _length(message, begin, end)[1] if wire == _BYTES else begin
+        value = _is_header(message, inner, stop) if action == _HEADER and wire == _BYTES else UNLIKE
+        is_kept = action == _KEEP or wire != (_VARINT if action == _PORT else _BYTES)
+        if is_kept or (action == _HEADER and value < 0) or (action == _PORT and not _is_port(message, begin, stop)):
+            at = stop
             continue
-        to = _field(message, at, begin, stop, action, out, to, places)
-        if to < 0:
+        to = _copy(message, kept, at, out, to)
+        out[to] = tag if action != _PORT else _LEFT_OUT
+        to += 1
+        if action == _HEADER:
+            out[to - 1], out[to], out[to + 1] = _LEFT_OUT, message[value], tag
+            to = _copy(message, inner, value, out, to + 2)
+        elif action < _INTO and not _left_out(message, action, inner, stop, found):
             return UNLIKE
-        at = stop
+        if action >= _INTO:
+            depth += 1
+            ends[depth], kinds[depth], stop = stop, action - _INTO, inner
+        at = kept = stop
+
+
+@kernel(types.boolean(_MESSAGE, types.uint8[::1], types.uint64[::1], types.uint64[::1], types.int64[::1]))
+def fingerprint(message: bytes, out: Octets, words: Words, key: Words, found: Cells) -> bool:
+    """Find a message's digest and where it names the request; False where nothing is said of it.
+
+    `out` has room for the message and `PADDING`, `words` is the same memory; `key` is two words.
+    """
+    found[ID_BEGIN] = found[ID_END] = 0
+    size = _walk(message, out, found)
+    if size < 0:
+        return False
+    out[size : size + PADDING] = 0
+    found[DIGEST], found[DIGEST + 1] = siphash(words, size, key[0], key[1])
+    return True

@@ -109,7 +109,7 @@ class Audit(Reporter):
             return None
         template = Template(brief(request, decision, self._headers, self._credentials))
 
-        def report(decision: Decision, name: str) -> None:
+        def report(decision: Decision, name: bytes) -> None:
             line = template.line(decision, name) + b"\n"
             self._writer.put(line, len(line))
 

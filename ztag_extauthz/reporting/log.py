@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from threading import Lock, Thread
 
-from ztag_extauthz.again import Told
+from ztag_extauthz.again import NOTHING, Told
 from ztag_extauthz.model import Allow, Decision, Failed, Pairs, Request
 from ztag_extauthz.reporting.interface import Reporter
 
@@ -58,7 +58,7 @@ class Log(Reporter):
 
     def again(self, request: Request, decision: Decision) -> Told | None:  # noqa: ARG002 - it was told of this one
         headers = decision.verdict.request_headers if isinstance(decision.verdict, Allow) else ()
-        return None if self._warned < MAX_NAMES and not_owned(headers, self._known) else _nothing
+        return None if self._warned < MAX_NAMES and not_owned(headers, self._known) else NOTHING
 
     def _error(self, decision: Decision, failed: Failed) -> None:
         key = (failed.reason, decision.decided_by)
@@ -95,10 +95,6 @@ class Log(Reporter):
                     return
                 level, line = self._lines.popleft()
             LOG.log(level, "%s", line)
-
-
-def _nothing(_: Decision, __: str) -> None:
-    """Do nothing: an allow that was told of once has nothing new."""
 
 
 def not_owned(headers: Pairs, owned: Iterable[str]) -> list[str]:

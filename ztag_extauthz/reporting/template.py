@@ -36,11 +36,11 @@ class Template:
         self._middle = before[len(begin) :] + b'"timings":'
         self._end = after
 
-    def line(self, decision: Decision, name: str) -> bytes:
-        """Return the line of another decision, on a request that Envoy calls `name` (digits; "" as in the record)."""
+    def line(self, decision: Decision, name: bytes) -> bytes:
+        """Return the line of another decision, on a request that Envoy calls `name` (digits; b"" as in the record)."""
         time = _ENCODER.encode(datetime.fromtimestamp(decision.time, UTC))
         timings = _ENCODER.encode(timings_of(decision.timings))
-        begin = b'{"id":"%b","time":%b%b%b' % (decision.id.encode(), time, self._begin, name.encode())
+        begin = b'{"id":"%b","time":%b%b%b' % (decision.id.encode(), time, self._begin, name)
         return begin + self._middle + timings + self._end
 
 

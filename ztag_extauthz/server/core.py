@@ -8,12 +8,11 @@ from types import MappingProxyType
 from msgspec.structs import replace
 
 from ztag_extauthz.envoy import Encoder, decode, endings
-from ztag_extauthz.envoy.fingerprint import Fingerprint
 from ztag_extauthz.errors import MessageError, ZtagError
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Decision, Deny, Failed, Reason, Request
 from ztag_extauthz.pipeline import Pipeline, Said, failed
-from ztag_extauthz.recurring import Recurrence, Recurring
+from ztag_extauthz.server.recurring import Recurrence, Recurring
 from ztag_extauthz.settings import ServerSettings
 
 
@@ -89,14 +88,14 @@ class Core:
             raise self._shed(Status.DEADLINE_EXCEEDED, "the deadline was over before the request was looked at")
         if self._in_flight >= self._max_in_flight:
             raise self._shed(Status.UNAVAILABLE, "too many requests")
-        mark, known = (None, None) if self._recurring is None else self._recurring.find(message)
         try:
-            answer = None if mark is None or known is None else self._check_again(mark, known, message, deadline)
+            mark, known = (None, None) if self._recurring is None else self._recurring.find(message)
+            answer = None if known is None else self._check_again(known, message, deadline)
             return answer or await self._check(message, deadline, mark)
         finally:
             self._meter.observe(self._seconds_series, monotonic() - started)
 
-    async def _check(self, message: bytes, deadline: float, mark: Fingerprint | None) -> bytes:
+    async def _check(self, message: bytes, deadline: float, mark: bytes | None) -> bytes:
         """Take a request its whole way, and learn from one that has a `mark`."""
         self._in_flight += 1
         self._meter.add(self._in_flight_series)
@@ -111,13 +110,13 @@ class Core:
             self._recurring.learn(mark, len(message), request, decision, said)
         return answer
 
-    def _check_again(self, mark: Fingerprint, known: Recurrence, message: bytes, deadline: float) -> bytes | None:
+    def _check_again(self, known: Recurrence, message: bytes, deadline: float) -> bytes | None:
         """Answer a request like one that is known; None where it has to take its whole way."""
         if self._recurring is None or (decision := self._recurring.decide(known)) is None:
             return None
         if isinstance(decision.verdict, Deny) or monotonic() > deadline:  # a limit is used up, or the time
             return self._told(_decoded(message), decision, deadline)[1]
-        self._recurring.report(known, decision, mark, message)
+        self._recurring.report(known, decision, message)
         return decision.id.encode().join(known.answer)
 
     def _told(self, request: Request, decision: Decision, deadline: float) -> tuple[Decision, bytes]:
@@ -134,11 +133,11 @@ class Core:
 
     def ended(self, message: bytes) -> None:
         """Take note of what an encoded `StreamAccessLogsMessage` tells. Raises `RpcError`."""
-        if not self._pipeline.listens:
+        if not self._pipeline.listeners.await_ends:
             raise RpcError(Status.UNIMPLEMENTED, "nothing in the settings asks how requests end")
         try:
             for ended in endings(message):
-                self._pipeline.ended(ended)
+                self._pipeline.listeners.end(ended)
         except MessageError as error:
             raise RpcError(Status.INVALID_ARGUMENT, str(error)) from error
 

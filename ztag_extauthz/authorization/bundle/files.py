@@ -37,6 +37,15 @@ class Bundle(Struct, frozen=True):
     version: Version = Version()
 
 
+class Found(Struct, frozen=True):
+    """What could be read, and what is wrong with the rest."""
+
+    bundle: Bundle
+    mistakes: tuple[Mistake, ...]
+    has_all_modules: bool
+    """At most data is missing, so that what a module refers to, and no module defines, is a mistake of its own."""
+
+
 class _Collector:
     """Modules, data and mistakes, as they are found."""
 
@@ -46,6 +55,7 @@ class _Collector:
         self.modules: dict[str, str] = {}
         self.data: dict[str, Any] = {}
         self.mistakes: list[Mistake] = []
+        self.mistakes_of_data = 0
         self.revisions: list[str] = []
         self._digest = blake2b(digest_size=16)
 
@@ -67,6 +77,7 @@ class _Collector:
                 documents.merge(self.data, documents.place(documents.data(source.path.name, source.content), at))
         except DocumentError as error:
             self.blame(f"{source.where}{error.place}", str(error))
+            self.mistakes_of_data += source.path.suffix != ".rego"
 
 
 def load(
@@ -82,6 +93,21 @@ def load(
     A folder's tests (`*_test.rego`) are no policies, and are left alone unless they are asked for; a bundle's always.
     Bundles are verified, where there is something to do it. Raises `PolicyError` with every mistake.
     """
+    found = read(paths, folder, tests=tests, verify=verify, fetched=fetched)
+    if found.mistakes:
+        raise PolicyError(found.mistakes)
+    return found.bundle
+
+
+def read(
+    paths: Sequence[str],
+    folder: Path,
+    *,
+    tests: bool = False,
+    verify: Verify | None = None,
+    fetched: Mapping[str, bytes] = EMPTY,
+) -> Found:
+    """Read like `load`, and tell mistakes beside what could be read."""
     collector = _Collector(tests=tests, verify=verify)
     for path in paths:
         _read(folder / path, path, collector)
@@ -90,9 +116,9 @@ def load(
             _unpack(BytesIO(content), name, collector)
     if not collector.modules and not collector.mistakes:
         collector.blame(", ".join([*paths, *fetched]), "no .rego file", _REMEDY)
-    if collector.mistakes:
-        raise PolicyError(tuple(collector.mistakes))
-    return Bundle(collector.modules, collector.data, collector.version())
+    loaded = Bundle(collector.modules, collector.data, collector.version())
+    mistakes = tuple(collector.mistakes)
+    return Found(loaded, mistakes, len(mistakes) == collector.mistakes_of_data)
 
 
 def _read(path: Path, where: str, collector: _Collector) -> None:

@@ -8,7 +8,8 @@ Parsing follows Go's `net/url`, on which existing policies rely: "%2F" becomes a
 is an error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
 from ztag_extauthz.authorization.input import opa_body
@@ -110,15 +111,30 @@ class Identities(Generic[Made]):
         return made
 
 
-def of_identity(identity: Identity) -> Value:
-    """Return `input.identity`."""
-    return {
-        "subject": identity.subject,
-        "issuer": identity.issuer,
-        "kind": identity.kind,
-        "claims": from_python(dict(identity.claims)),
-        "expires_at": from_python(identity.expires_at),
-        "scopes": from_python(list(identity.scopes)),
-        "roles": from_python(list(identity.roles)),
-        "groups": from_python(list(identity.groups)),
-    }
+IDENTITY: Final[Mapping[str, Callable[[Identity], Value]]] = {
+    "subject": attrgetter("subject"),
+    "issuer": attrgetter("issuer"),
+    "kind": attrgetter("kind"),
+    "claims": lambda identity: from_python(dict(identity.claims)),
+    "expires_at": lambda identity: from_python(identity.expires_at),
+    "scopes": lambda identity: from_python(identity.scopes),
+    "roles": lambda identity: from_python(identity.roles),
+    "groups": lambda identity: from_python(identity.groups),
+}
+"""The members of `input.identity`, and what makes each."""
+
+
+def of_identity(identity: Identity, members: Mapping[str, Callable[[Identity], Value]] = IDENTITY) -> Value:
+    """Return `input.identity`, or those of its members that are given with what makes them."""
+    return {name: make(identity) for name, make in members.items()}
+
+
+def claims_named(names: Iterable[str]) -> Callable[[Identity], Value]:
+    """Return what makes `claims` with no others than these."""
+    wanted = tuple(names)
+
+    def make(identity: Identity) -> Value:
+        claims = identity.claims
+        return {name: from_python(claims[name]) for name in wanted if name in claims}
+
+    return make

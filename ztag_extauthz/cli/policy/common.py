@@ -59,7 +59,7 @@ def load_decision(paths: Sequence[str], decision: str) -> "tuple[Policy, str]":
 def unknown_decision(decision: str, modules: Mapping[str, str]) -> "MistakesError":
     """Return the mistake of asking for what no rule defines."""
     from ztag_extauthz.errors import Mistake, PolicyError
-    from ztag_extauthz.rego.parse import parse_module
+    from ztag_extauthz.rego.syntax.modules import parse_module
 
     packages = {".".join(parse_module(file, text).package) for file, text in modules.items()}
     remedy = f"packages: {', '.join(sorted(packages)) or 'none'}"
