@@ -14,6 +14,9 @@ FILES := ztag_extauthz tests loadtest proto k8s/verify
 export UV_SYSTEM_CERTS := 1
 
 NEEDS_GO := command -v go >/dev/null || { echo "needs Go 1.26 or later (go.dev/dl)" >&2; exit 1; }
+# An opa is what OPA names, what is on the path, or what go installs.
+NEEDS_OPA = test -n "$${OPA:-}" || command -v opa >/dev/null || { $(NEEDS_GO); go install github.com/open-policy-agent/opa@v1.22.2; }
+WITH_OPA := PATH="$$PATH:$$(go env GOPATH 2>/dev/null)/bin"
 
 .PHONY: help
 help: ## List the targets
@@ -61,8 +64,8 @@ cache-replicas: $(READY) ## The cache over replicas: a hit in Redis, a Redis tha
 	$(RUN) -m loadtest.cache
 
 .PHONY: fuzz
-fuzz: $(READY) ## Hostile inputs for all that reads what others wrote (FOR=seconds for each target, INPUTS=n at most)
-	$(RUN) -m loadtest.fuzz $(if $(FOR),--seconds $(FOR)) $(if $(INPUTS),--inputs $(INPUTS))
+fuzz: $(READY) ## Hostile inputs for all that reads what others wrote (FOR=seconds for each target, INPUTS=n at most, OUT=file)
+	$(RUN) -m loadtest.fuzz $(if $(FOR),--seconds $(FOR)) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(OUT),--out $(OUT))
 
 .PHONY: chaos
 chaos: $(READY) ## What breaks, broken on purpose under load through a real Envoy (RATE=, OPA=path, OUT=page)
@@ -73,9 +76,11 @@ soak: $(READY) ## The same load for long: memory, descriptors and latency stay w
 	$(RUN) -m loadtest.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) $(if $(OUT),--out $(OUT))
 
 .PHONY: loadtest
-loadtest: $(READY) ## ztag beside its peers, direct and through Envoy, over seven traces; writes loadtest/report (needs Go)
+loadtest: $(READY) ## ztag beside its peers, and its goals; writes loadtest/report (needs Go; ROUNDS=3, ONLY="hits held" for parts)
 	@$(NEEDS_GO)
-	$(RUN) -m loadtest.load $(if $(ROUNDS),--rounds $(ROUNDS))
+	@$(NEEDS_OPA)
+	$(WITH_OPA) $(RUN) -m loadtest.load $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
+	$(RUN) -m loadtest.capacity
 
 .PHONY: contract
 contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
@@ -88,9 +93,10 @@ verify-platform: $(READY) ## The chart and the mesh, by helm, kubeconform, istio
 	$(RUN) -m k8s.verify.image
 
 .PHONY: peers
-peers: $(READY) ## ztag beside a real opa-envoy-plugin: throughput, latency, CPU (needs Go)
+peers: $(READY) ## ztag beside opa-envoy-plugin and an OPA sidecar: throughput, latency, CPU (needs Go)
 	@$(NEEDS_GO)
-	$(RUN) -m loadtest.peers
+	@$(NEEDS_OPA)
+	$(WITH_OPA) $(RUN) -m loadtest.peers
 
 .PHONY: examples
 examples: $(READY) ## The tests of policy/ by the real opa, too, its check, fmt and decision logs (OPA=path)
@@ -99,8 +105,8 @@ examples: $(READY) ## The tests of policy/ by the real opa, too, its check, fmt 
 
 .PHONY: engines
 engines: $(READY) ## The same policies on the embedded engine and on a real opa, answer by answer (needs Go, or OPA=path)
-	@test -n "$$OPA" || command -v opa >/dev/null || { $(NEEDS_GO); go install github.com/open-policy-agent/opa@v1.22.2; }
-	PATH="$$PATH:$$(go env GOPATH 2>/dev/null)/bin" $(RUN) -m loadtest.conformance.engines
+	@$(NEEDS_OPA)
+	$(WITH_OPA) $(RUN) -m loadtest.conformance.engines
 
 .PHONY: conformance
 conformance: $(READY) ## Compare the Rego engine with OPA: its cases, random and mutated policies (needs Go)
@@ -117,6 +123,7 @@ docs: $(READY) ## Write what is made of the code: docs/configuration.md, parts o
 	$(RUN) -m ztag_extauthz config reference > docs/configuration.md
 	$(RUN) -m tests.rego_page
 	$(RUN) -m tests.living_page
+	$(RUN) -m loadtest.capacity
 	$(RUN) -m ztag_extauthz wire envoy --config envoy/ztag.yaml --full --body-bytes 8192 --host ztag \
 		--upstream upstream:8080 > envoy/envoy.yaml
 	$(RUN) -m k8s.verify.schema

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from loadtest.corpus import check_request
-from ztag_extauthz.authorization.bundle_settings import BundleSettings
+from ztag_extauthz.authorization.bundle.settings import BundleSettings
 from ztag_extauthz.authorization.rego import Rego, RegoSettings
 from ztag_extauthz.cli.common import resources_for
 from ztag_extauthz.envoy import decode

@@ -20,9 +20,9 @@ from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import UnavailableError
 from ztag_extauthz.meter import CELLS, Meter
 from ztag_extauthz.model import Peer, Request
-from ztag_extauthz.stores import rate
-from ztag_extauthz.stores.limits import Limits, LimitsSettings, limits
-from ztag_extauthz.stores.plan import ALLOWED, TAG, plan_of
+from ztag_extauthz.stores.limits import rate
+from ztag_extauthz.stores.limits.plan import ALLOWED, TAG, plan_of
+from ztag_extauthz.stores.limits.rate_limits import Limits, LimitsSettings, limits
 from ztag_extauthz.stores.shared import SharedMemory, shared_memory
 
 KEYS = 100
@@ -87,9 +87,9 @@ def node(workers: int, seconds: float) -> None:
 def _hammer(memory: SharedMemory, seconds: float, seed: int, results: "SimpleQueue[list[Tally]]") -> None:
     from ztag_extauthz.stores.kernels import warm
 
-    warm("ztag_extauthz.stores.table")
-    from ztag_extauthz.stores import table
-    from ztag_extauthz.stores.limits import table as shared_table
+    warm("ztag_extauthz.stores.limits.table")
+    from ztag_extauthz.stores.limits import table
+    from ztag_extauthz.stores.limits.rate_limits import table as shared_table
 
     cells, plan = shared_table(memory, "limits", 1 << 12), plan_of([rate.parse(LIMIT)], [False])
     source, tallies = random.Random(seed), [Tally() for _ in range(KEYS)]  # noqa: S311 - which key is next

@@ -11,9 +11,8 @@ from typing import Final
 
 from typer.testing import CliRunner
 
-from ztag_extauthz.authorization import bundle, documents
+from ztag_extauthz.authorization.bundle import documents, files
 from ztag_extauthz.cli import app
-from ztag_extauthz.rego import parse_terms
 from ztag_extauthz.rego.builtins import interface, numbers
 from ztag_extauthz.rego.builtins.catalogue import REGISTRY
 from ztag_extauthz.rego.builtins.globs import matcher
@@ -21,8 +20,9 @@ from ztag_extauthz.rego.builtins.signatures import DEPRECATED, SIGNATURES
 from ztag_extauthz.rego.engine import compile_policy
 from ztag_extauthz.rego.errors import Mistake, PolicyError
 from ztag_extauthz.rego.explain import MAX_EVENTS
-from ztag_extauthz.rego.names import split_arguments
+from ztag_extauthz.rego.lower.names import split_arguments
 from ztag_extauthz.rego.pace import CHECK_EVERY
+from ztag_extauthz.rego.syntax import terms
 
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs/rego.md"
@@ -58,8 +58,8 @@ REFUSED: Final = (
 )
 LIMITS: Final = (
     ("a policy file", f"{documents.MAX_REGO_BYTES // 2**20} MiB"),
-    ("a data file", f"{bundle.MAX_FILE_BYTES // 2**20} MiB"),
-    ("nesting of terms in a policy", f"{parse_terms.MAX_DEPTH} levels"),
+    ("a data file", f"{files.MAX_FILE_BYTES // 2**20} MiB"),
+    ("nesting of terms in a policy", f"{terms.MAX_DEPTH} levels"),
     ("nesting of YAML data", f"{documents.MAX_DEPTH} levels"),
     ("what a built-in makes: characters, elements", f"{interface.MAX_SIZE:,}"),
     ("a number", f"{numbers.MAX_DIGITS:,} digits"),

@@ -10,20 +10,21 @@ import pytest
 
 from ztag_extauthz import fields, traits
 from ztag_extauthz.admission import well_formed
-from ztag_extauthz.authorization import go_multipart, go_url, opa_body
+from ztag_extauthz.authorization.input import go_multipart, go_url, opa_body
 from ztag_extauthz.authorization.risk import features
 from ztag_extauthz.envoy import problem, request
-from ztag_extauthz.rego import documents, runtime, values
+from ztag_extauthz.rego import documents, values
 from ztag_extauthz.rego.builtins import encoding, json_paths, net, semver, sprintf, types, units, urls, uuids
 from ztag_extauthz.rego.builtins.golang import bigfloat, duration, layout, parse_time, regexps, url
 from ztag_extauthz.rego.builtins.jose import keys
+from ztag_extauthz.rego.runtime import evaluation
 from ztag_extauthz.reporting import masking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MODULES: Final = (
-    *(fields, traits, well_formed, go_multipart, go_url, opa_body, features, problem, request, documents, runtime),
+    *(fields, traits, well_formed, go_multipart, go_url, opa_body, features, problem, request, documents, evaluation),
     *(values, encoding, json_paths, net, semver, sprintf, types, units, urls, uuids, bigfloat, duration, layout),
     *(parse_time, regexps, url, keys, masking),
 )

@@ -1,6 +1,7 @@
 """Mistakes of what the settings name: all at once, each with its setting and line."""
 
 import asyncio
+import json
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ztag_extauthz.meter import Meter
 from ztag_extauthz.settings import load
 from ztag_extauthz.wiring import build
 
+PUBLIC = {"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
 SETTINGS = """\
 authentication:
   - kind: jwt
@@ -125,3 +127,43 @@ def test_a_folder_that_does_not_say_where_redis_is_is_a_mistake_in_every_section
     (mistake,) = mistakes(tmp_path, "".join(parts.values()))
     assert f" {section}" in mistake
     assert "/nowhere/url: cannot be read: No such file or directory (redis.folder holds a file `url`" in mistake
+
+
+def test_a_redis_that_is_down_is_told_at_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "a.rego").write_text("package envoy.authz\n\nresult := true\n")
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [PUBLIC]}))
+    (tmp_path / "secret").write_text("s" * 44)
+    redis = {"url": "redis://127.0.0.1:1"}
+    limit = {"name": "n", "limit": "1/second", "by": ["host"]}
+    place = {"name": "p", "limit": 1, "by": ["subject"]}
+    dpop = {"algorithms": ["ES256"], "redis": redis}
+    issuer = {"issuer": "https://issuer.example", "audiences": ["mesh"], "algorithms": ["EdDSA"], "dpop": dpop}
+    settings = {
+        "admission": {"rate_limit": {"limits": [limit], "redis": redis}},
+        "authentication": [
+            {"kind": "jwt", "jwks": {"file": "keys.json"}, **issuer},
+            {"kind": "api_key", "secret_file": "secret", "redis": redis},
+        ],
+        "authorization": [
+            {"kind": "quota", "limits": [limit], "concurrent": [place], "redis": redis},
+            {"kind": "rego", "policies": ["a.rego"]},
+        ],
+    }
+    (tmp_path / "ztag.yaml").write_text(json.dumps(settings))
+    gateway = build(load(tmp_path / "ztag.yaml", {}), Resources(tmp_path, time.time, Meter()))
+    limits = {f"limits of {name}" for name in ("admission", "authorization", "concurrency")}
+
+    async def started() -> None:
+        await gateway.start()
+        await asyncio.wait([task for task in asyncio.all_tasks() if task.get_name() == "redis"])
+        await gateway.close()
+
+    with caplog.at_level("WARNING", "ztag.redis"):
+        asyncio.run(started())
+    told = [record.getMessage() for record in caplog.records]
+    assert {line.partition(": redis at 127.0.0.1:1: ConnectionError: ")[0] for line in told} == {
+        *limits,
+        "DPoP proofs",
+        "API keys",
+    }
+    assert all(line.endswith(" (start it, or correct redis.url)") for line in told)

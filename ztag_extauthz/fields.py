@@ -9,6 +9,7 @@ PSEUDO = frozenset({":authority", ":method", ":path", ":scheme"})
 
 # Controls other than HTAB end or split a field in some parser; half a surrogate pair has no UTF-8.
 _VALUE = re.compile("[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
+_ALL_VISIBLE = re.compile("[!-$&-~]*")
 _VISIBLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
 
 
@@ -24,4 +25,4 @@ def is_value(value: str) -> bool:
 
 def visible(text: str) -> str:
     """Return a text with all but visible ASCII percent-encoded, so that it can be no more than one field's value."""
-    return quote(text, safe=_VISIBLE)
+    return text if _ALL_VISIBLE.fullmatch(text) else quote(text, safe=_VISIBLE)

@@ -35,9 +35,12 @@ class _Kind(Protocol[T_co]):
 class Gateway:
     """All that answers requests under one version of the settings. A reload makes a new one."""
 
-    def __init__(self, core: Core, pipeline: Pipeline, components: tuple[Component, ...]) -> None:
+    def __init__(
+        self, core: Core, pipeline: Pipeline, components: tuple[Component, ...], credentials: Credentials
+    ) -> None:
         self.core = core
         self.pipeline = pipeline
+        self.credentials = credentials
         self._components = components
         self._running = AsyncExitStack()
 
@@ -85,7 +88,8 @@ def build(settings: Settings, resources: Resources) -> Gateway:
     encoder = Encoder(settings.response, signer, protected, places)
     core = Core(pipeline, encoder, settings.server, resources.meter)
     registers = () if register is None else (register,)
-    return Gateway(core, pipeline, (*gates, *authenticators, *registers, *authorizers, *reporters))
+    components = (*gates, *authenticators, *registers, *authorizers, *reporters)
+    return Gateway(core, pipeline, components, places)
 
 
 def _register(settings: Settings, resources: Resources, mistakes: list[Mistake]) -> Register | None:

@@ -20,10 +20,10 @@ from google.protobuf import json_format
 
 from loadtest.contract import corpus, differences, plugin, shop
 from ztag_extauthz.authentication.anonymous import NOBODY
-from ztag_extauthz.authorization import opa_input
-from ztag_extauthz.authorization.embedded import Embedded
-from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
-from ztag_extauthz.authorization.parse_error import ParseError
+from ztag_extauthz.authorization.engines.embedded import Embedded
+from ztag_extauthz.authorization.input import opa_input
+from ztag_extauthz.authorization.input.grpc_body import ProtoDescriptor
+from ztag_extauthz.authorization.input.parse_error import ParseError
 from ztag_extauthz.authorization.rego import Rego, RegoSettings
 from ztag_extauthz.envoy import Encoder, decode
 from ztag_extauthz.errors import CheckError

@@ -1,9 +1,10 @@
 """A running opa-envoy-plugin."""
 
+import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,16 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
 METHOD = "/envoy.service.auth.v3.Authorization/Check"
 Ask = Callable[[CheckRequest], CheckResponse]
+
+
+class Setup(NamedTuple):
+    """What may differ from how it comes."""
+
+    dry_run: bool = False
+    descriptor: bytes = b""
+    opa: Sequence[str] = ()
+    """Settings of OPA's own, `name=value`."""
+    environment: Mapping[str, str] = {}
 
 
 class Plugin(NamedTuple):
@@ -35,7 +46,7 @@ def running(
     binary: Path, policy: str, decision: str, *, dry_run: bool = False, descriptor: bytes = b""
 ) -> Iterator[Ask]:
     """Start the plugin with a policy, and give a function that asks it; ends it afterwards."""
-    with started(binary, policy, decision, dry_run=dry_run, descriptor=descriptor) as plugin:
+    with started(binary, policy, decision, Setup(dry_run, descriptor)) as plugin:
         yield plugin.channel.unary_unary(
             METHOD,
             request_serializer=CheckRequest.SerializeToString,
@@ -44,21 +55,20 @@ def running(
 
 
 @contextmanager
-def started(
-    binary: Path, policy: str, decision: str, *, dry_run: bool = False, descriptor: bytes = b""
-) -> Iterator[Plugin]:
+def started(binary: Path, policy: str, decision: str, setup: Setup) -> Iterator[Plugin]:
     """Start the plugin with a policy; ends it afterwards."""
     port = _free_port()
     with TemporaryDirectory() as folder:
         path = Path(folder, "policy.rego")
         path.write_text(policy)
-        options = {"addr": f"127.0.0.1:{port}", "path": decision, "dry-run": str(dry_run).lower()}
-        if descriptor:
-            Path(folder, "descriptor.pb").write_bytes(descriptor)
+        options = {"addr": f"127.0.0.1:{port}", "path": decision, "dry-run": str(setup.dry_run).lower()}
+        if setup.descriptor:
+            Path(folder, "descriptor.pb").write_bytes(setup.descriptor)
             options["proto-descriptor"] = f"{folder}/descriptor.pb"
-        settings = [f"--set=plugins.envoy_ext_authz_grpc.{name}={value}" for name, value in options.items()]
+        plugin = [f"plugins.envoy_ext_authz_grpc.{name}={value}" for name, value in options.items()]
+        settings = [f"--set={setting}" for setting in (*plugin, *setup.opa)]
         command = [str(binary), "run", "--server", "--addr=127.0.0.1:0", "--log-level=error", *settings, str(path)]
-        process = subprocess.Popen(command)
+        process = subprocess.Popen(command, env={**os.environ, **setup.environment})
         try:
             with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
                 _wait(channel)

@@ -1,6 +1,6 @@
 """Hostile inputs for everything that reads what others wrote.
 
-    python -m loadtest.fuzz [--seconds 10] [--inputs 1000000000] [--jobs 2] [--only NAME …] [--seed N]
+    python -m loadtest.fuzz [--seconds 10] [--inputs 1000000000] [--jobs 2] [--only NAME …] [--seed N] [--out FILE]
 
 Each target has a process of its own, and its share of time; it begins with the seeds of earlier findings. An input is
 a finding if it raises anything but the documented errors, ends the process, takes more than two seconds of CPU, or
@@ -15,13 +15,16 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.sharedctypes import RawArray
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
 from loadtest.fuzz.mutator import LARGEST
 from loadtest.fuzz.runner import Plan, Report, keep, read, targets, work
+
+_COLUMNS: Final = ("target", "inputs", "inputs/s", "slowest, ms of CPU", "findings")
 
 
 def fuzz(build: Any, plan: Plan) -> Report:
@@ -45,22 +48,31 @@ def fuzz(build: Any, plan: Plan) -> Report:
     return Report(findings={keep(build.__name__, read(current)): what})
 
 
-def show(reports: Mapping[str, Report], seconds: float) -> None:
-    """Print a row for each target, and its findings."""
-    table = Table("target", "inputs", "inputs/s", "slowest, ms of CPU", "findings", title="Fuzzing")
-    for name, report in reports.items():
-        rate = report.inputs / report.seconds if report.seconds else 0.0
-        table.add_row(
-            name, f"{report.inputs:,}", f"{rate:,.0f}", f"{report.slowest * 1e3:.1f}", str(len(report.findings))
-        )
-    total = sum(report.inputs for report in reports.values())
-    table.add_row(
-        "all", f"{total:,}", f"{total / seconds:,.0f}", "", str(sum(len(one.findings) for one in reports.values()))
-    )
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
-    for name, report in reports.items():
-        for seed, what in report.findings.items():
-            print(f"seeds/{name}/{seed}: {what}")
+def rows(reports: Mapping[str, Report], seconds: float) -> Sequence[Sequence[str]]:
+    """Return a row for each target, and one for all of them."""
+    made = [
+        (name, f"{one.inputs:,}", _rate(one.inputs, one.seconds), f"{one.slowest * 1e3:.1f}", str(len(one.findings)))
+        for name, one in reports.items()
+    ]
+    total, found = sum(one.inputs for one in reports.values()), sum(len(one.findings) for one in reports.values())
+    return [*made, ("all", f"{total:,}", _rate(total, seconds), "", str(found))]
+
+
+def _rate(inputs: int, seconds: float) -> str:
+    return f"{inputs / seconds if seconds else 0:,.0f}"
+
+
+def findings(reports: Mapping[str, Report]) -> Sequence[str]:
+    """Return a line for each finding."""
+    return [f"seeds/{name}/{seed}: {what}" for name, one in reports.items() for seed, what in one.findings.items()]
+
+
+def page(made: Sequence[Sequence[str]], lines: Sequence[str], remark: str) -> str:
+    """Return the report in Markdown."""
+    table = "\n".join(f"| {' | '.join(row)} |" for row in (_COLUMNS, ["---"] * len(_COLUMNS), *made))
+    found = "\n".join(f"- `{line}`" for line in lines) or "Nothing was found."
+    intro = "What `make fuzz` printed; what earlier runs found is in [docs/security.md](../../docs/security.md)."
+    return f"# Fuzzing\n\n{intro}\nHere {remark}.\n\n{table}\n\n{found}\n"
 
 
 def main() -> None:
@@ -70,6 +82,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--seed", type=int, default=time.time_ns() & 0xFFFFFFFF)
+    parser.add_argument("--out", type=Path, help="a Markdown file for the summary")
     given = parser.parse_args()
     plan = Plan(given.seed, given.inputs, given.seconds)
     chosen: Sequence[Any] = [build for build in targets() if not given.only or build.__name__ in given.only]
@@ -77,9 +90,16 @@ def main() -> None:
     with ThreadPoolExecutor(given.jobs) as pool:
         found = pool.map(lambda build: fuzz(build, plan), chosen)
         reports = dict(zip([build.__name__ for build in chosen], found, strict=True))
-    print(f"seed {plan.seed}, {given.jobs} processes at a time")
-    show(reports, time.monotonic() - began)
-    sys.exit(any(report.findings for report in reports.values()))
+    made, lines = rows(reports, time.monotonic() - began), findings(reports)
+    remark = f"seed {plan.seed}, {plan.seconds:.0f} s a target, {given.jobs} processes at a time"
+    table = Table(*_COLUMNS, title="Fuzzing", caption=remark)
+    for row in made:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    print(*lines, sep="\n")
+    if given.out:
+        given.out.write_text(page(made, lines, remark))
+    sys.exit(bool(lines))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,8 @@ WORKLOAD: Final = "spiffe://mesh.example/ns/shop/sa/frontend"
 PROXY: Final = "spiffe://mesh.example/ns/edge/sa/gateway"
 ALGORITHM: Final = "EdDSA"
 KEY_ID: Final = "fuzz"
+KEY: Final = ed25519.Ed25519PrivateKey.from_private_bytes(sha256(b"fuzz").digest())
+"""The issuer's key, the same in each run: a seed that holds a token means the same later."""
 POLICY: Final = f"""package fuzz
 
 default result := {{"allowed": false}}
@@ -61,8 +64,7 @@ class Gateway:
     """The whole, and the key that its issuer signs with."""
 
     def __init__(self, folder: Path, *authentication: Mapping[str, Any]) -> None:
-        self.key = ed25519.Ed25519PrivateKey.generate()
-        self.public = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(self.key.public_key()))
+        self.public = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(KEY.public_key()))
         keys = [{**self.public, "kid": KEY_ID, "use": "sig", "alg": ALGORITHM}]
         (folder / "jwks.json").write_text(json.dumps({"keys": keys}))
         (folder / "fuzz.rego").write_text(POLICY)
@@ -76,7 +78,7 @@ class Gateway:
         self.core = build(load(folder / "ztag.yaml", {}), Resources(folder, time.time, Meter())).core
 
     def signed(self, claims: Mapping[str, Any], **header: Any) -> str:
-        return jwt.encode(dict(claims), self.key, ALGORITHM, headers={"kid": KEY_ID, "typ": "at+jwt", **header})
+        return jwt.encode(dict(claims), KEY, ALGORITHM, headers={"kid": KEY_ID, "typ": "at+jwt", **header})
 
     def token(self, subject: str, **claims: Any) -> str:
         return self.signed({**good_claims(subject), **claims})
@@ -99,8 +101,7 @@ def jwt_settings(**more: Any) -> dict[str, Any]:
 
 
 def good_claims(subject: str) -> dict[str, Any]:
-    now = int(time.time())
-    times = {"iat": now, "exp": now + 86_400}
+    times = {"iat": 1_700_000_000, "exp": 4_000_000_000}
     return {"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "client_id": "shop", "jti": f"{subject}-1", **times}
 
 

@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
 from loadtest.corpus import check_request
+from loadtest.fuzz.gateway import ALGORITHM, KEY
 from loadtest.fuzz.target import Target, forbid
 from loadtest.workload import ROOT
-from ztag_extauthz.authorization import bundle, opa_input
-from ztag_extauthz.authorization.bundle_settings import SigningSettings
-from ztag_extauthz.authorization.bundle_signature import FILE, _meaning, read_keys
+from ztag_extauthz.authorization.bundle.files import load
+from ztag_extauthz.authorization.bundle.settings import SigningSettings
+from ztag_extauthz.authorization.bundle.signature import FILE, _meaning, read_keys
+from ztag_extauthz.authorization.input import opa_input
+from ztag_extauthz.authorization.input.parse_error import ParseError
 from ztag_extauthz.authorization.opa_result import interpret
-from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.envoy import Encoder, decode
 from ztag_extauthz.errors import EvaluationError, PolicyError
 from ztag_extauthz.model import Allow, Context, Decision, Identity, Stage, Timings
@@ -78,7 +79,7 @@ def bundles(folder: Path) -> Target:
     """Bundles: the archive, and what is in it."""
 
     def take(given: bytes) -> None:
-        bundle.load([], folder, fetched={"b.tar.gz": _packed(given)})
+        load([], folder, fetched={"b.tar.gz": _packed(given)})
 
     files = {".manifest": b'{"revision": "1", "roots": ["a", "p"]}', "p/p.rego": b"package p\nresult := data.a.b\n"}
     tar = _tar(files | {"a/data.json": b'{"b": [1, {"c": null}]}', "a/x/data.yaml": b"c: &x 1\nd: [*x]\n"})
@@ -92,20 +93,19 @@ def bundles(folder: Path) -> Target:
 
 def signed_bundles(folder: Path) -> Target:
     """Signed bundles: none counts that means anything else than what was signed."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    (folder / "k.pem").write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    signing = SigningSettings.model_validate({"keys": [{"id": "k", "file": "k.pem", "algorithm": "ES256"}]})
+    (folder / "k.pem").write_bytes(KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    signing = SigningSettings.model_validate({"keys": [{"id": "k", "file": "k.pem", "algorithm": ALGORITHM}]})
     verify = read_keys(signing, folder).verify
     files = {".manifest": b'{"revision": "1"}', "p.rego": b"package p\nresult := true\n", "data.json": b'{"a": 1}'}
     digests = [
         {"name": n, "hash": sha256(_meaning(n, text)).hexdigest(), "algorithm": "SHA-256"} for n, text in files.items()
     ]
-    token = jwt.encode({"files": digests}, key, "ES256", headers={"kid": "k"})
+    token = jwt.encode({"files": digests}, KEY, ALGORITHM, headers={"kid": "k"})
     tar = _tar(files | {FILE: json.dumps({"signatures": [token]}).encode()})
-    good = bundle.load([], folder, verify=verify, fetched={"b.tar.gz": _gzip(tar)})
+    good = load([], folder, verify=verify, fetched={"b.tar.gz": _gzip(tar)})
 
     def take(given: bytes) -> None:
-        found = bundle.load([], folder, verify=verify, fetched={"b.tar.gz": _packed(given)})
+        found = load([], folder, verify=verify, fetched={"b.tar.gz": _packed(given)})
         forbid(dict(found.modules) != dict(good.modules), "another policy than was signed")
         forbid(found.data != good.data, "other data than was signed")
 

@@ -12,7 +12,7 @@ import jwt
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 
 from loadtest.corpus import AUDIENCE, ISSUER, check_request
-from loadtest.fuzz.gateway import ALGORITHM, PROXY, WORKLOAD, Gateway, good_claims, is_allowed, judge, jwt_settings
+from loadtest.fuzz.gateway import ALGORITHM, KEY, PROXY, WORKLOAD, Gateway, good_claims, is_allowed, judge, jwt_settings
 from loadtest.fuzz.target import Target, forbid
 from ztag_extauthz.authentication import xfcc
 from ztag_extauthz.authentication.xfcc import XfccError
@@ -85,7 +85,7 @@ def claims(folder: Path) -> Target:
     ]
 
     def take(given: bytes) -> None:
-        signed = _signed(gateway, given)
+        signed = _signed(given)
         if is_allowed(gateway.ask(check_request(signed, "/orders"))):
             said, now = json.loads(given.partition(b"\n")[2]), time.time()
             audience = said["aud"] if isinstance(said["aud"], list) else [said["aud"]]
@@ -109,7 +109,7 @@ def proofs(folder: Path) -> Target:
 
     def take(given: bytes) -> None:
         fresh = _fresh(given)
-        proof = _signed(gateway, fresh)
+        proof = _signed(fresh)
         request = CheckRequest.FromString(check_request("", "/orders"))
         request.attributes.request.http.headers.update({"authorization": f"DPoP {token}", "dpop": proof})
         if is_allowed(gateway.ask(request.SerializeToString())):
@@ -171,11 +171,11 @@ def _parts(header: Mapping[str, Any], said: Mapping[str, Any]) -> bytes:
     return json.dumps(header).encode() + b"\n" + json.dumps(said).encode()
 
 
-def _signed(gateway: Gateway, given: bytes) -> str:
+def _signed(given: bytes) -> str:
     """Return the token of a header and claims, whatever they are."""
     header, _, said = given.partition(b"\n")
     first = f"{_base64(header)}.{_base64(said)}"
-    return f"{first}.{_base64(gateway.key.sign(first.encode()))}"
+    return f"{first}.{_base64(KEY.sign(first.encode()))}"
 
 
 def _base64(part: bytes) -> str:

@@ -18,6 +18,7 @@ from loadtest.fuzz.mutator import LARGEST, Mutator
 from loadtest.fuzz.target import Target
 
 SEEDS: Final = Path(__file__).parent / "seeds"
+"""Findings by name, listed in docs/security.md; by digest, what `gather` chose and what nobody has looked at yet."""
 PATIENCE: Final = 2.0
 """Seconds of CPU that one input may take; several times what the largest good input does under load."""
 MOST: Final = 10
@@ -67,7 +68,7 @@ class _Runner:
 
     async def run(self, plan: Plan) -> Report:
         """Run the seeds, the good inputs, and changed ones until the plan is at its end."""
-        kept = [path.read_bytes() for path in sorted((SEEDS / self._name).glob("*"))]
+        kept = seeds(self._name)
         signal.setitimer(signal.ITIMER_PROF, PATIENCE, PATIENCE)
         began = time.monotonic()
         for given in (*kept, *self._target.corpus):
@@ -109,6 +110,11 @@ class _Runner:
         if kind not in self._kinds and len(self._kinds) < MOST:
             self._kinds.add(kind)
             self._report.findings[keep(self._name, given)] = what
+
+
+def seeds(name: str) -> Sequence[bytes]:
+    """Return the inputs that every run of a target begins with."""
+    return [path.read_bytes() for path in sorted((SEEDS / name).glob("*"))]
 
 
 def keep(name: str, given: bytes) -> str:

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import ed25519
 from envoy.service.accesslog.v3.als_pb2 import StreamAccessLogsMessage
 
-from loadtest.fuzz.gateway import ALGORITHM
+from loadtest.fuzz.gateway import ALGORITHM, KEY
 from loadtest.fuzz.target import Target, forbid
 from loadtest.stages import run
 from loadtest.workload import ROOT
@@ -60,8 +59,7 @@ def fields(_: Path) -> Target:
 
 def events(folder: Path) -> Target:
     """Security event tokens, signed by their transmitter, header and claims."""
-    key = ed25519.Ed25519PrivateKey.generate()
-    public = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key()))
+    public = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(KEY.public_key()))
     (folder / "idp.json").write_text(json.dumps({"keys": [{**public, "kid": "k", "alg": ALGORITHM, "use": "sig"}]}))
     transmitter = {"issuer": _IDP, "audiences": [_US], "algorithms": [ALGORITHM], "jwks": {"file": "idp.json"}}
     redis = {"url": "redis://127.0.0.1:1"}
@@ -73,7 +71,7 @@ def events(folder: Path) -> Target:
 
     def take(given: bytes) -> None:
         first = b".".join(jwt.utils.base64url_encode(part) for part in given.partition(b"\n")[::2])
-        token = first + b"." + jwt.utils.base64url_encode(key.sign(first))
+        token = first + b"." + jwt.utils.base64url_encode(KEY.sign(first))
         found = run(receiver.receive(token.decode(), ""))
         if not isinstance(found, Refusal) and found:
             claims = json.loads(given.partition(b"\n")[2])
@@ -131,7 +129,7 @@ def settings(folder: Path) -> Target:
 
 def key_sets(_: Path) -> Target:
     """Key sets (JWKS) as issuers publish them."""
-    key = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(ed25519.Ed25519PrivateKey.generate().public_key()))
+    key = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(KEY.public_key()))
     elliptic = {"kty": "EC", "crv": "P-256", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4"}
     elliptic["y"] = "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"
     rsa = {"kty": "RSA", "e": "AQAB", "n": "u" * 342}

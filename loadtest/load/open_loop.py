@@ -59,6 +59,11 @@ class Load:
         theirs.close()
         self._pipe.recv()  # it has begun
 
+    @property
+    def pid(self) -> int:
+        """The generator's process."""
+        return self._process.pid or 0
+
     def stop(self) -> tuple[list[Shot], float]:
         """Return what came of every request, and the largest lag in seconds."""
         self._running.value = 0

@@ -6,14 +6,13 @@ import itertools
 import json
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final
 
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 
 from loadtest.corpus import Issuer, check_request
+from loadtest.report.figures import NEW, TYPICAL
 
 USERS, PATHS = 1000, 50
-TYPICAL: Final = "Zipf, 1,000 users x 50 paths"
 _FRESH = itertools.count()
 
 
@@ -88,7 +87,7 @@ class Traces:
             "constant": self.constant,
             TYPICAL: self.zipf,
             "10 % first-seen tokens": self.churn,
-            "all tokens and paths new": self.missing,
+            NEW: self.missing,
             "bodies of 8 KiB": self.bodies,
             "nine of ten denied": self.denied,
             "attacks": self.attacks,

@@ -1,34 +1,19 @@
 """`Report` → Markdown, and one HTML page with drawings (SVG), light or dark as the reader's own screen."""
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from loadtest.load.traces import TYPICAL
-from loadtest.report.figures import Direct, Report, Through
+from loadtest.report.figures import TYPICAL, Report
+from loadtest.report.goals import figures
+from loadtest.report.plots import plots
+from loadtest.report.tables import Table, goals, of_trace, tables
 
-_DIRECT: Final = ("server", "requests/s", "min to max", "of the first", "CPU µs", "p50 ms", "p99 ms", "failed")
-_THROUGH: Final = (
-    "way",
-    "requests/s",
-    "min to max",
-    "of Envoy alone",
-    "CPU s/1,000: Envoy + server",
-    "p50 ms",
-    "p99 ms",
-    "failed",
-)
-_STYLE: Final = """
-:root{color-scheme:light dark;--bar:#2b6cb0;--other:#a0aec0;--line:#8884}
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-h1,h2,h3{line-height:1.2}.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.875rem}
-th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
-th:first-child,td:first-child{text-align:left}svg{width:100%;max-width:44rem;height:auto}
-text{fill:currentColor;font:12px system-ui,sans-serif}.b{fill:var(--other)}.z{fill:var(--bar)}
-"""
+_STYLE: Final = Path(__file__).with_name("page.css")
+_SIGNS: Final = {"met": "✔", "missed": "✘"}
 
 
 def write(report: Report, folder: Path) -> None:
@@ -40,108 +25,84 @@ def write(report: Report, folder: Path) -> None:
 
 
 def read(folder: Path) -> Report:
-    return msgspec.json.decode((folder / "report.json").read_bytes(), type=Report)
+    """Return the report of a folder; an empty one where there is none."""
+    path = folder / "report.json"
+    return msgspec.json.decode(path.read_bytes(), type=Report) if path.exists() else Report()
 
 
 def markdown(report: Report) -> str:
     """Return the report as Markdown."""
-    parts = [f"# Load test\n\n{_method(report)}\n\n## Summary\n\nDirect: {TYPICAL}.\n\n{summary(report)}\n"]
-    for title, heads, rows in _tables(report):
-        parts.append(f"## {title}\n\n{_markdown_table(heads, rows)}")
+    method = "\n\n".join(_method(report))
+    parts = [f"# Load test\n\n{method}\n\n## Summary\n\nDirect: {TYPICAL}.\n\n{summary(report)}"]
+    parts += [f"## {table.title}\n\n{_markdown_table(table)}" for table in (goals(report), *tables(report))]
     return "\n".join(parts)
 
 
 def summary(report: Report) -> str:
     """Return the lines that the README repeats."""
-    rows = [_direct(row) for row in report.direct if row.trace == TYPICAL]
-    return _markdown_table(_DIRECT, rows)
+    return _markdown_table(of_trace(report, TYPICAL))
 
 
 def page(report: Report) -> str:
     """Return the report as one HTML page that needs nothing else."""
-    parts = [f"<h1>Load test</h1><p>{html.escape(_method(report))}</p>"]
-    for title, heads, rows in _tables(report):
-        drawings = "".join(_bars(name, [(row[0], _number(row[at])) for row in rows]) for name, at in _drawn(heads))
-        parts.append(f"<h2>{html.escape(title)}</h2>{drawings}<div class=scroll>{_html_table(heads, rows)}</div>")
+    method = "".join(f"<p>{html.escape(line)}</p>" for line in _method(report))
+    body = f"<h1>Load test</h1>{method}{_goals(report)}{''.join(_drawings(report))}{''.join(_tables(report))}"
     head = (
         "<meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'><title>Load test</title>"
+        f"<style>{_STYLE.read_text()}</style>"
     )
-    return (
-        f"<!doctype html><html lang=en><head>{head}<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
+    return f"<!doctype html><html lang=en><head>{head}</head><body>{body}</body></html>\n"
+
+
+def _method(report: Report) -> Sequence[str]:
+    said = (
+        "On one machine, everything at the same time and asked in turn; medians of rounds, ratios within a round. "
+        "Direct: one connection, 64 requests at a time. Through Envoy: one thread, 64 connections. The generators are "
+        "Python, share the cores with what they ask, and state what they take. Other work on the machine shows in the "
+        "spread."
     )
+    runs: dict[str, list[str]] = {}
+    for name, taken in report.taken.items():
+        runs.setdefault(f"{taken.date}, {taken.rounds} round{'s' * (taken.rounds > 1)}, {taken.machine}", []).append(
+            name
+        )
+    return [said, *(f"{run}: {', '.join(names)}." for run, names in runs.items())]
 
 
-def _method(report: Report) -> str:
-    return (
-        f"On one machine ({report.machine}), everything at the same time and asked in turn; medians of {report.rounds} "
-        "rounds, ratios within a round. Direct: one connection, 64 requests at a time. Through Envoy: one thread, "
-        "64 connections; the generator is Python, and Envoy alone shows its limit. Other work on the machine shows in "
-        "the spread."
-    )
+def _goals(report: Report) -> str:
+    """Return the goals as a table whose rows become cards where there is no room."""
+    heads = ("goal", "measured", "verdict", "how")
+    rows = []
+    for each in figures(report):
+        sign = _SIGNS.get(each.verdict, "·")
+        cells = (each.goal, each.found or "-", f"{sign} {each.verdict}", each.how)
+        rest = "".join(
+            f"<td data-label='{name}'>{html.escape(cell)}</td>" for name, cell in zip(heads, cells, strict=True)
+        )
+        rows.append(f"<tr class={each.verdict.split()[0]}><th scope=row>{html.escape(each.what)}</th>{rest}</tr>")
+    head = "".join(f"<th>{name}</th>" for name in ("figure", *heads))
+    return f"<h2>Figures</h2><table class=goals><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
-def _traces(report: Report) -> list[str]:
-    return list(dict.fromkeys(row.trace for row in report.direct))
+def _drawings(report: Report) -> Iterable[str]:
+    for plot in plots(report):
+        yield f"<h2>{html.escape(plot.title)}</h2><p>{html.escape(plot.remark)}</p>"
+        yield f"<div class=plots>{''.join(plot.drawings)}</div>"
 
 
-def _tables(report: Report) -> Sequence[tuple[str, Sequence[str], Sequence[Sequence[str]]]]:
-    direct = [
-        (f"Direct: {trace}", _DIRECT, [_direct(row) for row in report.direct if row.trace == trace])
-        for trace in _traces(report)
-    ]
-    through = [
-        (f"Through Envoy: {_due(due)}", _THROUGH, [_through(row) for row in report.through if row.due == due])
-        for due in dict.fromkeys(row.due for row in report.through)
-    ]
-    return [*direct, *through]
+def _tables(report: Report) -> Iterable[str]:
+    yield "<h2>All figures</h2>"
+    for table in tables(report):
+        yield f"<details open><summary>{html.escape(table.title)}</summary>"
+        yield f"<div class=scroll>{_html_table(table)}</div></details>"
 
 
-def _due(due: float) -> str:
-    return f"{due:,.0f} requests a second, open loop" if due else "as fast as answers come"
+def _markdown_table(table: Table) -> str:
+    return "".join(f"| {' | '.join(line)} |\n" for line in (table.heads, ["---"] * len(table.heads), *table.rows))
 
 
-def _direct(row: Direct) -> Sequence[str]:
-    rates = (f"{row.rate:,.0f}", f"{row.lowest:,.0f} to {row.highest:,.0f}", f"{row.ratio:.2f}")
-    cpu = f"{row.cpu:.0f} ({row.cpu_ratio:.2f})"
-    return (row.server, *rates, cpu, _ms(row.p50), f"{_ms(row.p99)} ({row.p99_ratio:.2f})", str(row.failed))
-
-
-def _through(row: Through) -> Sequence[str]:
-    rates = (f"{row.rate:,.0f}", f"{row.lowest:,.0f} to {row.highest:,.0f}", f"{row.ratio:.2f}")
-    cpu = f"{row.envoy_cpu:.3f} + {row.server_cpu:.3f}"
-    return (row.way, *rates, cpu, _ms(row.p50), _ms(row.p99), str(row.failed))
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1e3:.1f}"
-
-
-def _number(cell: str) -> float:
-    return float(cell.split(maxsplit=1)[0].replace(",", ""))
-
-
-def _drawn(heads: Sequence[str]) -> Sequence[tuple[str, int]]:
-    return [(name, heads.index(name)) for name in ("requests/s", "p99 ms") if name in heads]
-
-
-def _bars(title: str, values: Sequence[tuple[str, float]]) -> str:
-    """Draw a bar for each value."""
-    most = max((value for _, value in values), default=0.0) or 1.0
-    lines = [f"<text x=0 y=16 font-weight=600>{html.escape(title)}</text>"]
-    for place, (name, value) in enumerate(values):
-        y, width, kind = 26 + 24 * place, 320 * value / most, "z" if "ztag" in name else "b"
-        lines.append(f"<text x=0 y={y + 13}>{html.escape(name)}</text>")
-        lines.append(f"<rect class={kind} x=230 y={y} width={width:.1f} height=18 rx=2 />")
-        lines.append(f"<text x={236 + width:.1f} y={y + 13}>{value:,.1f}</text>")
-    return f"<svg viewBox='0 0 640 {34 + 24 * len(values)}' role=img>{''.join(lines)}</svg>"
-
-
-def _markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "".join(f"| {' | '.join(line)} |\n" for line in (heads, ["---"] * len(heads), *rows))
-
-
-def _html_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _html_table(table: Table) -> str:
     cell: Callable[[str, str], str] = lambda kind, text: f"<{kind}>{html.escape(text)}</{kind}>"  # noqa: E731
-    head = "".join(cell("th", name) for name in heads)
-    body = "".join(f"<tr>{''.join(cell('td', text) for text in row)}</tr>" for row in rows)
+    head = "".join(cell("th", name) for name in table.heads)
+    body = "".join(f"<tr>{''.join(cell('td', text) for text in row)}</tr>" for row in table.rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -6,9 +6,9 @@ from typing import Any
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 
 from tests.envoy.checks import ALICE, request, run
-from ztag_extauthz.authorization import opa_input
-from ztag_extauthz.authorization.embedded import Embedded
-from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
+from ztag_extauthz.authorization.engines.embedded import Embedded
+from ztag_extauthz.authorization.input import opa_input
+from ztag_extauthz.authorization.input.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.rego import Rego, RegoSettings
 from ztag_extauthz.model import EMPTY, Context, Identity, Verdict
 

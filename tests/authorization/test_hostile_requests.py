@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.authorization.parts import FAR
 from tests.envoy.checks import ALICE, check, request, run
-from ztag_extauthz.authorization.embedded import Embedded
+from ztag_extauthz.authorization.engines.embedded import Embedded
 from ztag_extauthz.authorization.rego import Rego, RegoSettings
 from ztag_extauthz.model import Context, Deny
 

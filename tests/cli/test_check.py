@@ -172,6 +172,18 @@ def test_never_6_headers_that_a_policy_reads_are_masked(
     assert site.token() not in json.dumps(policy)
 
 
+def test_never_6_nor_is_a_credential_in_a_header_of_its_own_name(
+    check: Callable[..., tuple[int, dict[str, Any]]], site: Site
+) -> None:
+    _decide_by(site, 'package envoy.authz\n\nresult if input.attributes.request.http.headers["x-shop"] != ""\n')
+    settings = yaml.safe_load((site.folder / "ztag.yaml").read_text())
+    settings["authentication"][0]["header"] = "x-shop"
+    (site.folder / "ztag.yaml").write_text(yaml.safe_dump(settings))
+    _, told = check("-H", f"x-shop: {site.token()}")
+    assert told["decision"]["identity"]["subject"] == "ann"
+    assert told["policies"][0]["reads"] == {"input.attributes.request.http.headers.x-shop": "[masked]"}
+
+
 def _decide_by(site: Site, *policies: str, **options: Any) -> None:
     """Put policies in the place of the example's, each an authorizer of its own."""
     settings = yaml.safe_load((site.folder / "ztag.yaml").read_text())

@@ -75,6 +75,35 @@ def test_a_configurations_policies_are_asked(run: Callable[..., Result], site: S
     assert (result.exit_code, result.stdout) == (0, "9 replayed: 9 as before\n")
 
 
+def _entry(decision: str) -> dict[str, Any]:
+    return {"kind": "rego", "policies": ["shop.rego"], "decision": decision}
+
+
+@pytest.mark.parametrize(
+    ("entries", "arguments", "told"),
+    [
+        ([_entry("shop/allow")], [], "9 replayed"),
+        ([_entry("shop/allow"), _entry("shop/may")], ["--decision", "shop/allow"], "9 replayed"),
+        (
+            [_entry("shop/allow"), _entry("shop/may")],
+            [],
+            "the configuration asks for shop/allow, shop/may: name one by --decision",
+        ),
+    ],
+)
+def test_another_policy_is_asked_for_the_configurations_decision(
+    run: Callable[..., Result], tmp_path: Path, entries: list[Any], arguments: list[str], told: str
+) -> None:
+    policy = tmp_path / "shop.rego"
+    policy.write_text("package shop\n\nallow if true\n\nmay if true\n")
+    (tmp_path / "ztag.yaml").write_text(
+        json.dumps({"authentication": [{"kind": "anonymous"}], "authorization": entries})
+    )
+    config = str(tmp_path / "ztag.yaml")
+    result = run("replay", str(RECORDING), "--config", config, "--policy", str(policy), *arguments)
+    assert told in result.output
+
+
 def test_what_no_policy_refused_is_left_out(run: Callable[..., Result], tmp_path: Path) -> None:
     limited = msgspec.structs.replace(RECORDED[0], outcome="deny", reason="rate_limited")
     result = run("replay", recording(tmp_path, limited, RECORDED[1]), "--policy", POLICY)

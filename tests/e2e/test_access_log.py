@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("setups")]
 @pytest.fixture(scope="module", autouse=True)
 def _kernels_are_compiled() -> None:
     """On a cold cache compiling takes longer than a server is waited for."""
-    warm("ztag_extauthz.stores.semaphore")
+    warm("ztag_extauthz.stores.limits.semaphore")
     warm("ztag_extauthz.authorization.risk.kernel")
 
 

@@ -25,7 +25,7 @@ def children(name: str, parents: set[int]) -> set[int]:
 
 
 def shadows(ztag: Ztag) -> set[int]:
-    return children("shadow_process", set(ztag.workers()))
+    return children("shadow.process", set(ztag.workers()))
 
 
 def gone(process: int) -> bool:
@@ -55,7 +55,7 @@ def test_a_server_records_compares_and_logs(tmp_path: Path) -> None:
             processes = shadows(ztag)
             assert len(processes) == 2
             victim = min(ztag.workers())
-            mine = children("shadow_process", {victim})
+            mine = children("shadow.process", {victim})
             os.kill(victim, signal.SIGKILL)
             until(lambda: all(map(gone, mine)))
             until(lambda: ztag.get("/readyz")[0] == 200)

@@ -1,3 +1,6 @@
+from typing import Any
+
+import pytest
 from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BytesValue, UInt64Value
@@ -28,11 +31,20 @@ def test_a_header_overwrites_in_both_ways(name: str, value: str) -> None:
     assert option.append_action == HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
 
-@given(texts, texts, texts)
-def test_structs_are_written_as_protobuf_does(name: str, inner: str, value: str) -> None:
-    entry = encoding.struct_entry(
-        name, encoding.struct_value(encoding.struct_entry(inner, encoding.string_value(value)))
-    )
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(texts, values)
+def test_structs_are_written_as_protobuf_does(name: str, value: Any) -> None:
     expected = Struct()
-    expected[name] = {inner: value}
-    assert Struct.FromString(entry) == expected
+    expected.update({name: value})
+    assert Struct.FromString(encoding.struct_entry(name, encoding.value(value))) == expected
+
+
+def test_what_no_struct_can_hold_is_not_written() -> None:
+    with pytest.raises(TypeError):
+        encoding.value({1, 2})

@@ -63,11 +63,20 @@ def test_parts_of_these_very_values_are_made_once() -> None:
 
     remembered = RememberedOf(make)
     alice, bob = ["alice"], ["bob"]
-    for one, other in ((alice, bob), (bob, alice), (alice, None), (alice, bob)):
-        assert remembered(one, other) == [repr((one, other)).encode()]
-    assert len(made) == 3
+    for _ in range(9):  # kept from the second time on
+        for one, other in ((alice, bob), (bob, alice), (alice, None)):
+            assert remembered(one, other) == [repr((one, other)).encode()]
+    assert len(made) == 6
     remembered(["alice"], bob)  # alike, but another one
-    assert len(made) == 4
+    assert len(made) == 7
+
+
+def test_parts_of_what_is_asked_once_are_not_kept() -> None:
+    remembered = RememberedOf(lambda one, _: [one[0]])
+    held = [[b"%d" % number] for number in range(1000)]
+    for one in held:
+        remembered(one, None)
+    assert len(remembered) == 0
 
 
 def test_another_value_in_the_same_place_of_memory_gets_parts_of_its_own() -> None:
@@ -79,6 +88,7 @@ def test_another_value_in_the_same_place_of_memory_gets_parts_of_its_own() -> No
 def test_parts_are_bounded_and_what_is_in_use_stays() -> None:
     remembered = RememberedOf(lambda one, _: [one[0]], max_bytes=100_000)
     hot = [b"hot"]
+    remembered(hot, None)
     first = remembered(hot, None)
     for _ in range(2_000):
         remembered([b"x" * 400], None)

@@ -108,6 +108,9 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "nobody_may_ask.yaml:1: authentication: is empty (list at least one kind: anonymous, api_key, assertion, introspection, jwt, jwt_svid, kubernetes, mesh)",
     ),
     "perhaps": ("perhaps.yaml:2: server.reflection: expected true or false, got text (write true or false)",),
+    "risk_after_policy": (
+        "risk_after_policy.yaml:5: authorization[1]: comes after authorization[0], so that no policy could read input.risk (put risk before the policies)",
+    ),
     "two_concurrent_quotas": (
         "two_concurrent_quotas.yaml:6: authorization[1].concurrent: another `quota` before it limits concurrency too (list all of them in one)",
     ),

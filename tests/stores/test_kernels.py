@@ -1,12 +1,17 @@
 """Compiled kernels: kept in a folder of our own, and compiled by one process at a time."""
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-WARM = "from ztag_extauthz.stores.kernels import warm; warm('ztag_extauthz.stores.table')"
+from ztag_extauthz.stores import kernels
+
+WARM = "from ztag_extauthz.stores.kernels import warm; warm('ztag_extauthz.stores.limits.table')"
 
 
 def start(cache: Path) -> "subprocess.Popen[bytes]":
@@ -45,3 +50,38 @@ def test_what_an_image_brought_is_not_compiled_again(tmp_path: Path) -> None:
     brought, used = ({path.name: path.stat().st_mtime_ns for path in each.rglob("*.nb?")} for each in (made, home))
     assert brought
     assert used == brought
+
+
+def test_what_nobody_has_loaded_for_a_month_is_removed(tmp_path: Path) -> None:
+    now = time.time()
+    for name, age in (("mine", 99), ("unused", 31), ("recent", 29), ("held", 31), ("half-made", 31)):
+        folder = tmp_path / f"kernels-{name}"
+        (folder / "limits").mkdir(parents=True)
+        if name != "half-made":
+            (folder / "lock").touch()
+            os.utime(folder / "lock", (now - age * 86400,) * 2)
+    (tmp_path / "other").mkdir()
+    with (tmp_path / "kernels-held" / "lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        kernels._remove_unused(tmp_path / "kernels-mine", now)
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert kept == {"kernels-mine", "kernels-recent", "kernels-held", "kernels-half-made", "other"}
+
+
+def test_loading_kernels_counts_as_use(tmp_path: Path) -> None:
+    folder = tmp_path / "kernels-1"
+    kernels._lock(folder).close()
+    os.utime(folder / "lock", (0, 0))
+    kernels._lock(folder).close()
+    kernels._remove_unused(tmp_path / "kernels-2", time.time())
+    assert folder.is_dir()
+
+
+def test_who_waits_for_a_folder_that_is_removed_makes_it_again(tmp_path: Path) -> None:
+    folder = tmp_path / "ztag" / "kernels-1"
+    with ThreadPoolExecutor(1) as pool:
+        with kernels._lock(folder):
+            waiting = pool.submit(kernels._lock, folder)
+            shutil.rmtree(folder.rename(tmp_path / "gone"))
+        with waiting.result(60) as lock:
+            assert os.path.samestat(os.fstat(lock.fileno()), (folder / "lock").stat())

@@ -7,7 +7,7 @@ from pydantic import model_validator
 from ztag_extauthz.admission.interface import Gate
 from ztag_extauthz.component import Resources
 from ztag_extauthz.model import Deny, Request
-from ztag_extauthz.stores.limits import LimitsSettings, limits
+from ztag_extauthz.stores.limits.rate_limits import LimitsSettings, limits
 from ztag_extauthz.traits import is_of_identity
 
 
@@ -35,6 +35,9 @@ class RateLimit(Gate):
 
     async def admit(self, request: Request, deadline: float) -> Deny | None:  # noqa: ARG002 - Redis has its own timeout
         return await self._limits.refuse(request)
+
+    async def start(self) -> None:
+        self._limits.start()
 
     async def close(self) -> None:
         await self._limits.close()

@@ -126,6 +126,10 @@ class ApiKey(Authenticator):
             return self.bearer.invalid("the key has expired")
         return identity
 
+    async def start(self) -> None:
+        if self._shared is not None:
+            self._shared.start()
+
     async def close(self) -> None:
         if self._shared is not None:
             await self._shared.close()
@@ -167,6 +171,10 @@ class SharedKeys:
         if record.hash != digest.hex():
             raise UnavailableError(f"redis: the record of key {record.id} stands in another's place")
         return identity_of(record)
+
+    def start(self) -> None:
+        """Connect to Redis in the background."""
+        self._store.start()
 
     async def close(self) -> None:
         """Close the connections to Redis."""

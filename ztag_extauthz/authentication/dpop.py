@@ -189,6 +189,10 @@ class Dpop:
         nonce = self._nonces.fresh(now) if self._nonces else ""
         return self.bearer.refusal(Reason.INVALID_CREDENTIALS, error, why, ("dpop-nonce", nonce))
 
+    def start(self) -> None:
+        """Connect in the background to where proofs are remembered."""
+        self._once.start()
+
     async def close(self) -> None:
         """Let go of connections."""
         await self._once.close()

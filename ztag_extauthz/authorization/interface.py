@@ -10,7 +10,7 @@ from ztag_extauthz.component import Component
 from ztag_extauthz.model import Context, Decision, Request, Verdict
 
 if TYPE_CHECKING:
-    from ztag_extauthz.authorization.engine import PolicyEngine
+    from ztag_extauthz.authorization.engines.interface import PolicyEngine
     from ztag_extauthz.rego.values import Value
 
 

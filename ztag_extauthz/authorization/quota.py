@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.component import Resources
 from ztag_extauthz.model import Allow, Context, Verdict
-from ztag_extauthz.stores.concurrency import ConcurrencySettings, semaphores
-from ztag_extauthz.stores.limits import LimitSettings, LimitsSettings, limits
+from ztag_extauthz.stores.limits.concurrency import ConcurrencySettings, semaphores
+from ztag_extauthz.stores.limits.rate_limits import LimitSettings, LimitsSettings, limits
 
 _ALLOW = Allow()
 
@@ -70,6 +70,11 @@ class Quota(Authorizer):
         """Give the request's places back."""
         if self._places is not None:
             self._places.give_back(note)
+
+    async def start(self) -> None:
+        for part in (self._limits, self._places):
+            if part is not None:
+                part.start()
 
     async def close(self) -> None:
         for part in (self._limits, self._places):

@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from msgspec import Struct
 from pydantic import field_validator, model_validator
 
-from ztag_extauthz.authorization import opa_input, opa_result
-from ztag_extauthz.authorization.bundle_settings import BundleSettings, SigningSettings
-from ztag_extauthz.authorization.bundle_source import BundleSource, PutInForce
+from ztag_extauthz.authorization import opa_result
+from ztag_extauthz.authorization.bundle.settings import BundleSettings, SigningSettings
+from ztag_extauthz.authorization.bundle.source import BundleSource, PutInForce
 from ztag_extauthz.authorization.cache.interface import Answers, NoAnswers
 from ztag_extauthz.authorization.cache.levels import Levels
 from ztag_extauthz.authorization.cache.life import is_unlike
 from ztag_extauthz.authorization.cache.settings import CacheSettings
-from ztag_extauthz.authorization.engine import Pending, PolicyEngine, Version, decision_path
-from ztag_extauthz.authorization.engines import Engines, placed
-from ztag_extauthz.authorization.grpc_body import ProtoDescriptor
+from ztag_extauthz.authorization.engines.build import Engines, placed
+from ztag_extauthz.authorization.engines.interface import Pending, PolicyEngine, Version, decision_path
+from ztag_extauthz.authorization.engines.opa_settings import OpaSettings
+from ztag_extauthz.authorization.input import opa_input
+from ztag_extauthz.authorization.input.grpc_body import ProtoDescriptor
+from ztag_extauthz.authorization.input.parse_error import ParseError
+from ztag_extauthz.authorization.input.projection import Projection
 from ztag_extauthz.authorization.interface import Authorizer, Question
-from ztag_extauthz.authorization.opa_settings import OpaSettings
-from ztag_extauthz.authorization.parse_error import ParseError
-from ztag_extauthz.authorization.projection import Projection
-from ztag_extauthz.authorization.shadow import ShadowSettings
+from ztag_extauthz.authorization.shadow.comparison import ShadowSettings
 from ztag_extauthz.component import Readiness, Resources
 from ztag_extauthz.errors import CheckError
 from ztag_extauthz.model import Allow, Context, Deny, Reason, Verdict
@@ -123,7 +124,7 @@ class RegoSettings(Section):
         parts = (self, policy, descriptor, resources.clock(), levels)
         if self.shadow is None:
             return Rego(*parts)
-        from ztag_extauthz.authorization.shadowed import Shadowed  # noqa: PLC0415 - it is a `Rego`, too
+        from ztag_extauthz.authorization.shadow.authorizer import Shadowed  # noqa: PLC0415 - it is a `Rego`, too
 
         return Shadowed(*parts, self.shadow.build(self, resources))
 

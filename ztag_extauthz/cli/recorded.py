@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from ztag_extauthz.authorization.input.opa_input import BODY
 from ztag_extauthz.authorization.interface import Authorizer
-from ztag_extauthz.authorization.opa_input import BODY
 from ztag_extauthz.authorization.profiles import ProfilesSettings
 from ztag_extauthz.authorization.rego import RegoSettings
-from ztag_extauthz.cli.common import load_settings, read_text, resources_for
+from ztag_extauthz.cli.common import load_settings, read_text, resources_for, sections_of
 from ztag_extauthz.envoy import decode
 from ztag_extauthz.envoy.protojson import check_request
 from ztag_extauthz.errors import MistakesError, ZtagError
@@ -22,12 +22,14 @@ from ztag_extauthz.model import Allow, Context, Deny, Failed, Outcome, Reason, V
 from ztag_extauthz.pipeline import failed
 from ztag_extauthz.reporting.record import rule_of
 from ztag_extauthz.reporting.recorded import Key, Recorded, read
+from ztag_extauthz.settings import Settings
 
 if TYPE_CHECKING:
     from ztag_extauthz.rego.explain import Event
 
 SECONDS = 10.0
 """A policy's answer to one request ends after so long."""
+USUAL: str = RegoSettings.model_fields["decision"].default
 NOT_THE_POLICY = frozenset(set(Reason) - {Reason.POLICY, Reason.EVALUATION, Reason.MALFORMED_REQUEST})
 """Reasons of refusals that another policy would not change: limits, risk, what was down."""
 _BY_TIME = frozenset({"time.now_ns"})
@@ -59,9 +61,10 @@ def load(file: str, key_file: Path | None) -> list[Recorded]:
         raise ZtagError(f"{file}: {error}") from None
 
 
-def policies(config: Path, paths: Sequence[str], decision: str) -> list[Authorizer]:
-    """Build the policies of a configuration, or of `paths` in their place. Raises `MistakesError`."""
+def policies(config: Path, paths: Sequence[str], decision: str | None) -> list[Authorizer]:
+    """Build the policies of a configuration, or of `paths` in their place. Raises `ZtagError`."""
     if paths:
+        decision = decision or (decision_of(load_settings(config)) if config.exists() else USUAL)
         return [RegoSettings(kind="rego", policies=tuple(paths), decision=decision).build(resources_for(Path()))]
     settings = load_settings(config)
     resources = resources_for(config.parent)
@@ -75,6 +78,14 @@ def policies(config: Path, paths: Sequence[str], decision: str) -> list[Authoriz
     if not found:
         raise ZtagError(f"{config}: authorization has no policy to ask")
     return found
+
+
+def decision_of(settings: Settings) -> str:
+    """Return the one decision that a configuration asks for. Raises `ZtagError`."""
+    asked = sorted({each.decision for each in sections_of(settings, RegoSettings)})
+    if len(asked) > 1:
+        raise ZtagError(f"the configuration asks for {', '.join(asked)}: name one by --decision")
+    return asked[0] if asked else USUAL
 
 
 def _alone(section: RegoSettings | ProfilesSettings) -> RegoSettings | ProfilesSettings:

@@ -26,14 +26,16 @@ KeyFile = Annotated[Path | None, typer.Option("--key-file", help="The key that t
 Policies = Annotated[
     list[str] | None, typer.Option("--policy", help="File, folder or bundle in place of the configuration's.")
 ]
-Decision = Annotated[str, typer.Option(help="The rule to ask for, with --policy.")]
+Decision = Annotated[
+    str | None, typer.Option(help="The rule to ask for, with --policy; the configuration's if left out.")
+]
 
 
 def replay(
     files: Annotated[list[str], typer.Argument(help="Recordings of kind: recording; - for stdin.")],
     config: ConfigOption = DEFAULT_CONFIG,
     policy: Policies = None,
-    decision: Decision = "envoy/authz/result",
+    decision: Decision = None,
     key_file: KeyFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON, a document with every change.")] = False,
 ) -> None:

@@ -3,14 +3,15 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from time import monotonic
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from ztag_extauthz.authorization.input.parse_error import ParseError
 from ztag_extauthz.authorization.interface import Authorizer, Question
-from ztag_extauthz.authorization.parse_error import ParseError
 from ztag_extauthz.component import Resources
 from ztag_extauthz.envoy import decode
 from ztag_extauthz.envoy.protojson import check_request, check_response
@@ -18,10 +19,10 @@ from ztag_extauthz.model import Allow, Context, Decision, Reason, Stage, Verdict
 from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.frozen import InputPath
 from ztag_extauthz.rego.reads import Reads
-from ztag_extauthz.rego.runtime import lookup
+from ztag_extauthz.rego.runtime.evaluation import lookup
 from ztag_extauthz.rego.values import UNDEFINED, Value
 from ztag_extauthz.reporting.log import not_owned, warning
-from ztag_extauthz.reporting.masking import MASK, is_secret
+from ztag_extauthz.reporting.masking import MASK, NO_NAMES, is_secret
 from ztag_extauthz.reporting.record import full, outcome_of, to_json
 from ztag_extauthz.server.core import rpc_error
 from ztag_extauthz.settings import Settings
@@ -121,7 +122,8 @@ async def _trace(settings: Settings, resources: Resources, inquiry: _Inquiry) ->
         decided = await gateway.pipeline.decide(request, deadline)
         decision, answer = gateway.core.settle(request, decided, deadline)
         asked = [each for witness in witnesses for each in witness.asked()]
-        views = tuple(view(each, inquiry.timeout, with_values=inquiry.with_values) for each in asked)
+        hidden = gateway.credentials.headers
+        views = tuple(view(each, inquiry.timeout, hidden, with_values=inquiry.with_values) for each in asked)
     finally:
         await gateway.close()
     return Trace(
@@ -179,28 +181,28 @@ def _told(decision: Decision, answer: bytes | None) -> dict[str, Any]:
     return {"grpcStatus": error.status.name, "message": error.message}
 
 
-def view(asked: Question, timeout: float, *, with_values: bool) -> PolicyView:
-    """Explain what a policy answers, within `timeout` seconds."""
+def view(asked: Question, timeout: float, credentials: AbstractSet[str] = NO_NAMES, *, with_values: bool) -> PolicyView:
+    """Explain what a policy answers, within `timeout` seconds; headers with credentials are masked."""
     explanation = asked.policy.explain(asked.document, monotonic() + timeout)
     shown = explanation if with_values else explanation.without_values()
-    reads = _reads(asked.policy.reads(), asked.document)
+    reads = _reads(asked.policy.reads(), asked.document, credentials)
     return PolicyView(asked.name, reads, tuple(str(shown).splitlines()))
 
 
-def _reads(reads: Reads, document: Value) -> dict[str, Any]:
+def _reads(reads: Reads, document: Value, credentials: AbstractSet[str]) -> dict[str, Any]:
     found = {}
     for path in sorted(reads.deep | reads.exists, key=str):
         name = ".".join(("input", *map(str, path)))
         value = lookup(document, path)
         if value is not UNDEFINED:
-            found[name] = MASK if _may_hold_a_secret(path) else json.loads(dumps(value))
+            found[name] = MASK if _may_hold_a_secret(path, credentials) else json.loads(dumps(value))
         else:
             found[name] = "(undefined)"
     return found
 
 
-def _may_hold_a_secret(path: InputPath) -> bool:
+def _may_hold_a_secret(path: InputPath, credentials: AbstractSet[str]) -> bool:
     """Headers other than those that certainly hold none, and whatever contains them."""
     headers = ("attributes", "request", "http", "headers")
     name = path[len(headers)] if len(path) > len(headers) else ""
-    return path[: len(headers)] == headers[: len(path)] and (not name or is_secret(str(name)))
+    return path[: len(headers)] == headers[: len(path)] and (not name or is_secret(str(name), credentials))

@@ -21,7 +21,7 @@ _FILTER = "envoy.filters.http.ext_authz"
 
 def encoded(notes: Mapping[str, str]) -> bytes:
     """Return the entries of a `google.protobuf.Struct` that carry an answer's notes."""
-    return b"".join(encoding.struct_entry(NOTE + kind, encoding.string_value(text)) for kind, text in notes.items())
+    return b"".join(encoding.struct_entry(NOTE + kind, encoding.value(text)) for kind, text in notes.items())
 
 
 def endings(message: bytes) -> Iterator[Ended]:

@@ -4,7 +4,11 @@ Protobuf merges messages that are written one behind the other, so an answer can
 encoded once. For an answer with four headers that costs a quarter of building it from message objects.
 """
 
-_LENGTH_DELIMITED = 2
+from struct import Struct
+from typing import Any, Final
+
+_LENGTH_DELIMITED: Final = 2
+_DOUBLE: Final = Struct("<d")
 
 
 def varint(number: int) -> bytes:
@@ -19,7 +23,8 @@ def varint(number: int) -> bytes:
 
 def field(number: int, content: bytes) -> bytes:
     """Encode a field that holds text, bytes or a message; `number` is at most 15."""
-    return bytes((number << 3 | _LENGTH_DELIMITED,)) + varint(len(content)) + content
+    tag, size = number << 3 | _LENGTH_DELIMITED, len(content)
+    return (bytes((tag, size)) if size <= 0x7F else bytes((tag,)) + varint(size)) + content
 
 
 def text_field(number: int, text: str) -> bytes:
@@ -41,11 +46,19 @@ def struct_entry(name: str, value: bytes) -> bytes:
     return field(1, text_field(1, name) + field(2, value))
 
 
-def string_value(text: str) -> bytes:
-    """Encode a `google.protobuf.Value` that is a string."""
-    return text_field(3, text)
-
-
-def struct_value(entries: bytes) -> bytes:
-    """Encode a `google.protobuf.Value` that is a struct."""
-    return field(5, entries)
+def value(thing: Any) -> bytes:
+    """Encode a `google.protobuf.Value`: null, a boolean, a number, a text, an array or an object."""
+    match thing:
+        case str():
+            return text_field(3, thing)
+        case None:
+            return b"\x08\x00"
+        case bool():
+            return b"\x20\x01" if thing else b"\x20\x00"
+        case int() | float():
+            return b"\x11" + _DOUBLE.pack(thing)
+        case list() | tuple():
+            return field(6, b"".join([field(1, value(member)) for member in thing]))
+        case dict():
+            return field(5, b"".join([struct_entry(name, value(member)) for name, member in thing.items()]))
+    raise TypeError(type(thing).__name__)

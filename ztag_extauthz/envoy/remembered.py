@@ -17,6 +17,8 @@ MAX_PARTS: Final = 4096
 """Bytes of parts; larger ones hardly come again, and are not kept."""
 _ENTRY_OF_BYTES: Final = 600
 """What an entry costs beside its parts and the two values, which others hold, too."""
+_MAX_ASKED: Final = 8192
+"""Keys of which it is known that they were asked for."""
 
 
 class Remembered(Generic[Part]):
@@ -53,8 +55,8 @@ class Remembered(Generic[Part]):
 class RememberedOf:
     """Makes parts of two values once, and gives them again for these very values: told apart by `id`, which is quick.
 
-    An entry holds its values, so that an `id` that is found is still theirs. Of two generations the older is dropped
-    when the younger is full.
+    They are kept from the second time on, since most of what is asked once never is again. An entry holds its values,
+    so that an `id` that is found is still theirs. Of two generations the older is dropped when the younger is full.
     """
 
     def __init__(self, make: Callable[[Any, Any], list[bytes]], max_bytes: int = MAX_BYTES_OF) -> None:
@@ -63,6 +65,7 @@ class RememberedOf:
         self._young: dict[tuple[int, int], tuple[Any, Any, list[bytes]]] = {}
         self._old: dict[tuple[int, int], tuple[Any, Any, list[bytes]]] = {}
         self._young_bytes = 0
+        self._asked: set[int] = set()
 
     def __call__(self, one: object, other: object) -> list[bytes]:
         """Return `make(one, other)`."""
@@ -74,7 +77,11 @@ class RememberedOf:
 
     def _recall(self, one: object, other: object) -> list[bytes]:
         key = (id(one), id(other))
-        entry = self._old.pop(key, None) or (one, other, self._make(one, other))
+        entry = self._old.pop(key, None)
+        if entry is None:
+            entry = (one, other, self._make(one, other))
+            if not self._was_asked(key):
+                return entry[2]
         size = sum(map(len, entry[2]))
         if size <= MAX_PARTS:
             self._young_bytes += size + _ENTRY_OF_BYTES
@@ -82,6 +89,14 @@ class RememberedOf:
                 self._old, self._young, self._young_bytes = self._young, {}, size + _ENTRY_OF_BYTES
             self._young[key] = entry
         return entry[2]
+
+    def _was_asked(self, key: tuple[int, int]) -> bool:
+        """Tell whether a key was asked for lately, and note it; a value that is gone may have had the same."""
+        if len(self._asked) >= _MAX_ASKED:
+            self._asked.clear()
+        before = len(self._asked)
+        self._asked.add(hash(key))
+        return len(self._asked) == before
 
 
 def _texts(thing: Any) -> Iterable[str | bytes]:

@@ -15,7 +15,6 @@ from secrets import token_hex
 
 from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
 from envoy.service.auth.v3.external_auth_pb2 import CheckResponse, DeniedHttpResponse, OkHttpResponse
-from google.protobuf.struct_pb2 import Struct
 from google.protobuf.wrappers_pb2 import BoolValue
 
 from ztag_extauthz.assertion import HEADER as ASSERTION
@@ -80,9 +79,7 @@ class Encoder:
         self._signer = signer
         self._resources = resources
         # Kept here rather than beside the functions, so that a reload drops what an older policy said.
-        self._injected = Remembered(self._inject)
         self._removals = Remembered(self._remove)
-        self._policy_header = Remembered(_request_header)
         self._answers = RememberedOf(self._around_id)
 
     def encode(self, request: Request, decision: Decision) -> bytes:
@@ -134,7 +131,7 @@ class Encoder:
         if assertion:
             parts.append(_request_header(ASSERTION, assertion))
             names |= {ASSERTION}
-        parts.extend(starmap(self._policy_header, set_by_policy.items()))
+        parts.extend(starmap(_request_header, set_by_policy.items()))
         if cookie and "cookie" not in names:
             parts.append(_request_header("cookie", cookie))
             names |= {"cookie"}
@@ -151,14 +148,10 @@ class Encoder:
         """Return the encoded headers that say who asks, and the names that must not be removed."""
         if not self._identity_headers:
             return b"", _NO_NAMES
-        return (
-            self._injected(identity.subject, identity.issuer, identity.kind) if identity else self._injected("", "", "")
-        )
-
-    @staticmethod
-    def _inject(*values: str) -> tuple[bytes, frozenset[str]]:
+        values = (identity.subject, identity.issuer, identity.kind) if identity else ()
         told = {name: visible(value) for name, value in zip(IDENTITY_HEADERS, values, strict=False) if value}
-        return b"".join(starmap(_request_header, told.items())), frozenset({*told, DECISION_ID})
+        encoded = [encoding.field(_HEADERS, encoding.overwriting_header(*header)) for header in told.items()]
+        return b"".join(encoded), frozenset((*told, DECISION_ID))
 
     def _remove(self, are_set: frozenset[str], further: tuple[str, ...]) -> bytes:
         """Return the encoded names of what is removed: all that is ours, was seen or is named by the policy."""
@@ -276,20 +269,16 @@ def _metadata(verdict: Allow | Deny | Failed, *, shadowed: str = "") -> bytes:
     ours = _own_metadata("" if isinstance(verdict, Allow) else verdict.reason, shadowed)
     if isinstance(verdict, Failed) or not verdict.metadata:
         return ours
-    struct = Struct()
-    struct.update(
-        {
-            name: value
-            for name, value in verdict.metadata.items()
-            if name not in ("decision_id", "ztag") and not name.startswith(NOTE)
-        }
+    entries = (
+        encoding.struct_entry(name, encoding.value(value))
+        for name, value in verdict.metadata.items()
+        if name not in ("decision_id", "ztag") and not name.startswith(NOTE)
     )
-    return encoding.field(_DYNAMIC_METADATA, bytes(struct.SerializeToString())) + ours
+    return encoding.field(_DYNAMIC_METADATA, b"".join(entries)) + ours
 
 
 @lru_cache(maxsize=128)
 def _own_metadata(reason: str, shadowed: str) -> bytes:
     own = {"decision_id": _ID, "reason": reason, "shadowed": shadowed}
-    entries = (encoding.struct_entry(name, encoding.string_value(value)) for name, value in own.items() if value)
-    ztag = encoding.struct_entry("ztag", encoding.struct_value(b"".join(entries)))
-    return encoding.field(_DYNAMIC_METADATA, encoding.struct_entry("decision_id", encoding.string_value(_ID)) + ztag)
+    ztag = encoding.struct_entry("ztag", encoding.value({name: value for name, value in own.items() if value}))
+    return encoding.field(_DYNAMIC_METADATA, encoding.struct_entry("decision_id", encoding.value(_ID)) + ztag)

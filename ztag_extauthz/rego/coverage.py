@@ -9,15 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ztag_extauthz.rego.analyse import analyse
+from ztag_extauthz.rego.analysis.analyse import analyse
 from ztag_extauthz.rego.builtins.interface import Context
-from ztag_extauthz.rego.compile_policy import PolicyCompiler
-from ztag_extauthz.rego.emit import Writer
+from ztag_extauthz.rego.compile.emit import Writer
+from ztag_extauthz.rego.compile.link import Linked
+from ztag_extauthz.rego.compile.policy import PolicyCompiler
 from ztag_extauthz.rego.explain import Places
-from ztag_extauthz.rego.ir import Step
-from ztag_extauthz.rego.link import Linked
-from ztag_extauthz.rego.nodes import Literal, Module, Position, Rule, children
-from ztag_extauthz.rego.runtime import State
+from ztag_extauthz.rego.lower.ir import Step
+from ztag_extauthz.rego.runtime.evaluation import State
+from ztag_extauthz.rego.syntax.nodes import Literal, Module, Position, Rule, children
 from ztag_extauthz.rego.values import UNDEFINED, Value
 
 

@@ -5,19 +5,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ztag_extauthz.rego.analyse import Analysis, analyse, analyse_query, annotations_of
+from ztag_extauthz.rego.analysis.analyse import Analysis, analyse, analyse_query, annotations_of
+from ztag_extauthz.rego.analysis.conflicts import check_conflicts, check_entry_points, defines
+from ztag_extauthz.rego.analysis.dependencies import Dependencies
 from ztag_extauthz.rego.builtins.interface import Context
-from ztag_extauthz.rego.compile_policy import PolicyCompiler
-from ztag_extauthz.rego.conflicts import check_conflicts, check_entry_points, defines
-from ztag_extauthz.rego.dependencies import Dependencies
+from ztag_extauthz.rego.compile.link import Linked
+from ztag_extauthz.rego.compile.policy import PolicyCompiler
 from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.errors import EvaluationError, LimitError, Mistake, PolicyError
 from ztag_extauthz.rego.explain import Explanation, Places, Recorder
-from ztag_extauthz.rego.link import Linked
-from ztag_extauthz.rego.names import fixed_path
+from ztag_extauthz.rego.lower.names import fixed_path
 from ztag_extauthz.rego.pace import evaluation
 from ztag_extauthz.rego.reads import UNKNOWN, Reads
-from ztag_extauthz.rego.runtime import State
+from ztag_extauthz.rego.runtime.evaluation import State
 from ztag_extauthz.rego.values import UNDEFINED, Value
 
 __all__ = ["UNDEFINED", "Decision", "EvaluationError", "LimitError", "Mistake", "Policy", "PolicyError", "dumps"]

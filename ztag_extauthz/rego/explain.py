@@ -6,7 +6,7 @@ from typing import Final
 
 from ztag_extauthz.rego.documents import excerpt
 from ztag_extauthz.rego.errors import EvaluationError
-from ztag_extauthz.rego.nodes import Module, Position
+from ztag_extauthz.rego.syntax.nodes import Module, Position
 from ztag_extauthz.rego.values import UNDEFINED, Value
 
 MAX_EVENTS: Final = 10_000

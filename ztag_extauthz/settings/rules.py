@@ -61,6 +61,7 @@ def check(parts: Sound) -> Iterator[Finding]:
     yield from _check_replays(parts.authentication, parts.server.workers if parts.server else 1)
     yield from _check_realms(parts.authentication)
     yield from _check_authorization(parts.authorization)
+    yield from _check_risk(parts.authorization)
     yield from _check_quotas(parts.authorization)
     yield from _check_steps(parts.authentication, parts.authorization)
     yield from _check_files(parts.reporting)
@@ -88,6 +89,15 @@ def _check_authorization(kinds: Sequence[Any]) -> Iterator[Finding]:
     """Limits and scores say no to too much, not who may: without a policy everybody known would be allowed."""
     if kinds and None not in kinds and not any(getattr(kind, "decides", True) for kind in kinds):
         yield ("authorization",), "no kind decides who may", "add one that does: rego"
+
+
+def _check_risk(kinds: Sequence[Any]) -> Iterator[Finding]:
+    """Refuse a score that no policy can read, since each is asked before it is there."""
+    policies = [index for index, kind in enumerate(kinds) if getattr(kind, "decides", True)]
+    for index, kind in enumerate(kinds):
+        if getattr(kind, "kind", "") == "risk" and policies and policies[-1] < index:
+            what = f"comes after authorization[{policies[-1]}], so that no policy could read input.risk"
+            yield ("authorization", index), what, "put risk before the policies"
 
 
 def _check_quotas(kinds: Sequence[Any]) -> Iterator[Finding]:

@@ -9,7 +9,8 @@ from contextlib import suppress
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from time import time
+from typing import IO, Any, TypeAlias, TypeVar
 
 import numpy as np
 from llvmlite import ir
@@ -23,6 +24,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 PREBUILT = Path(sys.prefix) / "share" / "ztag"
 """What an image brings compiled; as trustworthy as the code that is installed beside it."""
+UNUSED = 30 * 86400.0
+"""Seconds after which kernels that nobody has loaded are removed: those of versions that are gone."""
 
 
 def kernel(*signatures: str) -> Callable[[F], F]:
@@ -48,10 +51,34 @@ def warm(module: str) -> None:
     together on a cold cache wait for each other.
     """
     folder = Path(config.CACHE_DIR)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _lock(folder):
         _copy_prebuilt(folder)
         import_module(module)
+    _remove_unused(folder, time())
+
+
+def _lock(folder: Path) -> IO[str]:
+    """Wait for a folder's lock; what holds it is to be closed. Its time tells when the folder was used last."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with suppress(FileNotFoundError):
+            lock = (folder / "lock").open("w")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.fstat(lock.fileno()).st_nlink:
+                return lock
+            lock.close()  # of a folder that was removed meanwhile
+
+
+def _remove_unused(used: Path, now: float) -> None:
+    """Remove the folders beside this one from which nobody has loaded kernels for `UNUSED` seconds.
+
+    Who runs has its kernels in memory, and makes its folder again should it need more of them.
+    """
+    for folder in used.parent.glob("kernels-*"):
+        with suppress(OSError), (folder / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if folder != used and os.fstat(lock.fileno()).st_mtime < now - UNUSED:
+                shutil.rmtree(folder.rename(folder.with_name(f".{folder.name}")))
 
 
 def _copy_prebuilt(folder: Path) -> None:
@@ -68,7 +95,7 @@ def _cache_folder() -> Path:
     What is loaded from it is code, so it must be nobody else's. It is named after all that kernels are made of: numba
     looks at the file of a kernel alone, not at those of its parts.
     """
-    sources = sorted(_PACKAGE.glob("stores/*.py")) + sorted(_PACKAGE.glob("authorization/risk/*.py"))
+    sources = sorted(_PACKAGE.glob("stores/**/*.py")) + sorted(_PACKAGE.glob("authorization/risk/*.py"))
     made_of = blake2b(sys.version.encode() + b"".join(path.read_bytes() for path in sources), digest_size=8).hexdigest()
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     given = os.environ.get("NUMBA_CACHE_DIR")

@@ -21,6 +21,9 @@ class Once(Protocol):
         Raises `UnavailableError` where nobody can say; that is no yes.
         """
 
+    def start(self) -> None:
+        """Begin to connect."""
+
     async def close(self) -> None:
         """Let go of connections."""
 
@@ -46,6 +49,9 @@ class MemoryOnce:
         self._until[key] = now + seconds
         return True
 
+    def start(self) -> None:
+        """Nothing is to be opened."""
+
     async def close(self) -> None:
         """Nothing was opened."""
 
@@ -59,6 +65,10 @@ class RedisOnce:
     async def first(self, key: bytes, seconds: float) -> bool:
         answer = await self._store.run(_SCRIPT, _DIGEST, (_PREFIX + key,), (int(seconds * 1000) + 1,))
         return answer is not None
+
+    def start(self) -> None:
+        """Connect to Redis in the background."""
+        self._store.start()
 
     async def close(self) -> None:
         await self._store.close()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
 LOG = logging.getLogger("ztag.redis")
+PATIENCE = 2.0
+"""Seconds for an answer in the background: to connect, and to find the nodes of a cluster, takes longer than to ask."""
 NO_ADDRESS = "is no address of a Redis"
 REMEDY = "write redis://host:6379, rediss://host:6379 (TLS) or unix:///path.sock; a password percent-encoded"
 
@@ -128,6 +130,19 @@ class RedisStore:
         self._why = ""
         self._down_until = float("-inf")
         self._client: Any = None
+        self._greeting: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Connect in the background: where Redis is not there, that is told before somebody asks for it."""
+        self._greeting = asyncio.create_task(self._greet(), name="redis")
+
+    async def _greet(self) -> None:
+        from redis.exceptions import NoPermissionError  # noqa: PLC0415 - an extra
+
+        with suppress(UnavailableError):
+            async with self._asking(PATIENCE) as client:
+                with suppress(NoPermissionError):  # that it may not do even this, a Redis said that is there
+                    await client.ping()
 
     @property
     def down(self) -> bool:
@@ -166,12 +181,15 @@ class RedisStore:
             await client.execute_command("WAIT", len(role[2]), int(self._settings.timeout * 500), **node)
 
     @asynccontextmanager
-    async def _asking(self) -> AsyncIterator[Any]:
-        """Give the client for `timeout` seconds; what goes wrong opens the circuit, and is an `UnavailableError`."""
+    async def _asking(self, patience: float = 0.0) -> AsyncIterator[Any]:
+        """Give the client for `timeout` seconds, or `patience` if that is longer.
+
+        What goes wrong opens the circuit, and is an `UnavailableError`.
+        """
         if self.down:
             raise UnavailableError(self._why)
         try:
-            async with asyncio.timeout(self._settings.timeout):
+            async with asyncio.timeout(max(self._settings.timeout, patience)):
                 if self._client is None:
                     self._client = connect(self._settings)
                 yield self._client
@@ -185,7 +203,8 @@ class RedisStore:
     def _lost(self, error: Exception) -> UnavailableError:
         up, self._why = not self._why, why_down(self._settings, error)
         if up:
-            self._tell(logging.WARNING, self._why)
+            where = "redis.url" if self._settings.folder is None else "redis.folder"
+            self._tell(logging.WARNING, f"{self._why} (start it, or correct {where})")
         return UnavailableError(self._why)
 
     def _tell(self, level: int, what: str) -> None:
@@ -194,6 +213,9 @@ class RedisStore:
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._greeting is not None:
+            self._greeting.cancel()
+            await asyncio.wait((self._greeting,))
         if self._client is not None:
             with suppress(*failures()):
                 await self._client.aclose()

@@ -12,14 +12,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ztag_extauthz.errors import UnavailableError
-from ztag_extauthz.stores.redis import RedisServer, connect, failures, why_down
+from ztag_extauthz.stores.redis import PATIENCE, RedisServer, connect, failures, why_down
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LOG = logging.getLogger("ztag.redis")
-PATIENCE = 2.0
-"""Seconds for an answer in the background: to connect, and to find the nodes of a cluster, takes longer than to ask."""
 _FIRST = b"ztag:probe"
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.authentication.parts import claims, encode, sign, token
-from ztag_extauthz.authentication.jose.compact import MAX_KEY_ID, TokenError, parse
+from ztag_extauthz.authentication.jose.compact import MAX_KEY_ID, TokenError, parse, take_apart
 
 PAYLOAD = json.dumps(claims()).encode()
 
@@ -20,6 +20,14 @@ def test_takes_a_token_apart() -> None:
     assert (parsed.algorithm, parsed.key_id, parsed.type) == ("RS256", "RS256", "at+jwt")
     assert parsed.claims == claims()
     assert len(parsed.signature) == 256
+
+
+def test_a_header_that_comes_again_says_the_same_and_cannot_be_changed() -> None:
+    first, again = (take_apart(token(sub=name)) for name in ("ann", "ben"))
+    assert first.header == again.header
+    assert first.claims != again.claims
+    with pytest.raises(TypeError):
+        first.header["alg"] = "none"  # type: ignore[index]
 
 
 def test_kid_and_typ_may_be_left_out() -> None:
@@ -40,6 +48,8 @@ def test_refuses_what_is_no_token(text: str) -> None:
         {"alg": None},
         {"alg": ["RS256"]},
         {"alg": "RS256", "typ": 1},
+        {"alg": "RS256", "typ": ""},
+        {"alg": "RS256", "typ": "application/"},
         {"alg": "RS256", "kid": 1},
         {"alg": "RS256", "kid": "k" * (MAX_KEY_ID + 1)},
         {"alg": "RS256", "crit": ["exp"], "exp": 1},

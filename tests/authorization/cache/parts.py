@@ -9,8 +9,8 @@ from ztag_extauthz.authorization.cache.answers import Common
 from ztag_extauthz.authorization.cache.interface import FarAnswers, Forgotten
 from ztag_extauthz.authorization.cache.levels import Levels
 from ztag_extauthz.authorization.cache.settings import CacheSettings
-from ztag_extauthz.authorization.embedded import Embedded
-from ztag_extauthz.authorization.engine import Version
+from ztag_extauthz.authorization.engines.embedded import Embedded
+from ztag_extauthz.authorization.engines.interface import Version
 from ztag_extauthz.authorization.rego import Rego, RegoSettings
 from ztag_extauthz.component import Memory, Resources, private_memory
 from ztag_extauthz.meter import METRICS, SERIES, Meter

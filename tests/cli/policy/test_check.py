@@ -84,6 +84,31 @@ def test_data_that_cannot_be_read(run: Callable[..., Result], write: Write) -> N
     assert json.loads(result.stdout)["mistakes"][0]["file"].startswith("d.json:1:")
 
 
+def test_mistakes_of_data_do_not_hide_those_of_policies(run: Callable[..., Result], write: Write) -> None:
+    result = run("policy", "check", write("p.rego", BAD), write("d.json", "{"))
+    assert result.exit_code == 2
+    assert [line.split(": ")[0] for line in result.stderr.splitlines() if line[0] in "dp"] == [
+        "d.json:1:2",
+        "p.rego:3:6",
+        "p.rego:7:2",
+    ]
+
+
+def test_a_missing_file_hides_no_mistake_of_grammar_and_makes_none(run: Callable[..., Result], write: Write) -> None:
+    paths = (write("a.rego", "package a\n\nx := data.lib.f(1)\n"), write("b.rego", "package b\n\nx := {\n"))
+    result = run("policy", "check", "--json", *paths, "lib.rego")
+    assert [each["code"] for each in json.loads(result.stdout)["mistakes"]] == ["rego_load_error", "rego_parse_error"]
+
+
+@pytest.mark.parametrize(("life", "message"), [("5", "custom.ztag.ttl is no duration"), ("5s", "")])
+def test_strict_reads_the_lives_of_answers(run: Callable[..., Result], write: Write, life: str, message: str) -> None:
+    file = write("p.rego", f"package p\n\n# METADATA\n# custom:\n#   ztag: {{ttl: {life}}}\nx := 1\n")
+    assert run("policy", "check", file).exit_code == 0
+    result = run("policy", "check", "--strict", file)
+    assert (result.exit_code, message in result.stderr) == (2 if message else 0, True)
+    assert ("p.rego:6:" in result.stderr) == bool(message)
+
+
 def test_no_file_at_all(run: Callable[..., Result], write: Write) -> None:
     write("p.rego", "")
     result = run("policy", "check", "nothing.rego")

@@ -1,5 +1,8 @@
 """A token in the compact serialization (RFC 7515 7.1), taken apart and not yet believed."""
 
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
@@ -8,6 +11,8 @@ from ztag_extauthz.authentication.jose.text import decode_base64url, decode_obje
 
 MAX_KEY_ID = 256
 """Characters of a `kid`."""
+_LONGEST_RECURRING = 1024
+"""Characters of a header that may be kept."""
 
 
 class TokenError(Exception):
@@ -29,7 +34,7 @@ class Token(Struct, frozen=True):
 class Parts(Struct, frozen=True):
     """The three parts as they stand."""
 
-    header: dict[str, Any]
+    header: Mapping[str, Any]
     claims: dict[str, Any]
     signed: bytes
     signature: bytes
@@ -52,11 +57,19 @@ def take_apart(text: str) -> Parts:
     if not dot or not other_dot or b"." in second:
         raise TokenError("the token does not have three parts")
     try:
-        header = decode_object(decode_base64url(first))
+        header = _recurring(first) if len(first) <= _LONGEST_RECURRING else _header(first)
         claims = decode_object(decode_base64url(second))
         return Parts(header, claims, signed, decode_base64url(signature))
     except ValueError as error:
         raise TokenError("the token is not canonical base64url of strict JSON") from error
+
+
+def _header(first: bytes) -> Mapping[str, Any]:
+    return MappingProxyType(decode_object(decode_base64url(first)))
+
+
+_recurring = lru_cache(maxsize=256)(_header)
+"""The headers of an issuer's tokens are the same text, as long as its key is."""
 
 
 def read(parts: Parts) -> Token:
@@ -71,4 +84,6 @@ def read(parts: Parts) -> Token:
         # No extension is understood, so whatever is critical must be refused (RFC 7515 4.1.11, RFC 7797 6).
         raise TokenError("the token needs an extension that is not supported")
     kind = kind.lower().removeprefix("application/")
+    if not kind and "typ" in header:
+        raise TokenError("typ of the token is empty")  # which is not left out
     return Token(algorithm, key_id, kind, parts.claims, parts.signed, parts.signature)

@@ -10,7 +10,7 @@ from ztag_extauthz.authorization.cache.interface import Answers, NoAnswers
 from ztag_extauthz.authorization.cache.life import WhyNot, shortest, why_not
 from ztag_extauthz.authorization.cache.nearby import Nearby
 from ztag_extauthz.authorization.cache.settings import CacheSettings
-from ztag_extauthz.authorization.engine import PolicyEngine
+from ztag_extauthz.authorization.engines.interface import PolicyEngine
 from ztag_extauthz.component import Component, Resources
 from ztag_extauthz.stores.slots import Slots
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from ztag_extauthz.authorization.risk.exchange import ExchangeSettings
 from ztag_extauthz.authorization.step_up import AcrValue, Requirement
 from ztag_extauthz.section import Seconds, Section
-from ztag_extauthz.stores.limits import LimitsSettings
+from ztag_extauthz.stores.limits.rate_limits import LimitsSettings
 from ztag_extauthz.traits import TrustedProxies
 
 if TYPE_CHECKING:

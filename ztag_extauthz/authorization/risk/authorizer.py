@@ -23,7 +23,7 @@ from ztag_extauthz.authorization.risk.state import State, read_snapshot, write_s
 from ztag_extauthz.model import Allow, Context, Decision, Deny, Reason, Request, Verdict
 from ztag_extauthz.stores.digest import hasher
 from ztag_extauthz.stores.geo import AddressLists, Places, usable
-from ztag_extauthz.stores.limits import limits
+from ztag_extauthz.stores.limits.rate_limits import limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -100,7 +100,7 @@ def _batch(work: Callable[[], object], loops: int) -> float:
 
 def ask_opa(opa: Path, policies: Sequence[str], decision: str, text: str) -> float:
     """Return the median that `opa bench` gives for its evaluation, in µs; raises `ValueError`."""
-    from ztag_extauthz.authorization.engine import decision_path
+    from ztag_extauthz.authorization.engines.interface import decision_path
 
     query = ".".join(("data", *decision_path(decision)))
     with NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:

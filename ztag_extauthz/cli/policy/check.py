@@ -2,16 +2,19 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ztag_extauthz.cli.common import FAILED
-from ztag_extauthz.cli.policy.common import JsonOption, PathsArgument, console, show_mistakes, sources
+from ztag_extauthz.cli.policy.common import JsonOption, PathsArgument, console, show_mistakes
 
 if TYPE_CHECKING:
+    from ztag_extauthz import errors
+    from ztag_extauthz.rego.engine import Policy
     from ztag_extauthz.rego.errors import Mistake
 
 
@@ -21,32 +24,60 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Tell every mistake of policies, tests and data. Exit code 0: none, 2: some."""
+    from ztag_extauthz.authorization.bundle import files
     from ztag_extauthz.cli.policy.strict import unused
-    from ztag_extauthz.errors import MistakesError
-    from ztag_extauthz.rego.errors import Mistake, PolicyError
+    from ztag_extauthz.rego.documents import from_python
+    from ztag_extauthz.rego.errors import PolicyError
+    from ztag_extauthz.rego.syntax.modules import parse_modules
 
-    modules: Mapping[str, str] = {}
-    found: list[Mistake] = []
+    read = files.read(tuple(paths), Path.cwd(), tests=True)
+    modules = read.bundle.modules
+    found = [_of_loading(each) for each in read.mistakes]
     try:
-        modules, data = sources(paths, tests=True)
-        compile_all(modules, data)
-        found = list(unused(modules)) if strict else []
+        if read.has_all_modules:
+            policy = compile_all(modules, from_python(read.bundle.data))
+            found += [*unused(modules), *_of_lives(policy, modules)] if strict else []
+        else:  # what else is in the files that are missing, nobody knows
+            parse_modules(modules)
     except PolicyError as error:
-        found = error.mistakes
-    except MistakesError as error:
-        found = [Mistake(each.where, 0, 0, "rego_load_error", each.what, "", each.remedy) for each in error.mistakes]
+        found += error.mistakes
     _tell(found, len(modules), as_json=as_json)
     raise typer.Exit(FAILED if found else 0)
 
 
-def compile_all(modules: Mapping[str, str], data: object) -> None:
+def _of_loading(mistake: "errors.Mistake") -> "Mistake":
+    from ztag_extauthz.rego.errors import Mistake
+
+    return Mistake(mistake.where, 0, 0, "rego_load_error", mistake.what, "", mistake.remedy)
+
+
+def _of_lives(policy: "Policy", modules: Mapping[str, str]) -> "Iterator[Mistake]":
+    """Yield what is wrong with the lives that rules state for their answers."""
+    from ztag_extauthz.authorization.cache.life import shortest
+    from ztag_extauthz.errors import PolicyError
+    from ztag_extauthz.rego.errors import Mistake
+
+    try:
+        shortest((note for point in points(modules) for note in policy.annotations(point)), 0.0)
+    except PolicyError as error:
+        for each in error.mistakes:
+            file, _, line = each.where.rpartition(":")
+            yield Mistake(file, int(line), 1, "rego_annotation_error", each.what, "", each.remedy)
+
+
+def compile_all(modules: Mapping[str, str], data: object) -> "Policy":
     """Compile every rule of every package; raises the engine's `PolicyError`."""
     from ztag_extauthz.rego.engine import compile_policy
-    from ztag_extauthz.rego.parse import parse_module
 
     compile_policy(modules, data)
-    packages = {parse_module(file, text).package for file, text in modules.items()}
-    compile_policy(modules, data, entry_points=sorted("/".join(package) for package in packages))
+    return compile_policy(modules, data, entry_points=points(modules))
+
+
+def points(modules: Mapping[str, str]) -> Sequence[str]:
+    """Return every package, as a path."""
+    from ztag_extauthz.rego.syntax.modules import parse_modules
+
+    return sorted({"/".join(module.package) for module in parse_modules(modules).values()})
 
 
 def _tell(found: "Sequence[Mistake]", files: int, *, as_json: bool) -> None:

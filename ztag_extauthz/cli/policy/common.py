@@ -33,16 +33,16 @@ JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="JSON, also 
 
 def sources(paths: Sequence[str], *, tests: bool = False) -> tuple[Mapping[str, str], Any]:
     """Return Rego text by file name, and the data. Raises `PolicyError`."""
-    from ztag_extauthz.authorization import bundle  # heavy
+    from ztag_extauthz.authorization.bundle import files  # heavy
     from ztag_extauthz.rego.documents import from_python
 
-    loaded = bundle.load(tuple(paths), Path.cwd(), tests=tests)
+    loaded = files.load(tuple(paths), Path.cwd(), tests=tests)
     return loaded.modules, from_python(loaded.data)
 
 
 def load_decision(paths: Sequence[str], decision: str) -> "tuple[Policy, str]":
     """Return the policy compiled for one decision, and the decision's path. Raises `PolicyError`."""
-    from ztag_extauthz.authorization.engine import decision_path
+    from ztag_extauthz.authorization.engines.interface import decision_path
     from ztag_extauthz.rego.engine import compile_policy
     from ztag_extauthz.rego.errors import PolicyError
 
@@ -59,7 +59,7 @@ def load_decision(paths: Sequence[str], decision: str) -> "tuple[Policy, str]":
 def unknown_decision(decision: str, modules: Mapping[str, str]) -> "MistakesError":
     """Return the mistake of asking for what no rule defines."""
     from ztag_extauthz.errors import Mistake, PolicyError
-    from ztag_extauthz.rego.parse import parse_module
+    from ztag_extauthz.rego.syntax.modules import parse_module
 
     packages = {".".join(parse_module(file, text).package) for file, text in modules.items()}
     remedy = f"packages: {', '.join(sorted(packages)) or 'none'}"

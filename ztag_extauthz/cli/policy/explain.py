@@ -27,7 +27,7 @@ def explain(
     id_: Annotated[str, typer.Option("--id", help="The decision in a recording (kind: recording).")] = "",
     config: ConfigOption = DEFAULT_CONFIG,
     policy: Policies = None,
-    decision: Decision = "envoy/authz/result",
+    decision: Decision = None,
     key_file: KeyFile = None,
     method: Annotated[str, typer.Option("--method", "-X")] = "GET",
     path: Annotated[str, typer.Option(help="Path and query, as Envoy would send them.")] = "/",
@@ -62,7 +62,7 @@ def _recorded(
     id_: str,
     config: Path,
     paths: "Sequence[str]",
-    decision: str,
+    decision: str | None,
     key_file: Path | None,
     *,
     with_values: bool,
@@ -89,8 +89,11 @@ def _recorded(
     return _document(change.after, summary + was, views, with_values=with_values)
 
 
-def _asked(text: str, config: Path, paths: "Sequence[str]", decision: str, *, with_values: bool) -> dict[str, Any]:
+def _asked(
+    text: str, config: Path, paths: "Sequence[str]", decision: str | None, *, with_values: bool
+) -> dict[str, Any]:
     from ztag_extauthz.authorization.rego import RegoSettings
+    from ztag_extauthz.cli.recorded import decision_of
     from ztag_extauthz.cli.trace import trace
 
     settings = load_settings(config)
@@ -98,7 +101,7 @@ def _asked(text: str, config: Path, paths: "Sequence[str]", decision: str, *, wi
         from os.path import relpath
 
         here = tuple(relpath(path, config.parent) for path in paths)
-        replaced = (RegoSettings(kind="rego", policies=here, decision=decision),)
+        replaced = (RegoSettings(kind="rego", policies=here, decision=decision or decision_of(settings)),)
         settings = settings.model_copy(update={"authorization": replaced})
     found = trace(settings, resources_for(config.parent), text, SECONDS, with_values=with_values)
     return _document(found.outcome, found.summary, found.policies, with_values=with_values)

@@ -8,7 +8,7 @@ order of imports. A line with `$"…"` in it is left alone.
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from ztag_extauthz.rego.lexer import Comment, Lexer, Token
+from ztag_extauthz.rego.syntax.lexer import Comment, Lexer, Token
 
 _SPACED = frozenset({":=", "==", "!=", "<=", ">=", "<", ">", "=", "|", "&", "+", "*", "/", "%"})
 _NOTHING_BEFORE = frozenset({",", ";", ":", ")", "]"})

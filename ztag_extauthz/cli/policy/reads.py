@@ -49,7 +49,7 @@ def reads(
 
 
 def _all(paths: list[str], decisions: list[str]) -> Iterable[tuple[str, Decision]]:
-    from ztag_extauthz.authorization.engine import decision_path
+    from ztag_extauthz.authorization.engines.interface import decision_path
     from ztag_extauthz.rego.engine import compile_policy
 
     modules, data = sources(paths)
@@ -69,8 +69,8 @@ def _all(paths: list[str], decisions: list[str]) -> Iterable[tuple[str, Decision
 
 def _rules(modules: Mapping[str, str]) -> Iterable[str]:
     """Return every rule that is no function, as a path."""
-    from ztag_extauthz.rego.names import fixed_path
-    from ztag_extauthz.rego.parse import parse_module
+    from ztag_extauthz.rego.lower.names import fixed_path
+    from ztag_extauthz.rego.syntax.modules import parse_module
 
     parsed = [parse_module(file, text) for file, text in modules.items()]
     found = ["/".join(fixed_path(module, rule)) for module in parsed for rule in module.rules if rule.arguments is None]

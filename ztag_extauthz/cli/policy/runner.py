@@ -14,8 +14,8 @@ from ztag_extauthz.rego.documents import excerpt
 from ztag_extauthz.rego.engine import Policy, compile_policy
 from ztag_extauthz.rego.errors import EvaluationError
 from ztag_extauthz.rego.explain import Explanation
-from ztag_extauthz.rego.nodes import Rule, Scalar
-from ztag_extauthz.rego.parse import parse_module
+from ztag_extauthz.rego.syntax.modules import parse_module
+from ztag_extauthz.rego.syntax.nodes import Rule, Scalar
 from ztag_extauthz.rego.values import UNDEFINED, Value
 
 _TEST = re.compile(r"(todo_)?test_")

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ztag_extauthz.rego.errors import Mistake
-from ztag_extauthz.rego.nodes import Body, Call, Comprehension, Every, Module, Position, Rule, Var, children
-from ztag_extauthz.rego.parse import parse_module
-from ztag_extauthz.rego.scopes import pattern_names
+from ztag_extauthz.rego.lower.scopes import pattern_names
+from ztag_extauthz.rego.syntax.modules import parse_module
+from ztag_extauthz.rego.syntax.nodes import Body, Call, Comprehension, Every, Module, Position, Rule, Var, children
 
 
 def unused(modules: Mapping[str, str]) -> Iterator[Mistake]:

@@ -1,0 +1,1 @@
+"""How much of everything a load takes: from what was measured, and for several regions from a simulation."""

@@ -1,0 +1,1 @@
+"""Who ztag is compared with, each configured at its best (docs/comparison.md)."""

@@ -1,0 +1,1 @@
+"""Who evaluates: the engine inside ztag, or an OPA beside it."""

@@ -1,0 +1,1 @@
+"""What a policy sees: opa-envoy-plugin's `input`, and the part of it that a decision reads."""

@@ -1,0 +1,1 @@
+"""Rules to Python source, and source to functions."""

@@ -1,0 +1,122 @@
+"""Terms to expressions: constants, locals, collections, comprehensions."""
+
+from typing import TYPE_CHECKING
+
+from ztag_extauthz.rego.compile.emit import Unit, Writer
+from ztag_extauthz.rego.lower.ir import Comp, Const, ListTerm, Local, ObjectTerm, Path, SetTerm, Step, Term, locals_of
+from ztag_extauthz.rego.values import Value, key, make_set
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ztag_extauthz.rego.compile.policy import PolicyCompiler
+
+
+def fold(term: Term) -> Const | None:
+    """Give a term that holds constants alone as one constant."""
+    if isinstance(term, Const):
+        return term
+    if isinstance(term, ListTerm):
+        items = [fold(item) for item in term.items]
+        return Const([item.value for item in items if item]) if all(items) else None
+    if isinstance(term, SetTerm):
+        items = [fold(item) for item in term.items]
+        return Const(make_set([item.value for item in items if item])) if all(items) else None
+    if isinstance(term, ObjectTerm):
+        return _fold_object(term)
+    return None
+
+
+def _fold_object(term: ObjectTerm) -> Const | None:
+    made: dict[object, Value] = {}
+    for wanted, value in term.pairs:
+        name, member = fold(wanted), fold(value)
+        if name is None or member is None or key(name.value) in made:
+            return None
+        made[key(name.value)] = member.value
+    return Const(made)
+
+
+class TermCompiler:
+    """Writes what terms need into a function. A maker is made for each function that is written."""
+
+    def __init__(self, policy: "PolicyCompiler", writer: Writer, *, ordered: bool = False) -> None:
+        self.policy = policy
+        self.unit: Unit = policy.unit
+        self.w = writer
+        self.ordered = ordered or policy.places is not None  # whether the order of what is found shows
+        self.sure = False  # whether to look into base documents with care: see `manner`
+        self._to_come: Sequence[Step] = ()
+
+    def is_known(self, term: Term) -> bool:
+        """Tell whether a term has at most one value: all its locals are bound."""
+        return all(number in self.w.bound for number in locals_of(term, closures=False))
+
+    def value(self, term: Term) -> str:
+        """Write what a known term needs and give an expression for it; undefined gives up."""
+        name, certain = self.maybe(term)
+        self.w.see(name)
+        if not certain:
+            self.w.line(f"if {name} is U: {self.w.fail}")
+        return name
+
+    def maybe(self, term: Term) -> tuple[str, bool]:
+        """Like `value`, but undefined is given as `U`; also tells whether it is certainly defined."""
+        constant = fold(term)
+        if constant is not None:
+            return self.unit.constant(constant.value), True
+        if isinstance(term, Path):
+            return self.path(term)
+        return self._certain(term), True
+
+    def _certain(self, term: Term) -> str:
+        match term:
+            case Local(number):
+                return self.w.bound[number]
+            case ListTerm(items):
+                return self._named("[" + ", ".join(map(self.value, items)) + "]")
+            case SetTerm(items):
+                # Of two equal numbers the first stands as it is written, and OPA takes the constants first.
+                forms = ", ".join(map(self.form, sorted(items, key=lambda item: fold(item) is None)))
+                return self._named(f"frozenset(({forms},))" if items else "frozenset()")
+            case ObjectTerm(pairs):
+                return self._object(pairs)
+            case Comp():
+                return self.comprehension(term)
+        raise AssertionError(term)
+
+    def _named(self, expression: str) -> str:
+        name = self.w.fresh()
+        self.w.line(f"{name} = {expression}")
+        return name
+
+    def form(self, term: Term) -> str:
+        """Give an expression for the key form of a known term."""
+        constant = fold(term)
+        if constant is not None:
+            return self.unit.form(constant.value)
+        return f"key({self.value(term)})"
+
+    def _object(self, pairs: tuple[tuple[Term, Term], ...]) -> str:
+        constants = [fold(wanted) for wanted, _ in pairs]
+        distinct = {self.unit.form(constant.value) for constant in constants if constant}
+        if all(constants) and len(distinct) == len(pairs):
+            return self._named("{" + ", ".join(f"{self.form(k)}: {self.value(v)}" for k, v in pairs) + "}")
+        parts = ", ".join(f"{self.value(k)}, {self.value(v)}" for k, v in pairs)
+        return self._named(f"make_object({parts})")
+
+    def path(self, term: Path) -> tuple[str, bool]:
+        raise NotImplementedError
+
+    def hoist(self) -> None:
+        raise NotImplementedError
+
+    def captured(self, numbers: set[int]) -> list[tuple[int, str]]:
+        """Give the bound locals among some, with their names: what a function of its own has to be given."""
+        return [(number, self.w.bound[number]) for number in sorted(numbers) if number in self.w.bound]
+
+    def comprehension(self, comp: Comp) -> str:
+        """Write a comprehension as a function of its own, and call it."""
+        given = self.captured(locals_of(comp))
+        function = self.policy.comprehension(comp, [number for number, _ in given])
+        return self._named(f"{function}({', '.join([self.w.state, *(name for _, name in given)])})")

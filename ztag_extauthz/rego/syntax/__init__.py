@@ -1,0 +1,1 @@
+"""Text to the syntax of a module: tokens, terms, bodies, rules."""
