@@ -3,6 +3,7 @@
     python -m loadtest.bench [--rounds 5] [--requests 20000]
 
 1. Stages run in this process, one after the other, on the settings and policy of `policy/`: medians of several loops.
+   First what is asked again and again, then what nobody has asked before.
 2. Servers on loopback, all at the same time, are asked in turn: a round asks each once, the ratios are taken within a
    round, and their median is printed. CPU is the server process's own, from the kernel. The first ones go one step
    further each: decode, then the three stages (admission, authentication, authorization), encode, reporting.
@@ -14,6 +15,7 @@ from contextlib import ExitStack
 
 from rich.console import Console
 
+from loadtest.cold import cold_costs, show_cold
 from loadtest.servers import Own, Target, ask_in_turn, show
 from loadtest.stages import show_stages, stage_costs
 from loadtest.workload import Workload, workload
@@ -48,6 +50,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with workload() as load:
         show_stages(console, stage_costs(load))
+        show_cold(console, cold_costs(load))
         show(console, compare(load, arguments.rounds, arguments.requests))
 
 

@@ -25,7 +25,8 @@ from typing import Any
 
 from rich.console import Console
 
-from loadtest.rego_bench import POLICIES, find_opa
+from loadtest.opa import add_opa
+from loadtest.rego_bench import POLICIES
 from tests.living_page import ASKED, identity, message
 from ztag_extauthz.authorization.opa_result import interpret
 from ztag_extauthz.authorization.rego import RegoSettings
@@ -192,11 +193,8 @@ def differences(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> Ite
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--opa", type=Path, help="the opa binary; else the environment's OPA, else `opa` of the path")
-    opa = find_opa(parser.parse_args().opa)
-    if opa is None:
-        console.print("no opa here: name one by --opa or OPA")
-        return 2
+    add_opa(parser)
+    opa = parser.parse_args().opa
     with tempfile.TemporaryDirectory() as name, collecting() as collector:
         folder = Path(name)
         (folder / "rules.rego").write_text(RULES)

@@ -10,9 +10,7 @@ evaluation, without parsing the input. Loads: the median of five, text to functi
 
 import argparse
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +24,7 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
+from loadtest.opa import add_opa
 from ztag_extauthz.cli.policy.bench import ask_opa, microseconds
 from ztag_extauthz.cli.policy.common import sources
 from ztag_extauthz.rego.documents import dumps, loads
@@ -187,18 +186,12 @@ def show(title: str, unit: str, rows: list[Row]) -> None:
     console.print(table)
 
 
-def find_opa(given: Path | None) -> Path | None:
-    """Return the binary that was named, by the option or by `OPA`, or the one on the path."""
-    found = given or os.environ.get("OPA") or shutil.which("opa")
-    return Path(found) if found else None
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--opa", type=Path, help="the opa binary; else the environment's OPA, else `opa` of the path")
+    add_opa(parser, required=False)
     parser.add_argument("--rounds", type=int, default=20, help="of 50 ms")
     arguments = parser.parse_args()
-    opa = find_opa(arguments.opa)
+    opa = arguments.opa
     if opa is None:
         console.print("no opa here: name one by --opa or OPA to compare with it")
     show("One decision", "µs", [decide(case, arguments.rounds, opa) for case in cases()])

@@ -124,12 +124,12 @@ def _answered(rego: Rego, context: Context) -> object:
 async def _alone(work: Callable[[], object], loops: int = 1000) -> float:
     costs = []
     for _ in range(ROUNDS):
-        costs.append(_cpu(work() for _ in range(loops)) / loops)
+        costs.append(cpu(work() for _ in range(loops)) / loops)
         await asyncio.sleep(PAUSE)
     return median(costs)
 
 
-def _ways(gateway: Gateway) -> Mapping[str, Callable[[bytes], object]]:
+def ways(gateway: Gateway) -> Mapping[str, Callable[[bytes], object]]:
     """Return ever longer ways of a message, each by what it has beyond the one before."""
     pipeline, core = gateway.pipeline, gateway.core
     (gate,), (jwt, *_), (rego, *_) = pipeline._gates, pipeline._authenticators, pipeline.authorizers
@@ -166,18 +166,21 @@ def _ways(gateway: Gateway) -> Mapping[str, Callable[[bytes], object]]:
 
 async def _added(gateway: Gateway, messages: Sequence[bytes]) -> Mapping[str, float]:
     """Return what each stage adds to those before it: the medians of turns of ever longer ways."""
-    ways = _ways(gateway)
-    costs: dict[str, list[float]] = {name: [] for name in ways}
+    longer = ways(gateway)
+    costs: dict[str, list[float]] = {name: [] for name in longer}
     for _ in range(ROUNDS):
-        for name, way in ways.items():
-            costs[name].append(_cpu(map(way, messages)) / len(messages))
+        for name, way in longer.items():
+            costs[name].append(cpu(map(way, messages)) / len(messages))
             await asyncio.sleep(PAUSE)
-    whole = {name: median(each) for name, each in costs.items()}
-    before = [0.0, *whole.values()]
-    return {name: cost - earlier for (name, cost), earlier in zip(whole.items(), before, strict=False)}
+    return steps({name: median(each) for name, each in costs.items()})
 
 
-def _cpu(work: Iterable[object]) -> float:
+def steps(whole: Mapping[str, float]) -> Mapping[str, float]:
+    """Return what each of ever longer ways costs beyond the one before."""
+    return {name: cost - before for (name, cost), before in zip(whole.items(), [0.0, *whole.values()], strict=False)}
+
+
+def cpu(work: Iterable[object]) -> float:
     """Return the µs of CPU that this thread spends on some work, keeping nothing of it."""
     began = time.thread_time()
     for _ in work:

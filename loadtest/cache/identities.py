@@ -27,7 +27,7 @@ from msgspec.structs import replace
 
 from loadtest.cache.parts import FOREVER
 from loadtest.corpus import check_request
-from loadtest.rego_bench import find_opa
+from loadtest.opa import find_opa
 from tests.authorization.engines.opa_servers import real
 from ztag_extauthz.authentication.interface import Authenticator
 from ztag_extauthz.authorization.cache.settings import CacheSettings
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=1000)
     parser.add_argument("--engine", choices=("embedded", "opa"), default="embedded")
     given = parser.parse_args()
-    binary = find_opa(None) if given.engine == "opa" else None
+    binary = find_opa() if given.engine == "opa" else None
     if binary is None and given.engine == "opa":
         raise SystemExit("no opa here: name one by OPA")
     total = compare_in_two(given.requests // 2, given.users, binary)

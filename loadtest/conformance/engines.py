@@ -18,7 +18,8 @@ from typing import Any
 from rich.console import Console
 
 from loadtest.conformance.generator import example
-from loadtest.rego_bench import POLICIES, find_opa
+from loadtest.opa import add_opa
+from loadtest.rego_bench import POLICIES
 from tests.authorization.engines.opa_servers import real
 from ztag_extauthz.authorization.bundle.files import Bundle, load
 from ztag_extauthz.authorization.engines.embedded import Embedded
@@ -98,13 +99,10 @@ def _text(value: Any) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--opa", type=Path, help="the opa binary; else the environment's OPA, else `opa` of the path")
+    add_opa(parser)
     parser.add_argument("--policies", type=int, default=300, help="random ones")
     arguments = parser.parse_args()
-    opa = find_opa(arguments.opa)
-    if opa is None:
-        console.print("no opa here: name one by --opa or OPA")
-        return 2
+    opa = arguments.opa
     differs = 0
     for name, items in (("examples", examples()), ("random", generated(arguments.policies))):
         with tempfile.TemporaryDirectory() as folder, real(Path(folder), opa) as url:

@@ -14,7 +14,8 @@ from typing import Any
 
 from rich.console import Console
 
-from loadtest.rego_bench import POLICIES, find_opa
+from loadtest.opa import add_opa
+from loadtest.rego_bench import POLICIES
 from ztag_extauthz.cli.policy.common import sources
 from ztag_extauthz.cli.policy.layout import find
 from ztag_extauthz.cli.policy.runner import Outcome, Runner
@@ -66,13 +67,10 @@ def _run(opa: Path, *arguments: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--opa", type=Path, help="the opa binary; else the environment's OPA, else `opa` of the path")
+    add_opa(parser)
     parser.add_argument("paths", nargs="*", default=[str(POLICIES)])
     arguments = parser.parse_args()
-    opa = find_opa(arguments.opa)
-    if opa is None:
-        console.print("no opa here: name one by --opa or OPA")
-        return 2
+    opa = arguments.opa
     found = list(differences(opa, arguments.paths))
     for difference in found:
         console.print(difference, markup=False)

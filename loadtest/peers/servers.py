@@ -5,8 +5,8 @@ import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from loadtest.opa import find_opa
 from loadtest.peers import opa_envoy, sidecar
-from loadtest.rego_bench import find_opa
 from loadtest.report.figures import PLUGIN, PLUGIN_AS_IT_COMES, SIDECAR
 from loadtest.servers import Target
 from loadtest.workload import Workload
@@ -23,6 +23,6 @@ def targets(parts: ExitStack, load: Workload) -> Sequence[Target]:
             peer = parts.enter_context(opa_envoy.started(load, best=best))
             found.append(Target(name, peer.address, peer.pid, load.messages))
             parts.callback(found[-1].close)
-    if binary := find_opa(None):
+    if binary := find_opa():
         found.append(parts.enter_context(sidecar.started(binary, load, SIDECAR)))
     return found

@@ -147,7 +147,8 @@ class TokenReader(Authenticator):
             return await self._with_proof(request, self.place.dpop, deadline)
         if text is None or isinstance(text, Deny):
             return text
-        known = self._recall(text) or await self._learn(text, self.bearer, deadline)
+        digest = self.memory.digest(text)
+        known = self._recall(digest) or await self._learn(text, digest, self.bearer, deadline)
         if isinstance(known, Deny):
             return known
         if known.binding is not None or self.place.dpop is not None:
@@ -168,7 +169,8 @@ class TokenReader(Authenticator):
         text = dpop.bearer.token_of(request)
         if text is None or isinstance(text, Deny):
             return text
-        known = self._recall(text) or await self._learn(text, dpop.bearer, deadline)
+        digest = self.memory.digest(text)
+        known = self._recall(digest) or await self._learn(text, digest, dpop.bearer, deadline)
         if isinstance(known, Deny):
             return known
         if known.binding is None or not known.binding.key:
@@ -178,21 +180,21 @@ class TokenReader(Authenticator):
             return dpop.bearer.invalid(why)
         return await dpop.refuse(request, text, known.binding.key) or known.identity
 
-    def _recall(self, text: str) -> Remembered | None:
-        known = self.memory.get(self.memory.digest(text))
+    def _recall(self, digest: bytes) -> Remembered | None:
+        known = self.memory.get(digest)
         if known is None or self._clock() >= known.expires_at or known.keys is not known.source.keys:
             return None
         self._count(self._hit)
         return known
 
-    async def _learn(self, text: str, bearer: Bearer, deadline: float) -> Remembered | Deny:
+    async def _learn(self, text: str, digest: bytes, bearer: Bearer, deadline: float) -> Remembered | Deny:
         self._count(self._miss)
         if len(text) > self._max_bytes or not text.isascii():
             return bearer.invalid("the token is too long or not ASCII")
         found = await self._verify(text, deadline)
         if isinstance(found, str):
             return bearer.invalid(found)
-        self.memory.put(self.memory.digest(text), found)
+        self.memory.put(digest, found)
         return found
 
     async def _verify(self, text: str, deadline: float) -> Remembered | str:

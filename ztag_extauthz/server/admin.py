@@ -5,11 +5,12 @@ import platform
 from collections.abc import Awaitable, Callable, MutableMapping, MutableSequence, Sequence
 from typing import Any, TypeAlias
 
-from h2corn import Config, Server
+from h2corn import Server
 
 from ztag_extauthz import __version__
 from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.server.crew import Member
+from ztag_extauthz.server.listener import http_config
 from ztag_extauthz.server.sockets import Bound
 
 Event: TypeAlias = MutableMapping[str, Any]
@@ -20,7 +21,6 @@ _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
 _CONNECTIONS = 4096
 _SILENCE = 2.0
-"""Seconds that a client may say nothing before, within and between its requests: no connection is kept for later."""
 
 
 class Admin:
@@ -97,23 +97,8 @@ class Admin:
 
 def server(admin: Admin, bound: Bound) -> Server:
     """Return the HTTP server on a listening socket."""
-    if bound.socket is None:
-        raise ValueError("the admin listener needs host:port")
-    config = Config(
-        bind=(f"fd://{bound.socket.fileno()}",),
-        lifespan="off",
-        access_log=False,
-        max_request_body_size=1024,
-        # Probes must find a place while somebody holds connections: many, and none for long.
-        limit_connections=_CONNECTIONS,
-        timeout_handshake=_SILENCE,
-        timeout_request_header=_SILENCE,
-        timeout_request_body_idle=_SILENCE,
-        timeout_keep_alive=_SILENCE,
-        timeout_graceful_shutdown=1.0,
-        runtime_threads=1,
-    )
-    return Server(admin, config)
+    # Probes must find a place while somebody holds connections: many, and none for long.
+    return Server(admin, http_config(bound.socket, connections=_CONNECTIONS, silence=_SILENCE, max_bytes=1024))
 
 
 def _state(member: Member) -> dict[str, Any]:

@@ -6,13 +6,12 @@ and no object more than it needs.
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from pathlib import Path
+from functools import partial
 from time import monotonic
 from typing import TypeAlias
 
-from h2corn import Config, RequestPolicy, Server
+from h2corn import Config, RequestPolicy
 
 from ztag_extauthz.server.backlog import Backlog
 from ztag_extauthz.server.core import RpcError, Status
@@ -28,6 +27,7 @@ from ztag_extauthz.server.framing import (
     status_headers,
     unpack,
 )
+from ztag_extauthz.server.listener import Listener, config
 from ztag_extauthz.server.peers import Peers
 from ztag_extauthz.server.reading import UNFINISHED, Event, GoneError, Reader, Receive, Unfinished
 from ztag_extauthz.server.service import Dialogue, Service, Streaming
@@ -36,7 +36,6 @@ from ztag_extauthz.settings import ServerSettings
 Send: TypeAlias = Callable[[Event], Awaitable[None]]
 Headers: TypeAlias = Mapping[bytes, bytes]
 
-_LOG = logging.getLogger("ztag.server")
 _CONTENT_TYPE = (b"content-type", b"application/grpc")
 _ACCEPTED = (b"grpc-accept-encoding", ENCODINGS.encode())
 _START = {"type": "http.response.start", "status": 200, "headers": [_CONTENT_TYPE, _ACCEPTED], "trailers": True}
@@ -55,61 +54,32 @@ _LEAST_LEFT = 0.25
 
 
 class H2corn(Engine):
-    """One embedded h2corn server; a second one takes over the same socket when the certificates change."""
+    """One embedded h2corn server."""
 
     def __init__(self, service: Service, place: Place, settings: ServerSettings) -> None:
         super().__init__(service, place, settings)
-        self._app = _App(service, self.peers, settings)
-        self._server: Server | None = None
-        self._serving: set[asyncio.Task[None]] = set()
+        app = _App(service, self.peers, settings)
+        self._listener = Listener("gRPC", app, partial(_config, place, settings))
 
     async def start(self) -> None:
         """Accept connections from now on."""
-        self._server = await self._launch()
+        await self._listener.serve()
 
     async def renew(self) -> None:
         """Start a server with the new certificates beside the old one, and let the old one finish."""
-        old, self._server = self._server, await self._launch()
-        if old:
-            old.shutdown()
+        await self._listener.serve()
 
     async def stop(self) -> None:
         """Stop accepting, send GOAWAY, and wait for the calls under way."""
-        if self._server:
-            self._server.shutdown()
-        await asyncio.gather(*self._serving, return_exceptions=True)
-
-    async def _launch(self) -> Server:
-        # h2corn sees no lifespan in our application, so its type of one is too wide for us.
-        server = Server(self._app, _config(self.place, self.settings))
-        serving = asyncio.create_task(server.serve())
-        self._serving.add(serving)
-        serving.add_done_callback(self._ended)
-        await server.wait_started()
-        return server
-
-    def _ended(self, serving: asyncio.Task[None]) -> None:
-        self._serving.discard(serving)
-        if not serving.cancelled() and (error := serving.exception()):
-            _LOG.error("the gRPC listener ended: %s", error)
+        await self._listener.stop()
 
 
 def _config(place: Place, settings: ServerSettings) -> Config:
-    if place.listener is None:
-        raise ValueError("h2corn needs a listening socket")
-    tls = place.tls
-    return Config(
-        bind=(f"fd://{place.listener.fileno()}",),
-        certfile=Path(tls.certificate) if tls else None,
-        keyfile=Path(tls.key) if tls else None,
-        ca_certs=Path(tls.client_ca) if tls and tls.client_ca else None,
-        cert_reqs="required" if tls and tls.client_ca else "none",
+    return config(
+        place.listener,
+        place.tls,
         grpc=True,
         http1=False,
-        lifespan="off",
-        # A second one never has anything to do while Python decides, and yet is woken for it, request after request.
-        runtime_threads=1,
-        access_log=False,
         date_header=False,
         timeout_graceful_shutdown=settings.drain_timeout,
         # Envoy fails the requests that a server's limit on streams keeps out; `max_in_flight` sheds them better.

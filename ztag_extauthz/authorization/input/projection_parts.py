@@ -97,11 +97,13 @@ class OfIdentity(Part):
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
         self._members = _members_read(paths)
+        self._is_pruned = all(path.is_deep and _is_whole(path.steps) for path in paths)
         self._known = opa_input.Identities(self._know)
 
     def _know(self, identity: Identity) -> tuple[bytes, Members]:
-        found = _find(self._paths, {"identity": opa_input.of_identity(identity, self._members)})
-        return pack(_freeze(self._paths, found)), _prune(self._paths, found)
+        members = {"identity": opa_input.of_identity(identity, self._members)}
+        found = _find(self._paths, members)
+        return pack(_freeze(self._paths, found)), members if self._is_pruned else _prune(self._paths, found)
 
     def see(self, context: Context) -> Seen:
         return self._known(context.identity)
@@ -118,8 +120,13 @@ def _members_read(paths: Sequence[Path]) -> Mapping[str, Callable[[Identity], Va
     members = {name: make for name, make in opa_input.IDENTITY.items() if any(path.steps[1] == name for path in paths)}
     claims = [path.steps[2:] for path in paths if path.steps[1] == "claims"]
     if claims and all(claims):
-        members["claims"] = opa_input.claims_named({str(steps[0]) for steps in claims})
+        members["claims"] = opa_input.claims_named({name for name, *_ in claims if isinstance(name, str)})
     return members
+
+
+def _is_whole(steps: InputPath) -> bool:
+    """Tell whether a path leads to a whole member of an identity, or to a whole claim."""
+    return len(steps) == 2 or (len(steps) == 3 and steps[1] == "claims")
 
 
 class Text(Part):

@@ -40,7 +40,7 @@ def pruned(found: Iterable[tuple[InputPath, Value | Broken]]) -> Value:
             continue
         at = document
         for part, after in pairwise(path):
-            at = _enter(at, part, after)
+            at = at[part] if at.__class__ is dict and part in at else _enter(at, part, after)
         _put(at, path[-1], value)
     return document
 
