@@ -76,10 +76,11 @@ soak: $(READY) ## The same load for long: memory, descriptors and latency stay w
 	$(RUN) -m loadtest.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) $(if $(OUT),--out $(OUT))
 
 .PHONY: loadtest
-loadtest: $(READY) ## ztag beside its peers, and its goals; writes loadtest/report (needs Go; ROUNDS=3, ONLY="hits held" for parts)
+loadtest: $(READY) ## ztag beside its peers, and its goals; writes loadtest/report and what repeats it (needs Go; ROUNDS=3, ONLY="hits held" for parts)
 	@$(NEEDS_GO)
 	@$(NEEDS_OPA)
 	$(WITH_OPA) $(RUN) -m loadtest.load $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
+	$(RUN) -m loadtest.report
 	$(RUN) -m loadtest.capacity
 
 .PHONY: contract

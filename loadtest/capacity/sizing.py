@@ -4,15 +4,13 @@ from math import ceil
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
-REPORT: Final = Path(__file__).parents[1] / "report/report.json"
-_ZTAG: Final = "ztag"
-_NOT_REMEMBERED: Final = "ztag, policy cache off"
-_REPEATED: Final = "constant"
-_TYPICAL: Final = "Zipf, 1,000 users x 50 paths"
-_NEW: Final = "all tokens and paths new"
+from loadtest.report.figures import NEW, TYPICAL, UNCACHED, ZTAG
+from loadtest.report.page import read
+
+REPORT: Final = Path(__file__).parents[1] / "report"
+REPEATED: Final = "constant"
 _MONTH: Final = 730.0
 """Hours."""
 _QUESTION: Final = 120
@@ -21,37 +19,6 @@ _FILLED: Final = 0.5
 """How much of what a Redis can do is asked of it."""
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
-
-
-class _Direct(Struct, frozen=True):
-    trace: str
-    server: str
-    cpu: float
-
-
-class _Held(Struct, frozen=True):
-    connections: int
-    resident: int
-
-
-class _Hits(Struct, frozen=True):
-    worker: float
-    node: float
-    other: float
-
-
-class _Start(Struct, frozen=True):
-    resident: int
-    around: int
-
-
-class _Report(Struct, frozen=True):
-    """What is needed of `report.json`; parts may not have been measured."""
-
-    direct: tuple[_Direct, ...]
-    held: tuple[_Held, ...] = ()
-    hits: tuple[_Hits, ...] = ()
-    start: tuple[_Start, ...] = ()
 
 
 class Costs(Struct, frozen=True):
@@ -68,9 +35,9 @@ class Costs(Struct, frozen=True):
     connection: float = 22e3
     """Bytes that an open connection takes."""
     worker: float = 85 * MIB
-    """Bytes of a worker without connections."""
+    """Bytes that a worker has alone, without connections."""
     around: float = 60 * MIB
-    """Bytes of the processes around the workers of a replica."""
+    """Bytes of a replica's other processes, and of what its workers share."""
     hits: float = 0.95
     """Decisions whose answer the node itself remembers, or that need none."""
 
@@ -159,16 +126,10 @@ class Size(Struct, frozen=True):
     """Money for a million decisions, all told."""
 
 
-def measured(path: Path = REPORT) -> Costs:
-    """Read the costs. Raises `LookupError` where the report lacks one."""
-    report = msgspec.json.decode(path.read_bytes(), type=_Report)
+def measured(folder: Path = REPORT) -> Costs:
+    """Read the costs of a report. Raises `LookupError` where it lacks one."""
+    report = read(folder)
     found = {(row.trace, row.server): row.cpu for row in report.direct}
-    costs = Costs(
-        remembered=found[_REPEATED, _ZTAG],
-        evaluated=found[_TYPICAL, _NOT_REMEMBERED],
-        new=found[_NEW, _ZTAG],
-        typical=found[_TYPICAL, _ZTAG],
-    )
     given: dict[str, float] = {}
     if report.held:
         none, *_, most = report.held
@@ -177,9 +138,9 @@ def measured(path: Path = REPORT) -> Costs:
         warm = report.hits[len(report.hits) // 2 :]
         given["hits"] = sum(row.worker + row.node + row.other for row in warm) / len(warm)
     if report.start:
-        given["worker"] = max(row.resident for row in report.start)
-        given["around"] = max(row.around for row in report.start)
-    return msgspec.structs.replace(costs, **given)
+        given["worker"] = max(row.own for row in report.start)
+        given["around"] = max(row.resident - row.own + row.around for row in report.start)
+    return Costs(found[REPEATED, ZTAG], found[TYPICAL, UNCACHED], found[NEW, ZTAG], found[TYPICAL, ZTAG], **given)
 
 
 def sized(load: Load, costs: Costs, assumed: Assumed) -> Size:

@@ -24,8 +24,8 @@ def costs_table(costs: Costs) -> str:
         ("the same, the policy asked each time", f"{costs.evaluated:.0f} µs"),
         ("token and path never seen before", f"{costs.new:.0f} µs"),
         ("answers that the node remembers", f"{costs.hits:.0%}"),
-        ("a worker", f"{costs.worker / 1e6:.0f} MB"),
-        ("the processes around the workers", f"{costs.around / 1e6:.0f} MB"),
+        ("what a worker has alone", f"{costs.worker / 1e6:.0f} MB"),
+        ("what workers share, and the processes around them", f"{costs.around / 1e6:.0f} MB"),
         ("an open connection", f"{costs.connection / 1e3:.0f} kB"),
     )
     return _table(("what", "measured"), rows)
