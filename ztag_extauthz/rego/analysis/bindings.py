@@ -1,71 +1,58 @@
 """Which locals a step binds, once some are bound already."""
 
-from ztag_extauthz.rego.lower.ir import (
-    Check,
-    Comp,
-    Invoke,
-    ListTerm,
-    Local,
-    ObjectTerm,
-    Path,
-    Step,
-    Term,
-    Unify,
-    locals_of,
-    parts,
-)
+from ztag_extauthz.rego.lower import ir
 
 
-def outputs(step: Step, bound: set[int]) -> set[int]:
+def outputs(step: ir.Step, bound: set[int]) -> set[int]:
     """Give the locals that a step binds if it is evaluated when those in `bound` are."""
     for override in step.overrides:
-        if not locals_of(override, closures=False) <= bound:
+        if not ir.locals_of(override, closures=False) <= bound:
             return set()
-    if isinstance(step, Check):
+    if isinstance(step, ir.Check):
         return looked_up(step.term, bound) - bound
-    if isinstance(step, Invoke):
+    if isinstance(step, ir.Invoke):
         return _call_outputs(step, bound) - bound
-    if isinstance(step, Unify):
+    if isinstance(step, ir.Unify):
         known = bound | looked_up(step.left, bound) | looked_up(step.right, bound)
         if step.operator == "==":
             return known - bound
         # What stands left of `:=` is bound by it, and never binds what stands right of it.
-        basis = known - locals_of(step.left, closures=False) if step.operator == ":=" else known
+        basis = known - ir.locals_of(step.left, closures=False) if step.operator == ":=" else known
         return (known | _Unifier(basis).run(step.left, step.right)) - bound
     return set()
 
 
-def _call_outputs(step: Invoke, bound: set[int]) -> set[int]:
+def _call_outputs(step: ir.Invoke, bound: set[int]) -> set[int]:
     found: set[int] = set()
     for argument in step.arguments:
         found |= looked_up(argument, bound)
-    needed = set().union(*(locals_of(argument, closures=False) for argument in step.arguments))
+    needed = set().union(*(ir.locals_of(argument, closures=False) for argument in step.arguments))
     if not needed <= bound | found:
         return set()
     return found | (pattern_locals(step.output) if step.output is not None else set())
 
 
-def looked_up(term: Term, bound: set[int]) -> set[int]:
+def looked_up(term: ir.Term, bound: set[int]) -> set[int]:
     """Give the locals that are bound by going through the references of a term."""
-    if isinstance(term, Comp):
+    if isinstance(term, ir.Comp):
         return set()
-    if isinstance(term, Path):
-        if isinstance(term.root, Local) and term.root.number not in bound:
+    if isinstance(term, ir.Path):
+        if isinstance(term.root, ir.Local) and term.root.number not in bound:
             return set()
-        return set().union(*(locals_of(part, closures=False) for part in term.path)) if term.path else set()
+        return set().union(*(ir.locals_of(part, closures=False) for part in term.path)) if term.path else set()
     found: set[int] = set()
-    for part in parts(term):
+    for part in ir.parts(term):
         found |= looked_up(part, bound)
     return found
 
 
-def pattern_locals(term: Term) -> set[int]:
+def pattern_locals(term: ir.Term) -> set[int]:
     """Give the locals that matching a value with a term binds: none in keys, sets or references."""
-    if isinstance(term, Local):
+    if isinstance(term, ir.Local):
         return {term.number}
-    if isinstance(term, ListTerm):
+    if isinstance(term, ir.ListTerm):
         return set().union(*map(pattern_locals, term.items)) if term.items else set()
-    if isinstance(term, ObjectTerm):
+    if isinstance(term, ir.ObjectTerm):
         return set().union(*(pattern_locals(value) for _, value in term.pairs)) if term.pairs else set()
     return set()
 
@@ -78,7 +65,7 @@ class _Unifier:
         self._found: set[int] = set()
         self._pending: dict[int, set[int]] = {}
 
-    def run(self, left: Term, right: Term) -> set[int]:
+    def run(self, left: ir.Term, right: ir.Term) -> set[int]:
         self._unify(left, right)
         return self._found
 
@@ -96,29 +83,29 @@ class _Unifier:
                     del self._pending[dependent]
                     self._mark(dependent)
 
-    def _mark_all(self, term: Term) -> None:
+    def _mark_all(self, term: ir.Term) -> None:
         for number in pattern_locals(term):
             self._mark(number)
 
-    def _unify(self, left: Term, right: Term) -> None:
-        if isinstance(left, Local) and isinstance(right, Local):
+    def _unify(self, left: ir.Term, right: ir.Term) -> None:
+        if isinstance(left, ir.Local) and isinstance(right, ir.Local):
             self._unify_locals(left.number, right.number)
-        elif isinstance(left, Local):
+        elif isinstance(left, ir.Local):
             self._unify_local(left.number, right)
-        elif isinstance(right, Local):
+        elif isinstance(right, ir.Local):
             self._unify_local(right.number, left)
-        elif isinstance(left, ListTerm) and isinstance(right, ListTerm):
+        elif isinstance(left, ir.ListTerm) and isinstance(right, ir.ListTerm):
             if len(left.items) == len(right.items):
                 for ours, theirs in zip(left.items, right.items, strict=True):
                     self._unify(ours, theirs)
-        elif isinstance(left, ObjectTerm) and isinstance(right, ObjectTerm):
+        elif isinstance(left, ir.ObjectTerm) and isinstance(right, ir.ObjectTerm):
             self._unify_objects(left, right)
         elif self._has_value(right):
             self._mark_all(left)
         elif self._has_value(left):
             self._mark_all(right)
 
-    def _unify_objects(self, left: ObjectTerm, right: ObjectTerm) -> None:
+    def _unify_objects(self, left: ir.ObjectTerm, right: ir.ObjectTerm) -> None:
         if len(left.pairs) != len(right.pairs):
             return
         for key, value in left.pairs:
@@ -126,11 +113,11 @@ class _Unifier:
                 if key == other:
                     self._unify(value, theirs)
 
-    def _has_value(self, term: Term) -> bool:
+    def _has_value(self, term: ir.Term) -> bool:
         """Tell whether a term is a reference or comprehension that can be evaluated."""
-        if isinstance(term, Path):
-            return not isinstance(term.root, Local) or self._known(term.root.number)
-        return isinstance(term, Comp)
+        if isinstance(term, ir.Path):
+            return not isinstance(term.root, ir.Local) or self._known(term.root.number)
+        return isinstance(term, ir.Comp)
 
     def _unify_locals(self, left: int, right: int) -> None:
         if self._known(right):
@@ -141,8 +128,8 @@ class _Unifier:
             self._pending.setdefault(left, set()).add(right)
             self._pending.setdefault(right, set()).add(left)
 
-    def _unify_local(self, number: int, term: Term) -> None:
-        if isinstance(term, ListTerm | ObjectTerm):
+    def _unify_local(self, number: int, term: ir.Term) -> None:
+        if isinstance(term, ir.ListTerm | ir.ObjectTerm):
             if self._known(number):
                 self._mark_all(term)
                 return
@@ -151,5 +138,5 @@ class _Unifier:
                 self._pending.setdefault(number, set()).update(unknown)
             else:
                 self._mark(number)
-        elif not isinstance(term, Path) or self._has_value(term):
+        elif not isinstance(term, ir.Path) or self._has_value(term):
             self._mark(number)

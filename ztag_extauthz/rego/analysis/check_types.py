@@ -19,32 +19,14 @@ from ztag_extauthz.rego.analysis.types import (
     unifies,
     union,
 )
-from ztag_extauthz.rego.lower.ir import (
-    Check,
-    Comp,
-    Const,
-    Definition,
-    ForAll,
-    Function,
-    Invoke,
-    ListTerm,
-    Local,
-    Negation,
-    ObjectTerm,
-    Path,
-    SetTerm,
-    Step,
-    Steps,
-    Term,
-    Unify,
-)
+from ztag_extauthz.rego.lower import ir
 from ztag_extauthz.rego.lower.names import Mistakes, find_builtin
 from ztag_extauthz.rego.syntax.nodes import Module, Position
 from ztag_extauthz.rego.values import key
 
 _MEMBERSHIPS: Final = (
-    Function(("internal.member_2",), builtin=True),
-    Function(("internal.member_3",), builtin=True),
+    ir.Function(("internal.member_2",), builtin=True),
+    ir.Function(("internal.member_3",), builtin=True),
 )
 
 
@@ -77,7 +59,7 @@ class TypeChecker:
             self._known[group.number] = union(value for value, _ in links), list(map(union, columns))
         return self._known[group.number]
 
-    def _definition(self, definition: Definition) -> tuple[Type, list[Type]]:
+    def _definition(self, definition: ir.Definition) -> tuple[Type, list[Type]]:
         """Give the types of the value and the arguments: of those, what the body takes them for."""
         body = BodyTypes(self, definition.file, {})
         body.steps(definition.body)
@@ -98,24 +80,24 @@ class BodyTypes:
         self._file = file
         self._known = known
 
-    def steps(self, steps: Steps) -> None:
+    def steps(self, steps: ir.Steps) -> None:
         for step in steps:
             self._step(step)
 
-    def _step(self, step: Step) -> None:
+    def _step(self, step: ir.Step) -> None:
         match step:
-            case Unify():
+            case ir.Unify():
                 self._unify(step)
-            case Invoke():
+            case ir.Invoke():
                 self._invoke(step)
-            case Check():
+            case ir.Check():
                 self.term(step.term)
-            case Negation():
+            case ir.Negation():
                 self._step(step.step)
-            case ForAll():
+            case ir.ForAll():
                 self._every(step)
 
-    def _unify(self, step: Unify) -> None:
+    def _unify(self, step: ir.Unify) -> None:
         left, right = self.term(step.left), self.term(step.right)
         if not unifies(left, right):
             message = f"match error\n\tleft  : {left}\n\tright : {right}"
@@ -123,23 +105,23 @@ class BodyTypes:
         self._bind(step.left, right)
         self._bind(step.right, left)
 
-    def _bind(self, term: Term, given: Type) -> None:
+    def _bind(self, term: ir.Term, given: Type) -> None:
         """Learn the types of locals from the first that they are unified with."""
-        if isinstance(term, Local):
+        if isinstance(term, ir.Local):
             self._known.setdefault(term.number, given)
-        elif isinstance(term, ListTerm):
+        elif isinstance(term, ir.ListTerm):
             for index, item in enumerate(term.items):
                 self._bind(item, select(given, index) or ANY)
-        elif isinstance(term, ObjectTerm):
+        elif isinstance(term, ir.ObjectTerm):
             for wanted, item in term.pairs:
-                self._bind(item, (select(given, wanted.value) if isinstance(wanted, Const) else None) or ANY)
+                self._bind(item, (select(given, wanted.value) if isinstance(wanted, ir.Const) else None) or ANY)
 
-    def _every(self, step: ForAll) -> None:
+    def _every(self, step: ir.ForAll) -> None:
         self.term(step.domain)
         # OPA does not know what type the members have.
         BodyTypes(self._checker, self._file, dict(self._known)).steps(step.body)
 
-    def _invoke(self, step: Invoke) -> None:
+    def _invoke(self, step: ir.Invoke) -> None:
         have = [self.term(argument) for argument in step.arguments]
         if step.function.builtin:
             want, given = _signature(step.function.path[0])
@@ -153,7 +135,7 @@ class BodyTypes:
         terms = step.arguments
         if step.output is not None:
             terms, want = (*terms, step.output), [*want, given]
-            if not isinstance(step.output, Local) or step.output.number in self._known:
+            if not isinstance(step.output, ir.Local) or step.output.number in self._known:
                 have.append(self.term(step.output))
         if not all(map(accepts, want, have)):
             shown = f"\n\thave: ({', '.join(map(str, have))})\n\twant: ({', '.join(map(str, want[: len(have)]))})"
@@ -161,7 +143,7 @@ class BodyTypes:
         for term, known in zip(terms, want, strict=False):
             self._bind(term, known)
 
-    def _membership(self, step: Invoke, have: list[Type]) -> None:
+    def _membership(self, step: ir.Invoke, have: list[Type]) -> None:
         """Check `value in collection`, or `key, value in collection`."""
         within = have[-1]
         known = [keys(within), members(within) or ANY][-len(have) + 1 :]
@@ -172,46 +154,46 @@ class BodyTypes:
 
     # -- terms
 
-    def term(self, term: Term) -> Type:
+    def term(self, term: ir.Term) -> Type:
         match term:
-            case Const(value):
+            case ir.Const(value):
                 return type_of(value)
-            case Local(number):
+            case ir.Local(number):
                 return self._known.get(number, ANY)
-            case Path():
+            case ir.Path():
                 return self._path(term)
-            case Comp():
+            case ir.Comp():
                 return self._comprehension(term)
             case _:
                 return self._collection(term)
 
-    def _collection(self, term: ListTerm | SetTerm | ObjectTerm) -> Type:
-        if isinstance(term, ListTerm):
+    def _collection(self, term: ir.ListTerm | ir.SetTerm | ir.ObjectTerm) -> Type:
+        if isinstance(term, ir.ListTerm):
             return held(Type("array", items=tuple(map(self.term, term.items))))
-        if isinstance(term, SetTerm):
+        if isinstance(term, ir.SetTerm):
             return held(Type("set", dynamic=union(map(self.term, term.items))))
         return self._object(term.pairs)
 
-    def _object(self, pairs: tuple[tuple[Term, Term], ...]) -> Type:
-        if not all(isinstance(wanted, Const) for wanted, _ in pairs):
+    def _object(self, pairs: tuple[tuple[ir.Term, ir.Term], ...]) -> Type:
+        if not all(isinstance(wanted, ir.Const) for wanted, _ in pairs):
             return Type("object", dynamic=ANY)
-        fixed = tuple((key(wanted.value), self.term(value)) for wanted, value in pairs if isinstance(wanted, Const))
+        fixed = tuple((key(wanted.value), self.term(value)) for wanted, value in pairs if isinstance(wanted, ir.Const))
         return held(Type("object", pairs=fixed))
 
-    def _comprehension(self, comp: Comp) -> Type:
+    def _comprehension(self, comp: ir.Comp) -> Type:
         inner = BodyTypes(self._checker, self._file, dict(self._known))
         inner.steps(comp.body)
         value = inner.term(comp.value)
         return Type(comp.kind, dynamic=value)
 
-    def _path(self, path: Path) -> Type:
-        if isinstance(path.root, Local):
+    def _path(self, path: ir.Path) -> Type:
+        if isinstance(path.root, ir.Local):
             return self._navigate(self.term(path.root), path.path, path)
         if path.root == "input":
             return self._navigate(ANY, path.path, path)
         node, taken = self._checker.tree.root, 0
         for part in path.path:
-            if node.group is not None or not isinstance(part, Const) or part.value not in node.children:
+            if node.group is not None or not isinstance(part, ir.Const) or part.value not in node.children:
                 break
             node, taken = node.children[part.value], taken + 1
         if node.group is not None and node.group.kind == "function":
@@ -220,10 +202,10 @@ class BodyTypes:
         whole = self._checker.group(node.group)[0] if known and node.group is not None else ANY
         return self._navigate(whole, path.path[taken:], path)
 
-    def _navigate(self, whole: Type, rest: tuple[Term, ...], path: Path) -> Type:
+    def _navigate(self, whole: Type, rest: tuple[ir.Term, ...], path: ir.Path) -> Type:
         for part in rest:
             self._bind(part, keys(whole))
-            found = select(whole, part.value) if isinstance(part, Const) else members(whole)
+            found = select(whole, part.value) if isinstance(part, ir.Const) else members(whole)
             if found is None:
                 self._checker.mistake(self._file, path.position, f"undefined ref: {_shown(path)}")
                 return ANY
@@ -238,6 +220,6 @@ def _signature(name: str) -> tuple[list[Type], Type]:
     return [parse_type(part) for part in split(inside) if not part.startswith("...")], parse_type(result)
 
 
-def _shown(path: Path) -> str:
-    parts = [str(part.value) if isinstance(part, Const) else "_" for part in path.path]
+def _shown(path: ir.Path) -> str:
+    parts = [str(part.value) if isinstance(part, ir.Const) else "_" for part in path.path]
     return ".".join([path.root if isinstance(path.root, str) else "…", *parts])

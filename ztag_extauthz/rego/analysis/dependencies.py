@@ -10,18 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ztag_extauthz.rego.analysis.aliases import NONE, WHOLE, Aliases, Scope
 from ztag_extauthz.rego.analysis.tree import Group, Node, Tree
-from ztag_extauthz.rego.lower.ir import (
-    Check,
-    Const,
-    Definition,
-    Function,
-    Invoke,
-    Override,
-    Path,
-    Term,
-    Unify,
-    locals_of,
-)
+from ztag_extauthz.rego.lower import ir
 from ztag_extauthz.rego.lower.names import find_builtin
 from ztag_extauthz.rego.reads import Reads, normalised
 
@@ -37,9 +26,9 @@ MAX_CONTEXTS: Final = 2_000
 class Dependencies:
     """Follows an entry point through the rules that it may evaluate."""
 
-    def __init__(self, tree: Tree, overrides: Sequence[Override]) -> None:
+    def __init__(self, tree: Tree, overrides: Sequence[ir.Override]) -> None:
         self._tree = tree
-        self._mocked = {item.target for item in overrides if isinstance(item.target, Function)}
+        self._mocked = {item.target for item in overrides if isinstance(item.target, ir.Function)}
         self._deep: set[InputPath] = set()
         self._exists: set[InputPath] = set()
         self._data: set[tuple[str, ...]] = set()
@@ -50,7 +39,7 @@ class Dependencies:
     def of(self, path: tuple[str, ...]) -> Reads:
         """Give what the document at a path below `data` depends on."""
         scope = Scope(self, WHOLE)
-        self.use(scope.term(Path("data", tuple(map(Const, path)))))
+        self.use(scope.term(ir.Path("data", tuple(map(ir.Const, path)))))
         return normalised(self._deep, self._exists, self._data, self._impure, self._rules)
 
     # -- what is read
@@ -61,10 +50,10 @@ class Dependencies:
     def touch(self, aliases: Aliases) -> None:
         self._exists |= aliases
 
-    def read_data(self, path: Iterable[Term]) -> None:
+    def read_data(self, path: Iterable[ir.Term]) -> None:
         names: list[str] = []
         for part in path:
-            if not isinstance(part, Const) or part.value.__class__ is not str:
+            if not isinstance(part, ir.Const) or part.value.__class__ is not str:
                 break
             names.append(part.value)
         self._data.add(tuple(names))
@@ -94,7 +83,7 @@ class Dependencies:
             arguments = [NONE] * len(arguments)
         return self._remember((group.number, root, *arguments), lambda: self._definitions(group, root, arguments))
 
-    def is_mocked(self, function: Function) -> bool:
+    def is_mocked(self, function: ir.Function) -> bool:
         return function in self._mocked
 
     def _remember(self, known: Key, follow: Any) -> Aliases:
@@ -114,7 +103,7 @@ class Dependencies:
             return NONE
         return aliases
 
-    def _definition(self, definition: Definition, root: Aliases, arguments: Sequence[Aliases]) -> Aliases:
+    def _definition(self, definition: ir.Definition, root: Aliases, arguments: Sequence[Aliases]) -> Aliases:
         scope = Scope(self, root)
         for pattern, aliases in zip(definition.arguments or (), arguments, strict=False):
             scope.match(pattern, aliases)
@@ -136,16 +125,20 @@ class Dependencies:
         return self._tree.root
 
 
-def _has_choice(definition: Definition) -> bool:
+def _has_choice(definition: ir.Definition) -> bool:
     """Tell whether a body may hold in more than one way, or gives way to an `else`."""
-    bound: set[int] = set().union(*map(locals_of, definition.arguments or ()))
+    bound: set[int] = set().union(*map(ir.locals_of, definition.arguments or ()))
     for step in definition.body:
         for part in (
-            (step.left, step.right) if isinstance(step, Unify) else (step.term,) if isinstance(step, Check) else ()
+            (step.left, step.right)
+            if isinstance(step, ir.Unify)
+            else (step.term,)
+            if isinstance(step, ir.Check)
+            else ()
         ):
-            if isinstance(part, Path) and not set().union(*map(locals_of, part.path)) <= bound:
+            if isinstance(part, ir.Path) and not set().union(*map(ir.locals_of, part.path)) <= bound:
                 return True
-        if isinstance(step, Invoke) and step.function.builtin and find_builtin(step.function.path[0]).relation:
+        if isinstance(step, ir.Invoke) and step.function.builtin and find_builtin(step.function.path[0]).relation:
             return True
-        bound |= locals_of(step, closures=False)
+        bound |= ir.locals_of(step, closures=False)
     return definition.otherwise is not None

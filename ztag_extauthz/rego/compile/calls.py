@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from ztag_extauthz.rego.builtins.interface import NOT_CONSTANT
 from ztag_extauthz.rego.compile.terms import fold
 from ztag_extauthz.rego.compile.unify import UnifyCompiler
-from ztag_extauthz.rego.lower.ir import Function, Invoke, Term
+from ztag_extauthz.rego.lower.ir import Invoke
 from ztag_extauthz.rego.lower.names import find_builtin
 
 _COMPARISONS = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
@@ -129,5 +129,3 @@ _WRITTEN: dict[str, Callable[[CallCompiler, Invoke, list[str]], tuple[str, bool]
     "neq": CallCompiler._equal,  # noqa: SLF001
     "internal.member_2": CallCompiler._member,  # noqa: SLF001
 }
-
-__all__ = ["CallCompiler", "Function", "Term"]

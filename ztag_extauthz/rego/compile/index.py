@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from ztag_extauthz.rego.compile.terms import fold
-from ztag_extauthz.rego.lower.ir import Comp, Const, Definition, ForAll, Invoke, Local, Path, Step, Term, Unify, walk
+from ztag_extauthz.rego.lower import ir
 from ztag_extauthz.rego.values import UNDEFINED, Key, KeyForm, Value, key
 
 MIN_DEFINITIONS: Final = 6
@@ -27,7 +27,7 @@ class Test:
     subject: Subject
     forms: frozenset[KeyForm] = frozenset()
     prefix: str = ""
-    step: Step | None = None  # which says nothing more once the test has held
+    step: ir.Step | None = None  # which says nothing more once the test has held
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ class Index:
         return self._in_order((*found, *self.others)) if self.others else found
 
 
-def choose(definitions: Sequence[Definition]) -> tuple[Subject | None, list[Test | None]]:
+def choose(definitions: Sequence[ir.Definition]) -> tuple[Subject | None, list[Test | None]]:
     """Choose the subject that tells most definitions apart; also gives each definition's test of it."""
     none: list[Test | None] = [None] * len(definitions)
     if len(definitions) < MIN_DEFINITIONS:
@@ -115,7 +115,7 @@ def _cost(counts: Counter[Any], subject: Subject, tests: Sequence[Sequence[Test]
     return untested + sum(count * count for count in counts.values()) / max(1, sum(counts.values()))
 
 
-def find_tests(definition: Definition) -> Iterator[Test]:
+def find_tests(definition: ir.Definition) -> Iterator[Test]:
     """Give what a definition asks of subjects.
 
     OPA's index knows the tests for scalars wherever they stand. The others come too late behind a step that may err:
@@ -126,7 +126,7 @@ def find_tests(definition: Definition) -> Iterator[Test]:
         constant = fold(argument)
         if constant is not None:
             yield Test(("argument", index), frozenset([key(constant.value)]))
-        elif isinstance(argument, Local):
+        elif isinstance(argument, ir.Local):
             subjects.setdefault(argument.number, ("argument", index))
     harmless = True
     for step in definition.body:
@@ -136,10 +136,10 @@ def find_tests(definition: Definition) -> Iterator[Test]:
         harmless = harmless and not may_err(step)
 
 
-def _tests(step: Step, subjects: dict[int, Subject]) -> list[Test]:
-    if isinstance(step, Unify):
+def _tests(step: ir.Step, subjects: dict[int, Subject]) -> list[Test]:
+    if isinstance(step, ir.Unify):
         return list(_equation(step, subjects))
-    if isinstance(step, Invoke) and step.function.builtin and step.output is None:
+    if isinstance(step, ir.Invoke) and step.function.builtin and step.output is None:
         return list(_call(step, subjects))
     return []
 
@@ -148,33 +148,33 @@ def _is_scalar(test: Test) -> bool:
     return len(test.forms) == 1 and not any(form.__class__ is Key for form in test.forms)
 
 
-def may_err(step: Step) -> bool:
+def may_err(step: ir.Step) -> bool:
     """Tell whether a step may end in an error: a conflict in a rule, or a built-in's if errors are strict."""
     return any(
-        isinstance(node, Invoke | Comp | ForAll) or (isinstance(node, Path) and node.root == "data")
-        for node in walk(step)
+        isinstance(node, ir.Invoke | ir.Comp | ir.ForAll) or (isinstance(node, ir.Path) and node.root == "data")
+        for node in ir.walk(step)
     )
 
 
-def _equation(step: Unify, subjects: dict[int, Subject]) -> Iterator[Test]:
+def _equation(step: ir.Unify, subjects: dict[int, Subject]) -> Iterator[Test]:
     for one, other in ((step.left, step.right), (step.right, step.left)):
         subject, constant = _subject(other, subjects), fold(one)
-        if isinstance(one, Local) and isinstance(other, Path) and subject is not None:
+        if isinstance(one, ir.Local) and isinstance(other, ir.Path) and subject is not None:
             subjects.setdefault(one.number, subject)
         elif constant is not None and subject is not None:
             yield Test(subject, frozenset([key(constant.value)]), step=step)
 
 
-def _subject(term: Term, subjects: dict[int, Subject]) -> Subject | None:
-    if isinstance(term, Local):
+def _subject(term: ir.Term, subjects: dict[int, Subject]) -> Subject | None:
+    if isinstance(term, ir.Local):
         return subjects.get(term.number)
-    if not isinstance(term, Path) or term.root != "input":
+    if not isinstance(term, ir.Path) or term.root != "input":
         return None
-    names = tuple(part.value for part in term.path if isinstance(part, Const) and part.value.__class__ is str)
+    names = tuple(part.value for part in term.path if isinstance(part, ir.Const) and part.value.__class__ is str)
     return ("input", *names) if len(names) == len(term.path) else None
 
 
-def _call(step: Invoke, subjects: dict[int, Subject]) -> Iterator[Test]:
+def _call(step: ir.Invoke, subjects: dict[int, Subject]) -> Iterator[Test]:
     name, arguments = step.function.path[0], step.arguments
     if name == "equal":
         for one, other in (arguments, arguments[::-1]):
@@ -191,7 +191,7 @@ def _call(step: Invoke, subjects: dict[int, Subject]) -> Iterator[Test]:
         yield from _beginning(name, arguments, subjects)
 
 
-def _beginning(name: str, arguments: tuple[Term, ...], subjects: dict[int, Subject]) -> Iterator[Test]:
+def _beginning(name: str, arguments: tuple[ir.Term, ...], subjects: dict[int, Subject]) -> Iterator[Test]:
     pattern, text = (arguments[0], arguments[2]) if name == "glob.match" else (arguments[1], arguments[0])
     subject, constant = _subject(text, subjects), fold(pattern)
     if subject is None or constant is None or constant.value.__class__ is not str:
@@ -203,11 +203,11 @@ def _beginning(name: str, arguments: tuple[Term, ...], subjects: dict[int, Subje
         yield Test(subject, prefix=prefix)
 
 
-def without(definition: Definition, test: Test) -> Definition:
+def without(definition: ir.Definition, test: Test) -> ir.Definition:
     """Leave out of a definition what its test has decided."""
     if test.subject[0] == "argument" and test.step is None and test.forms:
         arguments = list(definition.arguments or ())
-        arguments[test.subject[1]] = Local(len(definition.names))
+        arguments[test.subject[1]] = ir.Local(len(definition.names))
         return replace(definition, arguments=tuple(arguments), names=(*definition.names, ""))
     if test.step is None:
         return definition
@@ -216,16 +216,16 @@ def without(definition: Definition, test: Test) -> Definition:
     )
 
 
-def _unneeded(body: tuple[Step, ...], test: Test, definition: Definition) -> tuple[Step, ...]:
+def _unneeded(body: tuple[ir.Step, ...], test: Test, definition: ir.Definition) -> tuple[ir.Step, ...]:
     """Leave out too what had looked the subject up, if nothing else uses it."""
     heads = [*definition.keys, *(term for term in (definition.member, definition.value) if term is not None)]
-    uses = Counter(part.number for node in (*body, *heads) for part in walk(node) if isinstance(part, Local))
+    uses = Counter(part.number for node in (*body, *heads) for part in ir.walk(node) if isinstance(part, ir.Local))
 
-    def idle(step: Step) -> bool:
+    def idle(step: ir.Step) -> bool:
         return (
-            isinstance(step, Unify)
+            isinstance(step, ir.Unify)
             and not step.overrides
-            and isinstance(step.left, Local)
+            and isinstance(step.left, ir.Local)
             and uses[step.left.number] == 1
             and _subject(step.right, {}) == test.subject
         )

@@ -12,7 +12,7 @@ from ztag_extauthz.rego.compile.rules import RuleCompiler, occurrences
 from ztag_extauthz.rego.compile.steps import StepCompiler
 from ztag_extauthz.rego.compile.terms import fold
 from ztag_extauthz.rego.explain import Places
-from ztag_extauthz.rego.lower.ir import Comp, Const, Definition, Function, Local, Override, Path, Step, Steps, walk
+from ztag_extauthz.rego.lower import ir
 from ztag_extauthz.rego.lower.names import find_builtin
 from ztag_extauthz.rego.runtime.tree import TreeNode
 from ztag_extauthz.rego.syntax.nodes import Position
@@ -24,7 +24,7 @@ EXPLAINED_DEFINITIONS: Final = 200
 class PolicyCompiler:
     """Compiles what is asked for, and what that needs; each thing once."""
 
-    def __init__(self, tree: Tree, overrides: Sequence[Override], places: Places | None = None) -> None:
+    def __init__(self, tree: Tree, overrides: Sequence[ir.Override], places: Places | None = None) -> None:
         self.tree = tree
         self.places = places  # of steps and rules, where what is compiled tells how it goes
         self.unit = Unit()
@@ -40,7 +40,7 @@ class PolicyCompiler:
         self._counts: Counter[int] = Counter()
         self._patched = _data_targets(overrides)
         self.looks_into_base = any(map(_opens_base, tree.groups))
-        self._mocked = {item.target for item in overrides if isinstance(item.target, Function)}
+        self._mocked = {item.target for item in overrides if isinstance(item.target, ir.Function)}
 
     # -- what is asked for
 
@@ -110,22 +110,22 @@ class PolicyCompiler:
             self._constants[group.number] = UNDEFINED if constant is None else constant.value
         return self._constants[group.number]
 
-    def enter(self, definition: Definition) -> None:
+    def enter(self, definition: ir.Definition) -> None:
         """Take note of the definition that is compiled from now on."""
         self._file = definition.file
         self._counts = occurrences(definition)
 
-    def note(self, writer: Writer, step: Step) -> None:
+    def note(self, writer: Writer, step: ir.Step) -> None:
         if self.places is not None:
             writer.trace(self.places.add(self._file, step.position))
 
-    def choose(self, definitions: Sequence[Definition]) -> tuple[Subject | None, list[Test | None]]:
+    def choose(self, definitions: Sequence[ir.Definition]) -> tuple[Subject | None, list[Test | None]]:
         """Choose how to find the definitions that can hold; an explanation tries them all, unless they are many."""
         if self.places is not None and len(definitions) <= EXPLAINED_DEFINITIONS:
             return None, [None] * len(definitions)
         return choose(definitions)
 
-    def is_unused(self, local: Local) -> bool:
+    def is_unused(self, local: ir.Local) -> bool:
         return self._counts[local.number] <= 1
 
     def remaining(self) -> Counter[int]:
@@ -140,7 +140,7 @@ class PolicyCompiler:
         own = tuple(path)
         return any(own[: len(target)] == target[: len(own)] for target in self._patched)
 
-    def is_mocked(self, function: Function) -> bool:
+    def is_mocked(self, function: ir.Function) -> bool:
         return function in self._mocked
 
     def members(self, values: Value) -> frozenset[Any]:
@@ -155,7 +155,7 @@ class PolicyCompiler:
         writer.bound = dict(zip(given, names, strict=True))
         return writer
 
-    def comprehension(self, comp: Comp, given: Sequence[int]) -> str:
+    def comprehension(self, comp: ir.Comp, given: Sequence[int]) -> str:
         """Write a function that makes the collection of a comprehension."""
         writer = self._closure("comp_", given, "return out" if comp.kind != "set" else "return frozenset(out)")
         compiler = StepCompiler(self, writer, ordered=comp.kind == "array")
@@ -171,7 +171,7 @@ class PolicyCompiler:
         writer.finish("return frozenset(out)" if comp.kind == "set" else "return out")
         return writer.name
 
-    def body_test(self, body: Steps, given: Sequence[int]) -> str:
+    def body_test(self, body: ir.Steps, given: Sequence[int]) -> str:
         """Write a function that tells whether a body holds."""
         writer = self._closure("test_", given, "return False")
         StepCompiler(self, writer).steps(body)
@@ -182,14 +182,14 @@ class PolicyCompiler:
     def entry(self, path: tuple[str, ...]) -> str:
         """Write a function that gives the document at a path below `data`."""
         writer = self._closure("entry_", (), "return U")
-        value = StepCompiler(self, writer).value(Path("data", tuple(map(Const, path))))
+        value = StepCompiler(self, writer).value(ir.Path("data", tuple(map(ir.Const, path))))
         writer.finish(f"return {value}")
         return writer.name
 
-    def query(self, body: Steps, names: Sequence[str], file: str) -> str:
+    def query(self, body: ir.Steps, names: Sequence[str], file: str) -> str:
         """Write a function that gives the variables of a query, once for each solution."""
         self._file = file
-        self._counts = Counter(part.number for step in body for part in walk(step) if isinstance(part, Local))
+        self._counts = Counter(part.number for step in body for part in ir.walk(step) if isinstance(part, ir.Local))
         self._counts.update({number: 2 for number, name in enumerate(names) if name})
         writer = self._closure("query_", (), "return out")
         writer.first("out = []")
@@ -204,10 +204,10 @@ class PolicyCompiler:
 def _opens_base(group: Group) -> bool:
     """Tell whether a rule looks into base documents by what is not known beforehand."""
     steps = (step for definition in group.definitions for step in definition.body)
-    paths = (node for step in steps for node in walk(step) if isinstance(node, Path) and node.root == "data")
-    return any(not isinstance(part, Const) for path in paths for part in path.path)
+    paths = (node for step in steps for node in ir.walk(step) if isinstance(node, ir.Path) and node.root == "data")
+    return any(not isinstance(part, ir.Const) for path in paths for part in path.path)
 
 
-def _data_targets(overrides: Sequence[Override]) -> set[tuple[Value, ...]]:
-    targets = [item.target for item in overrides if isinstance(item.target, Path) and item.target.root == "data"]
+def _data_targets(overrides: Sequence[ir.Override]) -> set[tuple[Value, ...]]:
+    targets = [item.target for item in overrides if isinstance(item.target, ir.Path) and item.target.root == "data"]
     return {tuple(part.value for part in target.path if hasattr(part, "value")) for target in targets}

@@ -4,39 +4,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ztag_extauthz.rego.compile.calls import CallCompiler
-from ztag_extauthz.rego.lower.ir import (
-    Check,
-    Comp,
-    Const,
-    ForAll,
-    Function,
-    Invoke,
-    Local,
-    Negation,
-    Override,
-    Overrides,
-    Path,
-    Step,
-    Steps,
-    Term,
-    Unify,
-    locals_of,
-    parts,
-    walk,
-)
+from ztag_extauthz.rego.lower import ir
 from ztag_extauthz.rego.lower.names import find_builtin
 
 
 class StepCompiler(CallCompiler):
     indexed = False  # whether OPA looks into base documents beforehand for the lone references of this body
 
-    def steps(self, steps: Steps) -> None:
+    def steps(self, steps: ir.Steps) -> None:
         remaining = self.policy.remaining()
         for index, step in enumerate(steps):
             self.w.begin(remaining)
             self._to_come = steps[index:]
             self.step(step)
-            for number in (part.number for part in walk(step) if isinstance(part, Local)):
+            for number in (part.number for part in ir.walk(step) if isinstance(part, ir.Local)):
                 remaining[number] -= 1
                 if not remaining[number]:
                     del remaining[number]
@@ -48,30 +29,30 @@ class StepCompiler(CallCompiler):
         for path in (path for step in self._to_come for path in input_paths(step)):
             self._known_input(path)
 
-    def step(self, step: Step) -> None:
+    def step(self, step: ir.Step) -> None:
         outer = self.w.state
         self.policy.note(self.w, step)
         if step.overrides:
             self.w.state = self._override(step.overrides)
         match step:
-            case Unify():
+            case ir.Unify():
                 self.unify(step.left, step.right)
-            case Invoke():
+            case ir.Invoke():
                 self._invoke(step)
-            case Check():
+            case ir.Check():
                 self._check(step)
-            case Negation():
+            case ir.Negation():
                 self._negation(step)
-            case ForAll():
+            case ir.ForAll():
                 self._every(step)
         self.w.state = outer
 
-    def _check(self, step: Check) -> None:
+    def _check(self, step: ir.Check) -> None:
         term = step.term
-        if isinstance(term, Const):
+        if isinstance(term, ir.Const):
             if term.value is False:
                 self.w.line(self.w.fail)
-        elif isinstance(term, Path) and not self.is_known(term):
+        elif isinstance(term, ir.Path) and not self.is_known(term):
             self.w.refuse(f"{self.walk(term)} is False")
         else:
             with self._surely(term):
@@ -79,13 +60,13 @@ class StepCompiler(CallCompiler):
             self.w.refuse(f"{name} is False" if certain else f"{name} is U or {name} is False")
 
     @contextmanager
-    def _surely(self, term: Term) -> Iterator[None]:
+    def _surely(self, term: ir.Term) -> Iterator[None]:
         """Look up with care what OPA's index of rules may look up before: `data.users[input.user]` alone."""
-        self.sure = self.indexed and isinstance(term, Path) and not isinstance([None, *term.path][-1], Const)
+        self.sure = self.indexed and isinstance(term, ir.Path) and not isinstance([None, *term.path][-1], ir.Const)
         yield
         self.sure = False
 
-    def _invoke(self, step: Invoke) -> None:
+    def _invoke(self, step: ir.Invoke) -> None:
         if step.function.builtin and find_builtin(step.function.path[0]).relation:
             self._relation(step)
             return
@@ -97,7 +78,7 @@ class StepCompiler(CallCompiler):
             self.w.refuse(f"{name} is U")
         self.match(step.output, name)
 
-    def _relation(self, step: Invoke) -> None:
+    def _relation(self, step: ir.Invoke) -> None:
         """Write a loop over the results of a built-in that has several."""
         arguments = [self.value(argument) for argument in step.arguments]
         self.hoist()
@@ -111,24 +92,24 @@ class StepCompiler(CallCompiler):
 
     # -- negation: the step binds nothing, so it has one value or none
 
-    def _negation(self, step: Negation) -> None:
+    def _negation(self, step: ir.Negation) -> None:
         inner = step.step
         with self.w.silent():
             condition = self._holds(inner)
         self.w.refuse(condition)
 
-    def _holds(self, inner: Step) -> str:
+    def _holds(self, inner: ir.Step) -> str:
         """Give the condition that a step holds."""
-        if isinstance(inner, Unify):
+        if isinstance(inner, ir.Unify):
             return self._holds_equal(inner)
-        if isinstance(inner, Invoke):
+        if isinstance(inner, ir.Invoke):
             return self._holds_call(inner)
-        if isinstance(inner, Check):
+        if isinstance(inner, ir.Check):
             name, certain = self.maybe(inner.term)
             return f"{name} is not False" if certain else f"{name} is not U and {name} is not False"
         raise AssertionError(inner)
 
-    def _holds_equal(self, inner: Unify) -> str:
+    def _holds_equal(self, inner: ir.Unify) -> str:
         conditions, names = [], []
         for term in (inner.left, inner.right):
             name, certain = self.maybe(term)
@@ -137,7 +118,7 @@ class StepCompiler(CallCompiler):
                 conditions.append(f"{name} is not U")
         return " and ".join([*conditions, self.equality(names[0], names[1], inner.left, inner.right)])
 
-    def _holds_call(self, inner: Invoke) -> str:
+    def _holds_call(self, inner: ir.Invoke) -> str:
         if inner.function.builtin and find_builtin(inner.function.path[0]).relation:
             arguments = [self.value(argument) for argument in inner.arguments]
             found = f"list({self._call(inner, arguments)})"
@@ -153,10 +134,10 @@ class StepCompiler(CallCompiler):
 
     # -- every
 
-    def _every(self, step: ForAll) -> None:
+    def _every(self, step: ir.ForAll) -> None:
         domain = self.value(step.domain)
         own = [local for local in (step.key, step.value) if local is not None]
-        closure = set().union(*map(locals_of, step.body)) - {local.number for local in own}
+        closure = set().union(*map(ir.locals_of, step.body)) - {local.number for local in own}
         given = self.captured(closure)
         function = self.policy.body_test(step.body, [*(local.number for local in own), *(n for n, _ in given)])
         self.w.require(f"is_collection({domain})")
@@ -167,24 +148,24 @@ class StepCompiler(CallCompiler):
 
     # -- with
 
-    def _override(self, overrides: Overrides) -> str:
+    def _override(self, overrides: ir.Overrides) -> str:
         name = self.w.fresh()
         calls = "".join(self._clause(override) for override in overrides)
         self.w.line(f"{name} = {self.w.state}.child(){calls}")
         return name
 
-    def _clause(self, override: Override) -> str:
+    def _clause(self, override: ir.Override) -> str:
         target, value = override.target, override.value
-        if isinstance(target, Function):
+        if isinstance(target, ir.Function):
             return f".with_function({self.unit.constant(str(target))}, {self._replacement(value)})"
-        path = self.unit.name("w", tuple(part.value for part in target.path if isinstance(part, Const)))
-        if isinstance(value, Function):
-            value = Const(None)
+        path = self.unit.name("w", tuple(part.value for part in target.path if isinstance(part, ir.Const)))
+        if isinstance(value, ir.Function):
+            value = ir.Const(None)
         kind = "input" if target.root == "input" else "data"
         return f".with_{kind}({path}, {self.value(value)})"
 
     def _replacement(self, value: object) -> str:
-        if not isinstance(value, Function):
+        if not isinstance(value, ir.Function):
             return f"constantly({self.value(value)})"  # type: ignore[arg-type]
         if not value.builtin:
             return self.policy.function(value.path)
@@ -194,14 +175,11 @@ class StepCompiler(CallCompiler):
         )
 
 
-def input_paths(node: object) -> Iterator[Path]:
+def input_paths(node: object) -> Iterator[ir.Path]:
     """Give the references into the input that are made directly, under no `with` and in no inner body."""
-    if isinstance(node, Comp) or getattr(node, "overrides", None):
+    if isinstance(node, ir.Comp) or getattr(node, "overrides", None):
         return
-    if isinstance(node, Path) and node.root == "input":
+    if isinstance(node, ir.Path) and node.root == "input":
         yield node
-    for part in (node.domain,) if isinstance(node, ForAll) else parts(node):
+    for part in (node.domain,) if isinstance(node, ir.ForAll) else ir.parts(node):
         yield from input_paths(part)
-
-
-__all__ = ["Local", "StepCompiler"]

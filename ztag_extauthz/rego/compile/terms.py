@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ztag_extauthz.rego.compile.emit import Unit, Writer
-from ztag_extauthz.rego.lower.ir import Comp, Const, ListTerm, Local, ObjectTerm, Path, SetTerm, Step, Term, locals_of
+from ztag_extauthz.rego.lower import ir
 from ztag_extauthz.rego.values import Value, key, make_set
 
 if TYPE_CHECKING:
@@ -12,29 +12,29 @@ if TYPE_CHECKING:
     from ztag_extauthz.rego.compile.policy import PolicyCompiler
 
 
-def fold(term: Term) -> Const | None:
+def fold(term: ir.Term) -> ir.Const | None:
     """Give a term that holds constants alone as one constant."""
-    if isinstance(term, Const):
+    if isinstance(term, ir.Const):
         return term
-    if isinstance(term, ListTerm):
+    if isinstance(term, ir.ListTerm):
         items = [fold(item) for item in term.items]
-        return Const([item.value for item in items if item]) if all(items) else None
-    if isinstance(term, SetTerm):
+        return ir.Const([item.value for item in items if item]) if all(items) else None
+    if isinstance(term, ir.SetTerm):
         items = [fold(item) for item in term.items]
-        return Const(make_set([item.value for item in items if item])) if all(items) else None
-    if isinstance(term, ObjectTerm):
+        return ir.Const(make_set([item.value for item in items if item])) if all(items) else None
+    if isinstance(term, ir.ObjectTerm):
         return _fold_object(term)
     return None
 
 
-def _fold_object(term: ObjectTerm) -> Const | None:
+def _fold_object(term: ir.ObjectTerm) -> ir.Const | None:
     made: dict[object, Value] = {}
     for wanted, value in term.pairs:
         name, member = fold(wanted), fold(value)
         if name is None or member is None or key(name.value) in made:
             return None
         made[key(name.value)] = member.value
-    return Const(made)
+    return ir.Const(made)
 
 
 class TermCompiler:
@@ -46,13 +46,13 @@ class TermCompiler:
         self.w = writer
         self.ordered = ordered or policy.places is not None  # whether the order of what is found shows
         self.sure = False  # whether to look into base documents with care: see `manner`
-        self._to_come: Sequence[Step] = ()
+        self._to_come: Sequence[ir.Step] = ()
 
-    def is_known(self, term: Term) -> bool:
+    def is_known(self, term: ir.Term) -> bool:
         """Tell whether a term has at most one value: all its locals are bound."""
-        return all(number in self.w.bound for number in locals_of(term, closures=False))
+        return all(number in self.w.bound for number in ir.locals_of(term, closures=False))
 
-    def value(self, term: Term) -> str:
+    def value(self, term: ir.Term) -> str:
         """Write what a known term needs and give an expression for it; undefined gives up."""
         name, certain = self.maybe(term)
         self.w.see(name)
@@ -60,28 +60,28 @@ class TermCompiler:
             self.w.line(f"if {name} is U: {self.w.fail}")
         return name
 
-    def maybe(self, term: Term) -> tuple[str, bool]:
+    def maybe(self, term: ir.Term) -> tuple[str, bool]:
         """Like `value`, but undefined is given as `U`; also tells whether it is certainly defined."""
         constant = fold(term)
         if constant is not None:
             return self.unit.constant(constant.value), True
-        if isinstance(term, Path):
+        if isinstance(term, ir.Path):
             return self.path(term)
         return self._certain(term), True
 
-    def _certain(self, term: Term) -> str:
+    def _certain(self, term: ir.Term) -> str:
         match term:
-            case Local(number):
+            case ir.Local(number):
                 return self.w.bound[number]
-            case ListTerm(items):
+            case ir.ListTerm(items):
                 return self._named("[" + ", ".join(map(self.value, items)) + "]")
-            case SetTerm(items):
+            case ir.SetTerm(items):
                 # Of two equal numbers the first stands as it is written, and OPA takes the constants first.
                 forms = ", ".join(map(self.form, sorted(items, key=lambda item: fold(item) is None)))
                 return self._named(f"frozenset(({forms},))" if items else "frozenset()")
-            case ObjectTerm(pairs):
+            case ir.ObjectTerm(pairs):
                 return self._object(pairs)
-            case Comp():
+            case ir.Comp():
                 return self.comprehension(term)
         raise AssertionError(term)
 
@@ -90,14 +90,14 @@ class TermCompiler:
         self.w.line(f"{name} = {expression}")
         return name
 
-    def form(self, term: Term) -> str:
+    def form(self, term: ir.Term) -> str:
         """Give an expression for the key form of a known term."""
         constant = fold(term)
         if constant is not None:
             return self.unit.form(constant.value)
         return f"key({self.value(term)})"
 
-    def _object(self, pairs: tuple[tuple[Term, Term], ...]) -> str:
+    def _object(self, pairs: tuple[tuple[ir.Term, ir.Term], ...]) -> str:
         constants = [fold(wanted) for wanted, _ in pairs]
         distinct = {self.unit.form(constant.value) for constant in constants if constant}
         if all(constants) and len(distinct) == len(pairs):
@@ -105,7 +105,7 @@ class TermCompiler:
         parts = ", ".join(f"{self.value(k)}, {self.value(v)}" for k, v in pairs)
         return self._named(f"make_object({parts})")
 
-    def path(self, term: Path) -> tuple[str, bool]:
+    def path(self, term: ir.Path) -> tuple[str, bool]:
         raise NotImplementedError
 
     def hoist(self) -> None:
@@ -115,8 +115,8 @@ class TermCompiler:
         """Give the bound locals among some, with their names: what a function of its own has to be given."""
         return [(number, self.w.bound[number]) for number in sorted(numbers) if number in self.w.bound]
 
-    def comprehension(self, comp: Comp) -> str:
+    def comprehension(self, comp: ir.Comp) -> str:
         """Write a comprehension as a function of its own, and call it."""
-        given = self.captured(locals_of(comp))
+        given = self.captured(ir.locals_of(comp))
         function = self.policy.comprehension(comp, [number for number, _ in given])
         return self._named(f"{function}({', '.join([self.w.state, *(name for _, name in given)])})")

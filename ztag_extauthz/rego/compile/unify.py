@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ztag_extauthz.rego.compile.paths import PathCompiler
 from ztag_extauthz.rego.compile.terms import fold
-from ztag_extauthz.rego.lower.ir import Comp, Const, ListTerm, Local, ObjectTerm, Path, SetTerm, Term, locals_of
+from ztag_extauthz.rego.lower.ir import Comp, ListTerm, Local, ObjectTerm, Path, SetTerm, Term
 from ztag_extauthz.rego.values import equal
 
 
@@ -160,10 +160,3 @@ class UnifyCompiler(PathCompiler):
         self.w.loop(f"{wanted}, {found}", f"{order}items({self.w.state}, {value})")
         self.match(part, wanted)
         return found
-
-
-def is_pattern(term: Term) -> bool:
-    return isinstance(term, ListTerm | ObjectTerm) and bool(locals_of(term, closures=False))
-
-
-__all__ = ["Const", "UnifyCompiler", "is_pattern"]

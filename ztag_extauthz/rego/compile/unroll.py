@@ -10,26 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ztag_extauthz.rego.compile.index import may_err
 from ztag_extauthz.rego.compile.terms import fold
-from ztag_extauthz.rego.lower.ir import (
-    Check,
-    Comp,
-    Const,
-    Definition,
-    ForAll,
-    Invoke,
-    ListTerm,
-    Local,
-    Negation,
-    ObjectTerm,
-    Override,
-    Path,
-    SetTerm,
-    Step,
-    Term,
-    Unify,
-    locals_of,
-    walk,
-)
+from ztag_extauthz.rego.lower import ir
 from ztag_extauthz.rego.runtime.evaluation import lookup
 from ztag_extauthz.rego.values import UNDEFINED, Value, unkey
 
@@ -39,7 +20,7 @@ if TYPE_CHECKING:
 MAX_ROWS: Final = 64
 
 
-def unrolled(policy: "PolicyCompiler", definition: Definition) -> list[Definition]:
+def unrolled(policy: "PolicyCompiler", definition: ir.Definition) -> list[ir.Definition]:
     """Write out the first loop of a body if it goes through a small constant rule, and nothing stands before it."""
     if definition.otherwise is not None:
         return [definition]
@@ -54,41 +35,41 @@ def unrolled(policy: "PolicyCompiler", definition: Definition) -> list[Definitio
     return [definition]
 
 
-def _bound_before(definition: Definition, index: int) -> set[int] | None:
+def _bound_before(definition: ir.Definition, index: int) -> set[int] | None:
     """Give the locals that are known before a step, or None if there is a loop or what may err before it."""
-    bound: set[int] = set().union(*map(locals_of, definition.arguments or ()))
+    bound: set[int] = set().union(*map(ir.locals_of, definition.arguments or ()))
     for step in definition.body[:index]:
         if may_err(step) or _opens(step, bound):
             return None
-        bound |= locals_of(step)
+        bound |= ir.locals_of(step)
     return bound
 
 
-def _opens(step: Step, bound: set[int]) -> bool:
-    return any(isinstance(node, Path) and not locals_of(node) <= bound for node in walk(step))
+def _opens(step: ir.Step, bound: set[int]) -> bool:
+    return any(isinstance(node, ir.Path) and not ir.locals_of(node) <= bound for node in ir.walk(step))
 
 
-def _loop(policy: "PolicyCompiler", step: Step) -> tuple[int, Sequence[Value]] | None:
+def _loop(policy: "PolicyCompiler", step: ir.Step) -> tuple[int, Sequence[Value]] | None:
     """Give the local that a step runs through the keys of a constant rule, and these keys."""
-    if step.overrides or not isinstance(step, Unify | Check):
+    if step.overrides or not isinstance(step, ir.Unify | ir.Check):
         return None
-    for term in (step.left, step.right) if isinstance(step, Unify) else (step.term,):
+    for term in (step.left, step.right) if isinstance(step, ir.Unify) else (step.term,):
         table, rest = _table(policy, term)
         key = rest[0] if rest else None
         if table.__class__ not in (list, dict, frozenset) or len(table) > MAX_ROWS:
             continue
-        if isinstance(key, Local):
+        if isinstance(key, ir.Local):
             return key.number, range(len(table)) if table.__class__ is list else [*map(unkey, table)]
     return None
 
 
-def _table(policy: "PolicyCompiler", term: Term) -> tuple[Value, Sequence[Term]]:
+def _table(policy: "PolicyCompiler", term: ir.Term) -> tuple[Value, Sequence[ir.Term]]:
     """Give the value of the constant rule that a reference goes into, and what follows in the reference."""
-    if not isinstance(term, Path) or term.root != "data":
+    if not isinstance(term, ir.Path) or term.root != "data":
         return UNDEFINED, ()
     node = policy.tree.root
     for taken, part in enumerate(term.path):
-        if node.group is not None or not isinstance(part, Const) or part.value not in node.children:
+        if node.group is not None or not isinstance(part, ir.Const) or part.value not in node.children:
             break
         node = node.children[part.value]
         if node.group is not None and not node.children and not policy.is_patched(node.path):
@@ -102,62 +83,67 @@ class _Row:
     def __init__(self, policy: "PolicyCompiler", bound: set[int], place: int, row: Value) -> None:
         self._policy = policy
         self._bound = set(bound)
-        self._known: dict[int, Const] = {place: Const(row)}
-        self._kept: dict[int, Const] = {}
+        self._known: dict[int, ir.Const] = {place: ir.Const(row)}
+        self._kept: dict[int, ir.Const] = {}
 
-    def definition(self, whole: Definition) -> Definition:
+    def definition(self, whole: ir.Definition) -> ir.Definition:
         body = [step for step in map(self._step, whole.body) if step is not None]
         keys, member, value = map(self._put, (whole.keys, whole.member, whole.value))
-        kept = [Unify(Local(number), constant, whole.position) for number, constant in self._kept.items()]
+        kept = [ir.Unify(ir.Local(number), constant, whole.position) for number, constant in self._kept.items()]
         return replace(whole, body=(*kept, *body), keys=keys, member=member, value=value)
 
-    def _step(self, step: Step) -> Step | None:
+    def _step(self, step: ir.Step) -> ir.Step | None:
         """Put constants into a step; one that gives a local a constant is left out, and the local with it."""
-        made: Step = self._put(step)
-        if isinstance(made, Unify) and isinstance(made.left, Local) and made.operator != "==" and not made.overrides:
+        made: ir.Step = self._put(step)
+        if (
+            isinstance(made, ir.Unify)
+            and isinstance(made.left, ir.Local)
+            and made.operator != "=="
+            and not made.overrides
+        ):
             constant = fold(made.right)
             if constant is not None and made.left.number not in self._bound:
                 self._known[made.left.number] = constant
                 return None
-        self._bound |= locals_of(made, closures=False)
+        self._bound |= ir.locals_of(made, closures=False)
         return made
 
     def _put(self, node: Any) -> Any:
         """Put constants into a term, a step, or a tuple of them."""
         if isinstance(node, tuple):
             return tuple(map(self._put, node))
-        if isinstance(node, Local):
+        if isinstance(node, ir.Local):
             return self._known.get(node.number, node)
-        if isinstance(node, Path):
+        if isinstance(node, ir.Path):
             return self._path(node)
         names = _PARTS.get(node.__class__, ())
         return replace(node, **{name: self._put(getattr(node, name)) for name in names}) if names else node
 
-    def _path(self, path: Path) -> Term:
+    def _path(self, path: ir.Path) -> ir.Term:
         rest = tuple(map(self._put, path.path))
         made = replace(path, path=rest)
         start, following = _table(self._policy, made)
         root = path.root
-        if isinstance(root, Local) and root.number in self._known:
+        if isinstance(root, ir.Local) and root.number in self._known:
             start, following = self._known[root.number].value, rest
-        if start is not UNDEFINED and all(isinstance(part, Const) for part in following):
-            found = lookup(start, [part.value for part in following if isinstance(part, Const)])
+        if start is not UNDEFINED and all(isinstance(part, ir.Const) for part in following):
+            found = lookup(start, [part.value for part in following if isinstance(part, ir.Const)])
             if found is not UNDEFINED:
-                return Const(found)
-        if isinstance(root, Local) and root.number in self._known:
+                return ir.Const(found)
+        if isinstance(root, ir.Local) and root.number in self._known:
             self._kept[root.number] = self._known[root.number]
         return made
 
 
 _PARTS: Final[Mapping[type, tuple[str, ...]]] = {
-    ListTerm: ("items",),
-    SetTerm: ("items",),
-    ObjectTerm: ("pairs",),
-    Comp: ("key", "value", "body"),
-    Override: ("value",),
-    Unify: ("left", "right", "overrides"),
-    Invoke: ("arguments", "output", "overrides"),
-    Check: ("term", "overrides"),
-    Negation: ("step", "overrides"),
-    ForAll: ("domain", "body", "overrides"),
+    ir.ListTerm: ("items",),
+    ir.SetTerm: ("items",),
+    ir.ObjectTerm: ("pairs",),
+    ir.Comp: ("key", "value", "body"),
+    ir.Override: ("value",),
+    ir.Unify: ("left", "right", "overrides"),
+    ir.Invoke: ("arguments", "output", "overrides"),
+    ir.Check: ("term", "overrides"),
+    ir.Negation: ("step", "overrides"),
+    ir.ForAll: ("domain", "body", "overrides"),
 }

@@ -74,6 +74,3 @@ def tree_get(node: TreeNode, state: State, wanted: Value) -> Value:
     if child is None:
         return get_base(lookup(state.data, node.path), wanted)
     return tree_value(child, state)
-
-
-__all__ = ["TreeNode", "tree_get", "tree_value"]
