@@ -69,7 +69,8 @@ class Heard(Forgotten):
         return now - LONGEST
 
     def _is_silent(self, now: float) -> bool:
-        return now - self.follower.heard_at > self._max_stale
+        # What was heard at a time that is still to come was heard before the clock was set back: nobody knows when.
+        return abs(now - self.follower.heard_at) > self._max_stale
 
     def _learn(self, entry: Invalidation) -> None:
         self._newest = max(self._newest, entry.before + self._margin)
