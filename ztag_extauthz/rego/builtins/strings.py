@@ -3,11 +3,10 @@
 A text that is no UTF-8 (OPA can make one by `base64.decode`) holds Python's surrogate escapes.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from ztag_extauthz.rego.builtins.golang.text import lower_runes, to_bytes, to_text, upper_runes
 from ztag_extauthz.rego.builtins.interface import (
-    array,
     builtin,
     check_size,
     element_error,
@@ -253,11 +252,3 @@ def any_prefix_match(texts: Value, prefixes: Value) -> Value:
 def any_suffix_match(texts: Value, suffixes: Value) -> Value:
     texts, suffixes = _texts(texts, 1), _texts(suffixes, 2)
     return any(text.endswith(suffixes) for text in texts)
-
-
-def texts_of(value: Value, position: int) -> list[Any]:
-    """Give an array of strings, or OPA's error."""
-    for item in array(value, position):
-        if item.__class__ is not str:
-            raise element_error(position, value, item, "string")
-    return value  # type: ignore[no-any-return]
