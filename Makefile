@@ -68,18 +68,19 @@ fuzz: $(READY) ## Hostile inputs for all that reads what others wrote (FOR=secon
 	$(RUN) -m loadtest.fuzz $(if $(FOR),--seconds $(FOR)) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(OUT),--out $(OUT))
 
 .PHONY: chaos
-chaos: $(READY) ## What breaks, broken on purpose under load through a real Envoy (RATE=requests a second, OPA=path)
-	$(RUN) -m loadtest.chaos $(if $(RATE),--rate $(RATE))
+chaos: $(READY) ## What breaks, broken on purpose under load through a real Envoy (RATE=, OPA=path, OUT=page)
+	$(RUN) -m loadtest.chaos $(if $(RATE),--rate $(RATE)) $(if $(OUT),--out $(OUT))
 
 .PHONY: soak
-soak: $(READY) ## The same load for long: memory, descriptors and latency stay where they are (MINUTES=60)
-	$(RUN) -m loadtest.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE))
+soak: $(READY) ## The same load for long: memory, descriptors and latency stay where they are (MINUTES=60, RATE=, OUT=page)
+	$(RUN) -m loadtest.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) $(if $(OUT),--out $(OUT))
 
 .PHONY: loadtest
-loadtest: $(READY) ## ztag beside its peers, and its goals; writes loadtest/report (needs Go; ROUNDS=3, ONLY="hits held" for parts)
+loadtest: $(READY) ## ztag beside its peers, and its goals; writes loadtest/report and what repeats it (needs Go; ROUNDS=3, ONLY="hits held" for parts)
 	@$(NEEDS_GO)
 	@$(NEEDS_OPA)
 	$(WITH_OPA) $(RUN) -m loadtest.load $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
+	$(RUN) -m loadtest.report
 	$(RUN) -m loadtest.capacity
 
 .PHONY: contract

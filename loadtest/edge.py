@@ -41,10 +41,11 @@ def asks(issuer: Issuer) -> Sequence[Ask]:
             ("/orders", "", 401, ""),
             allowed,
         ]
-    return [Ask(_request(path, token), status, proof.encode()) for path, token, status, proof in made]
+    return [Ask(request(path, token), status, proof.encode()) for path, token, status, proof in made]
 
 
-def _request(path: str, token: str) -> bytes:
+def request(path: str, token: str) -> bytes:
+    """Return a request that claims to be root's, with a token where there is one."""
     credential = f"authorization: Bearer {token}\r\n" if token else ""
     fields = "host: shop.example\r\nuser-agent: loadtest\r\nx-user: root\r\n"
     return f"GET {path} HTTP/1.1\r\n{fields}{credential}\r\n".encode()

@@ -31,7 +31,9 @@ def test_the_readme_says_what_the_load_test_measured() -> None:
     report = (ROOT / "loadtest/report/report.md").read_text()
     table = re.search(r"^## Summary\n\n.*?\n\n(\|.*?\n)\n", report, re.MULTILINE | re.DOTALL)
     assert table
-    assert table[1] in (ROOT / "README.md").read_text(), "copy the summary of loadtest/report/report.md into README.md"
+    assert table[1] in (ROOT / "README.md").read_text(), (
+        "python -m loadtest.report copies the summary of the report into README.md"
+    )
 
 
 def test_operations_lists_every_metric() -> None:

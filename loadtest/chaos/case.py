@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Final
 from msgspec import Struct
 
 from loadtest.edge import answer_itself, asks
-from loadtest.load.open_loop import Load, Shot
+from loadtest.load.open_loop import Ask, Load, Shot
+from ztag_extauthz.demo.issuer import Issuer
 from ztag_extauthz.demo.processes import fetch, folder_for
 from ztag_extauthz.demo.stack import Plan, Stack, running
 from ztag_extauthz.wire.envoy import Wishes
@@ -30,13 +31,26 @@ class Case:
     """Seconds after the failure (or its end) within which everything must be answered again."""
     workers: ClassVar[int] = 2
 
-    def __init__(self) -> None:
+    def __init__(self, rate: float = RATE) -> None:
+        """`rate` in requests a second."""
+        self.rate = rate
         self.remarks: list[str] = []
         """What else is worth knowing."""
+        self.misses: list[str] = []
+        """What did not come about beside the load and has to; with one of them the row does not hold."""
+        self.ended_at: float | None = None
+        """`time.monotonic` of the failure's end where that is not the end of `fault`."""
 
     @property
     def name(self) -> str:
         return (type(self).__doc__ or "").strip().rstrip(".")
+
+    @property
+    def criterion(self) -> str:
+        """What the load has to look like for the row to hold."""
+        if not self.may_fail:
+            return "none wrong, none failed"
+        return f"none wrong, {self.may_fail:.0%} failed at most, none {self.recovery:.0f} s after its end"
 
     def settings(self, parts: ExitStack, folder: Path) -> Mapping[str, Any]:
         """Return sections of ztag's configuration; what is started for them ends with `parts`."""
@@ -45,6 +59,18 @@ class Case:
     def wishes(self) -> Wishes:
         """Return what Envoy is told."""
         return Wishes(timeout=1.0, body_bytes=8192)
+
+    def environment(self) -> Mapping[str, str]:
+        """Return what ztag's processes find in their environment; asked after `settings`."""
+        return {}
+
+    def asks(self, issuer: Issuer) -> Sequence[Ask]:
+        """Return the load, asked again and again."""
+        return asks(issuer)
+
+    def judged(self, shots: Sequence[Shot]) -> Sequence[Shot]:
+        """Return what came of the load, where what is right changes meanwhile."""
+        return shots
 
     def fault(self, stack: Stack) -> None:
         """Break something, and mend it where it can be mended from outside."""
@@ -64,34 +90,37 @@ class Row(Struct, frozen=True):
     """Seconds from when a request was due, over the whole time."""
     recovery: float
     """Seconds from the failure (or its end, where it was taken away) to the last request that failed; 0: none did."""
+    criterion: str
     met: bool
     remarks: str = ""
 
 
-def run(case: Case, rate: float) -> Row:
+def run(case: Case) -> Row:
     """Run a case under load; what does not start, or come about in time, does not hold."""
     try:
-        return _run(case, rate)
+        return _run(case)
     except Exception as error:  # noqa: BLE001 - the other failures are still to be tried
-        return Row(case.name, 0, 0.0, 0, 0, 0.0, 0.0, met=False, remarks=f"{type(error).__name__}: {error}"[:200])
+        why = f"{type(error).__name__}: {error}"[:200]
+        return Row(case.name, 0, 0.0, 0, 0, 0.0, 0.0, case.criterion, met=False, remarks=why)
 
 
-def _run(case: Case, rate: float) -> Row:
+def _run(case: Case) -> Row:
     with ExitStack() as parts:
         folder = parts.enter_context(folder_for("chaos"))
         sections = dict(case.settings(parts, folder))
         sections["server"] = {"workers": case.workers, **sections.get("server", {})}
-        plan = Plan(settings=sections, wishes=case.wishes(), change_envoy=answer_itself)
+        wishes, environment = case.wishes(), case.environment()
+        plan = Plan(settings=sections, wishes=wishes, change_envoy=answer_itself, environment=environment)
         stack = parts.enter_context(running(plan))
-        load = Load(stack.edge, asks(stack.issuer), rate)
+        load = Load(stack.edge, case.asks(stack.issuer), case.rate)
         parts.callback(load.end)
         time.sleep(CALM)
         began = time.monotonic()
         case.fault(stack)
-        mended = time.monotonic()
+        mended = case.ended_at or time.monotonic()
         time.sleep(AFTERWARDS)
         shots, lag = load.stop()
-    return _row(case, shots, lag, began, mended)
+    return _row(case, case.judged(shots), lag, began, mended)
 
 
 def _row(case: Case, shots: Sequence[Shot], lag: float, began: float, mended: float) -> Row:
@@ -113,7 +142,8 @@ def _row(case: Case, shots: Sequence[Shot], lag: float, began: float, mended: fl
         wrong,
         quantiles([shot.latency for shot in shots], n=100)[98],
         recovery,
-        not wrong and len(failed) <= case.may_fail * len(shots) and recovery <= case.recovery,
+        case.criterion,
+        not (wrong or case.misses) and len(failed) <= case.may_fail * len(shots) and recovery <= case.recovery,
         "; ".join(case.remarks),
     )
 

@@ -213,7 +213,10 @@ def test_s26_a_record_of_redis_that_was_forged_or_moved_is_an_error(tmp_path: Pa
     assert isinstance(moved, UnavailableError)
 
 
-def test_a_revoked_key_is_refused_after_a_moment(tmp_path: Path, redis_url: str) -> None:
+@pytest.mark.parametrize("step", [1, -3600])
+def test_a_revoked_key_is_refused_after_a_moment_and_where_the_clock_is_set_back(
+    tmp_path: Path, redis_url: str, step: float
+) -> None:
     rig = Rig(tmp_path, redis={"url": redis_url, "timeout": 2.0}, max_age=1.0)
     key = rig.add("revoked-soon")
 
@@ -222,7 +225,7 @@ def test_a_revoked_key_is_refused_after_a_moment(tmp_path: Path, redis_url: str)
         found: list[Any] = [await kind.authenticate(request(x_api_key=key), FOREVER)]
         await asyncio.to_thread(rig.store.remove, key.split("_")[1])
         found.append(await kind.authenticate(request(x_api_key=key), FOREVER))
-        rig.clock.now += 1
+        rig.clock.now += step
         found.append(await kind.authenticate(request(x_api_key=key), FOREVER))
         await kind.close()
         return found

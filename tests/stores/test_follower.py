@@ -103,3 +103,16 @@ def test_the_background_goes_on_after_silence(paper: Paper[Note], follower: Foll
         await follower.close()
 
     asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def test_what_is_over_by_our_clock_alone_stays(follower: Follower[Note], paper: Paper[Note], clock: Clock) -> None:
+    """A node whose clock is ahead must not make all others forget what was revoked."""
+    begun = clock.now
+    paper.next = [News((Note("a", 1, until=begun + 60),), time=begun), News((), time=begun + 1)]
+    asyncio.run(follower.catch_up())
+    clock.now += SWEEP + 7200
+    asyncio.run(follower.catch_up())
+    assert (list(follower.entries), paper.dropped) == (["a"], [])
+    paper.next = [News((), time=begun + SWEEP + 61)]
+    asyncio.run(follower.catch_up())
+    assert (follower.entries, [note.key for note in paper.dropped]) == ({}, ["a"])

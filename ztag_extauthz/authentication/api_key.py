@@ -33,6 +33,8 @@ _SCRIPT = "return redis.call('HGET', KEYS[1], ARGV[1])"
 _DIGEST = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 MAX_KEY_CHARACTERS = 256
 MAX_REMEMBERED = 10_000
+SKEW = 1.0
+"""Seconds: what would be remembered for longer than `max_age` and this is from before the clock was set back."""
 
 
 class ApiKeySettings(Section):
@@ -155,7 +157,7 @@ class SharedKeys:
         """Return whose key has this digest. Raises `UnavailableError` or `DeadlineError` where nobody can say."""
         now = self._clock()
         known = self._known.get(digest)
-        if known is not None and now < known[1]:
+        if known is not None and 0.0 < known[1] - now < self._max_age + SKEW:
             return known[0]
         try:
             async with asyncio.timeout(max(0.0, deadline - monotonic())):

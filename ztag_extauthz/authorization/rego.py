@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from msgspec import Struct
 from pydantic import field_validator, model_validator
@@ -10,7 +10,7 @@ from pydantic import field_validator, model_validator
 from ztag_extauthz.again import Again
 from ztag_extauthz.authorization import opa_result
 from ztag_extauthz.authorization.bundle.settings import BundleSettings, SigningSettings
-from ztag_extauthz.authorization.bundle.source import BundleSource, PutInForce
+from ztag_extauthz.authorization.bundle.source import BundleSource
 from ztag_extauthz.authorization.cache.interface import Answers, NoAnswers
 from ztag_extauthz.authorization.cache.levels import Levels
 from ztag_extauthz.authorization.cache.settings import CacheSettings
@@ -104,17 +104,10 @@ class RegoSettings(Section):
                 return self._authorizer(engines.engine(), resources)
         rego = self._authorizer(Pending(lambda: source.readiness().detail), resources)
 
-        def load(content: bytes) -> PutInForce:
-            successor = engines.load(content, rego.policy)
+        def put(engine: PolicyEngine) -> None:
+            rego.put_in_force(engine, resources.clock())
 
-            def put_in_force() -> list[Any]:
-                engine, owned = successor()
-                rego.put_in_force(engine, resources.clock())
-                return owned
-
-            return put_in_force
-
-        source = BundleSource(self.bundle, load, resources)
+        source = BundleSource(self.bundle, lambda content: engines.load(content, rego.policy, put), resources)
         source.first()
         rego.follow(source)
         return rego

@@ -63,9 +63,13 @@ class Follower(Generic[E]):
             await asyncio.sleep(self._interval)
 
     async def catch_up(self) -> None:
-        """Learn what is new, and give back what was lost. Raises `UnavailableError`."""
-        now = self._clock()
+        """Learn what is new, and give back what was lost. Raises `UnavailableError`.
+
+        What is over goes for everybody, so the journal's own clock says what is: ours may be wrong.
+        """
+        asked_at = self._clock()
         news = await self._journal.news()
+        now = asked_at if news.time is None else news.time
         if news.lost:
             # What was lost is owed until it was given back: Redis may be gone again before that.
             self._owed = tuple(self.entries.values())
@@ -77,10 +81,10 @@ class Follower(Generic[E]):
                 self._learnt(entry)
         if self.why not in {"", UNASKED}:
             LOG.info("%s: heard again", self._name)
-        self.heard_at, self.why = now, ""
+        self.heard_at, self.why = asked_at, ""
         await self._journal.add([entry for entry in self._owed if entry.until > now])
         self._owed = ()
-        if now - self._swept_at > SWEEP:
+        if abs(now - self._swept_at) > SWEEP:
             await self._sweep(now)
 
     async def _sweep(self, now: float) -> None:

@@ -71,6 +71,8 @@ class News(Struct, Generic[E], frozen=True):
     entries: tuple[E, ...]
     lost: bool = False
     """The journal does not have what it had."""
+    time: float | None = None
+    """Unix seconds by the journal's own clock; None where it has none but the reader's."""
 
 
 class Journal(Protocol[E]):
@@ -107,12 +109,13 @@ class RedisJournal(Generic[E]):
     async def news(self) -> News[E]:
         seen = self._epoch, self._number, self._last
         epoch, number, begin, texts, time = await self._run(_NEW, token_hex(8), *seen)
-        self._check_time(_seconds(time))
+        now = _seconds(time)
+        self._check_time(now)
         lost = begin != self._number
         self._epoch, self._number = epoch, number
         if texts:
             self._last = texts[-1]
-        return News(tuple(entry for entry in map(self._read, texts) if entry is not None), lost)
+        return News(tuple(entry for entry in map(self._read, texts) if entry is not None), lost, now)
 
     async def add(self, entries: Sequence[E]) -> None:
         if entries:

@@ -153,6 +153,7 @@ def test_other_data_is_exchanged_without_compiling(node: Node, monkeypatch: pyte
     run(work())
 
 
+SOON = "# METADATA\n# custom: {ztag: {ttl: soon}}"
 BAD = [
     (b"no gzip", "is cut off or damaged"),
     (bundle(versioned("2"))[:-10], "is cut off or damaged"),
@@ -160,6 +161,7 @@ BAD = [
     (bundle(versioned("2", policy="package other")), "no rule defines"),
     (bundle({**versioned("2"), "data.json": "{"}), "Expecting"),
     (bundle({**versioned("2"), "data.json": '{"envoy": {"authz": {"result": true}}}'}), "conflicting rule"),
+    (bundle(versioned("2", policy=f"package envoy.authz\n{SOON}\nresult := true")), "is no duration"),
     (bundle({"../x.rego": ""}), "leads out of it"),
     (bundle({"patch.json": "{}"}), "delta"),
 ]

@@ -138,6 +138,17 @@ def test_what_nobody_gives_back_is_free_after_its_longest_time() -> None:
     run(body)
 
 
+def test_what_was_taken_before_the_clock_was_set_back_is_free() -> None:
+    case = Case({**SUBJECT, "longest": 60})
+
+    async def body() -> None:
+        await case.take(ALICE, ALICE)
+        case.clock.now -= 7200
+        assert [type(one) for one in await case.take(ALICE, ALICE, ALICE)] == [str, str, Deny]
+
+    run(body)
+
+
 @pytest.mark.parametrize(
     ("style", "headers"),
     [

@@ -32,6 +32,8 @@ from ztag_extauthz.stores.shared import SharedMemory, shared_memory
 
 SECOND = rate.NANOSECONDS
 START = 1_800_000_000 * SECOND
+LONGEST = SECOND
+HOUR = 3600 * SECOND
 
 
 class Twin:
@@ -123,13 +125,13 @@ def test_a_lease_is_spent_permit_by_permit_and_ends() -> None:
     cells = np.zeros(words(1), np.int64)
     plan = plan_of([rate.parse("10/second")] * 2, [False, False])
     plan[:, TAG] = 5, 6
-    assert table.spend(cells, plan, START) == ASK
+    assert table.spend(cells, plan, START, LONGEST) == ASK
     plan[:, LEFT], plan[:, WAIT], plan[:, DENIED] = (3, 2), SECOND, 0
     table.settle(cells, plan, START)
-    assert [table.spend(cells, plan, START) for _ in range(3)] == [ALLOWED, ALLOWED, ASK]
+    assert [table.spend(cells, plan, START, LONGEST) for _ in range(3)] == [ALLOWED, ALLOWED, ASK]
     plan[:, LEFT], plan[:, WAIT], plan[:, DENIED] = 3, SECOND, 0
     table.settle(cells, plan, START)
-    assert table.spend(cells, plan, START + 2 * SECOND) == ASK
+    assert table.spend(cells, plan, START + 2 * SECOND, LONGEST) == ASK
 
 
 def test_a_refusal_is_kept_until_its_end() -> None:
@@ -138,9 +140,51 @@ def test_a_refusal_is_kept_until_its_end() -> None:
     plan[:, TAG] = 5
     plan[:, WAIT], plan[:, DENIED] = SECOND, 1
     table.settle(cells, plan, START)
-    assert table.spend(cells, plan, START + SECOND // 2) == 0
+    assert table.spend(cells, plan, START + SECOND // 2, LONGEST) == 0
     assert abs(int(plan[0, WAIT]) - SECOND // 2) < 1_000_000
-    assert table.spend(cells, plan, START + SECOND) == ASK
+    assert table.spend(cells, plan, START + SECOND, LONGEST) == ASK
+
+
+def test_a_refusal_of_before_the_clock_was_set_back_is_none() -> None:
+    cells = np.zeros(words(1), np.int64)
+    plan = plan_of([rate.parse("10/second")], [False])
+    plan[:, TAG] = 5
+    plan[:, WAIT], plan[:, DENIED] = SECOND, 1
+    table.settle(cells, plan, START)
+    assert table.spend(cells, plan, START - HOUR, LONGEST) == ASK
+
+
+def allowed(text: str, *times: int) -> list[bool]:
+    """Return what one key is told at these times."""
+    cells, plan = np.zeros(words(1), np.int64), plan_of([rate.parse(text)], [False])
+    plan[0, TAG] = 9
+    return [table.take(cells, plan, time) == ALLOWED for time in times]
+
+
+def test_a_clock_set_back_leaves_one_request_of_a_burst_and_the_rate() -> None:
+    """What was a moment ago is two hours ahead: nobody may be refused for two hours, and nobody gets a second burst."""
+    back = START - 2 * HOUR
+    assert allowed("10/second burst 5", START, back, back, back + SECOND // 10, back + SECOND // 10) == [
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize("back", [2 * HOUR, 25 * HOUR])
+def test_a_clock_set_back_leaves_the_count_of_a_window(back: int) -> None:
+    midnight = START // (24 * HOUR) * 24 * HOUR
+    before = midnight + HOUR
+    times = (before, before, before - back, before - back + SECOND, before - back + 2 * SECOND)
+    assert allowed("3/day fixed", *times) == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize("text", ["10/second burst 1", "1/minute fixed"])
+def test_who_read_the_clock_a_moment_earlier_changes_nothing(text: str) -> None:
+    now = START // (60 * SECOND) * 60 * SECOND
+    assert allowed(text, now, now - 1000, now + 1000) == [True, False, False]
 
 
 KEYS = 100

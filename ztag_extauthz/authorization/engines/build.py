@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
@@ -13,21 +14,19 @@ from ztag_extauthz.authorization.bundle import files
 from ztag_extauthz.authorization.bundle.archive import Verify
 from ztag_extauthz.authorization.bundle.files import Bundle
 from ztag_extauthz.authorization.bundle.settings import SigningSettings
+from ztag_extauthz.authorization.bundle.source import PutInForce
 from ztag_extauthz.authorization.engines.interface import PolicyEngine
 from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import Mistake, PolicyError, SettingsError
 from ztag_extauthz.model import EMPTY
 
 if TYPE_CHECKING:
+    from ztag_extauthz.authorization.engines.embedded import Embedded
     from ztag_extauthz.authorization.rego import RegoSettings
 
 
-class Successor(NamedTuple):
-    """The engine to be asked from now on."""
-
-    engine: PolicyEngine
-    owned: list[Any]
-    """What nobody needs any more once it is in force, and takes long to free."""
+Put: TypeAlias = Callable[[PolicyEngine], None]
+"""Has an engine asked from now on. Raises `PolicyError`; then the one before goes on."""
 
 
 class Engines:
@@ -55,8 +54,8 @@ class Engines:
         with placed("policies"):
             return build(opa, loaded, self._settings.decision, self._folder)
 
-    def load(self, content: bytes, current: PolicyEngine) -> Callable[[], Successor]:
-        """Compile a fetched bundle; return what makes the next engine of it, at once. Raises `PolicyError`.
+    def load(self, content: bytes, current: PolicyEngine, put: Put) -> PutInForce:
+        """Compile a fetched bundle; return what has `put` put it in force in place of `current`. Raises `PolicyError`.
 
         Where only the data is another, the engine in force goes on with that: it is to be called where that is asked.
         """
@@ -65,9 +64,8 @@ class Engines:
         loaded = self._read({self._name: content})
         ours = current if isinstance(current, Embedded) and current.immediate() is not None else None
         if ours is not None and ours.modules == loaded.modules:
-            return lambda: Successor(ours, ours.exchange(loaded.data, loaded.version))
-        engine = self._embedded(loaded)
-        return lambda: Successor(engine, [] if ours is None else ours.release())
+            return partial(_exchange, ours, loaded, put)
+        return partial(_replace, ours, self._embedded(loaded), put)
 
     def _read(self, fetched: Mapping[str, bytes] = EMPTY) -> Bundle:
         with placed("bundle" if fetched else "policies"):
@@ -79,6 +77,17 @@ class Engines:
         with placed("policies"):
             hosts = frozenset(self._settings.http_hosts)
             return Embedded(loaded.modules, loaded.data, self._settings.decision, hosts, loaded.version)
+
+
+def _exchange(ours: "Embedded", loaded: Bundle, put: Put) -> list[Any]:
+    before = ours.exchange(loaded.data, loaded.version)
+    put(ours)
+    return before
+
+
+def _replace(ours: "Embedded | None", engine: PolicyEngine, put: Put) -> list[Any]:
+    put(engine)
+    return [] if ours is None else ours.release()
 
 
 def _verifier(signing: SigningSettings, folder: Path) -> Verify:

@@ -3,11 +3,10 @@
 A text that is no UTF-8 (OPA can make one by `base64.decode`) holds Python's surrogate escapes.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from ztag_extauthz.rego.builtins.golang.text import lower_runes, to_bytes, to_text, upper_runes
 from ztag_extauthz.rego.builtins.interface import (
-    array,
     builtin,
     check_size,
     element_error,
@@ -19,6 +18,7 @@ from ztag_extauthz.rego.builtins.interface import (
 )  # fmt: skip
 from ztag_extauthz.rego.builtins.numbers import MAX_BITS, to_float
 from ztag_extauthz.rego.errors import BuiltinError, OperandError
+from ztag_extauthz.rego.pace import spend, spend_text
 from ztag_extauthz.rego.values import Value, members, unkey
 
 # What Go calls space; Python's `strip` would take the separators U+001C to U+001F as well.
@@ -134,6 +134,7 @@ def concat(separator: Value, pieces: Value) -> Value:
 @builtin("replace")
 def replace(text: Value, old: Value, new: Value) -> Value:
     text, old, new = string(text, 1), string(old, 2), string(new, 3)
+    spend_text(len(text))
     if not old:
         return _between_bytes(text, new)
     if len(new) > len(old):
@@ -173,6 +174,7 @@ def _replaced(data: bytes, patterns: dict[bytes, bytes]) -> bytes:
         else:
             was_empty = False
             fitting = heads.get(data[place], ()) if place < len(data) else ()
+            spend(len(fitting))
             found = next((candidate for candidate in fitting if data.startswith(candidate, place)), None)
             if found is None:
                 parts.append(data[place : place + 1])
@@ -253,11 +255,3 @@ def any_prefix_match(texts: Value, prefixes: Value) -> Value:
 def any_suffix_match(texts: Value, suffixes: Value) -> Value:
     texts, suffixes = _texts(texts, 1), _texts(suffixes, 2)
     return any(text.endswith(suffixes) for text in texts)
-
-
-def texts_of(value: Value, position: int) -> list[Any]:
-    """Give an array of strings, or OPA's error."""
-    for item in array(value, position):
-        if item.__class__ is not str:
-            raise element_error(position, value, item, "string")
-    return value  # type: ignore[no-any-return]

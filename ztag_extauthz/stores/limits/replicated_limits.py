@@ -32,6 +32,7 @@ class ReplicatedLimits(Limits):
         self._replicas = settings.redis.replicas
         super().__init__(settings, resources, stage)
         self._leases = Leases(stage, self._rates, self._shadows, settings.redis)
+        self._longest = max(self._leases.lease_time, *(max(one.window, one.amount) for one in self._rates))
         self._fallbacks = self._meter.series("ztag_limit_fallbacks")
 
     def _local_plan(self) -> np.ndarray:
@@ -45,7 +46,7 @@ class ReplicatedLimits(Limits):
         keys = [key(request, identity) for key in self._keys]
         plan = plan_of(self._rates, self._shadows)  # its own: another request may come while this one waits for Redis
         plan[:, TAG] = [self._digest(key) ^ LEASE for key in keys]
-        row = kernels.spend(self._table, plan, self._now())
+        row = kernels.spend(self._table, plan, self._now(), self._longest)
         if row == ASK:
             try:
                 row = await self._ask(keys, plan)

@@ -1,6 +1,7 @@
 """The kernel of concurrency limits: every place of a key is a cell of `table`, and holds when it is free again.
 
-A cell that is not later than now is free, as in `table`; so a place that nobody gives back comes back by itself.
+A cell that is not later than now is free, as in `table`; so a place that nobody gives back comes back by itself. So is
+one that is later than a place can be held: it was taken before the clock was set back.
 
 Rule 1: a place is taken by a compare-and-swap from a time that is over, so no place is taken twice.
 Rule 2: it is given back by a compare-and-swap from the very time that was written: once, by whoever took it, and
@@ -9,7 +10,7 @@ never from whoever took it afterwards.
 
 from ztag_extauthz.stores.kernels import Cells, inlined, kernel, load, swap
 from ztag_extauthz.stores.limits.plan import ALLOWED, DENIED, HELD, LONGEST, PLACES, SHADOW, TAG, UNTIL, WIDTH
-from ztag_extauthz.stores.limits.table import GONE, claim, find
+from ztag_extauthz.stores.limits.table import GONE, STEP, claim, find
 
 STRIDE = 0x1E37_79B9_7F4A_7C15
 """Odd, so that the places of a key are in buckets of their own."""
@@ -29,7 +30,7 @@ def _take(table: Cells, tag: int, now: int, until: int) -> bool:
     if place == GONE:
         place = claim(table, tag, now)
     cell = load(table, place + WIDTH)
-    if cell > now or load(table, place) != tag or not swap(table, place + WIDTH, cell, until):
+    if now < cell <= until + STEP or load(table, place) != tag or not swap(table, place + WIDTH, cell, until):
         return False
     if load(table, place) == tag:
         return True

@@ -13,6 +13,8 @@ Rule 1: a charge is a compare-and-swap of the cell, so none is lost and none is 
 Rule 2: only who holds the bucket's lock writes a tag; so a key is in one place at most.
 Rule 3: a charge looks at the tag again after its swap; if the place was given away between, it takes the charge back.
 Rule 4: what fails leaves nothing behind: no limit is charged unless every limit allows.
+Rule 5: a cell from a time that is still to come is one of a clock that was set back. It would refuse until then, so it
+is brought back: of a burst, one request is left; a window's count stays what it was.
 
 `table` is int64: counters, locks, then buckets of eight tags and eight cells (two cache lines). `plan` is int64, a row
 a limit; both are laid out in `plan`.
@@ -43,6 +45,8 @@ from ztag_extauthz.stores.limits.plan import (
 PATIENCE = 50_000_000
 """Rounds of some nanoseconds after which a lock's holder is taken for dead (killed within ten instructions)."""
 GONE = -1
+STEP = 250_000_000
+"""ns by which a cell may be ahead before a clock was set back: processes do not read it at the same instant."""
 
 
 @inlined
@@ -98,6 +102,25 @@ def _floor(now: int, window: int) -> int:
 
 
 @inlined
+def _is_ahead(plan: Cells, row: int, cell: int, floor: int, now: int) -> bool:
+    over: int = cell - floor - plan[row, CEILING]
+    return over > STEP if plan[row, WINDOW] == 0 else over > 0 and floor - now > STEP
+
+
+@inlined
+def _read(table: Cells, plan: Cells, row: int, place: int, now: int) -> int:
+    """Return a limit's cell; Rule 5."""
+    cell = load(table, place + WIDTH)
+    floor = _floor(now, plan[row, WINDOW])
+    if not _is_ahead(plan, row, cell, floor, now):
+        return cell
+    used = plan[row, CEILING] - plan[row, AMOUNT] if plan[row, WINDOW] == 0 else cell % plan[row, WINDOW]
+    if load(table, place) == plan[row, TAG]:
+        swap(table, place + WIDTH, cell, floor + used)
+    return load(table, place + WIDTH)
+
+
+@inlined
 def _judge(plan: Cells, row: int, cell: int, now: int) -> int:
     """Return what the cell becomes; fill in the answer."""
     floor = _floor(now, plan[row, WINDOW])
@@ -114,7 +137,7 @@ def _judge(plan: Cells, row: int, cell: int, now: int) -> int:
 @inlined
 def _peek(table: Cells, plan: Cells, row: int, now: int) -> None:
     place = find(table, plan[row, TAG])
-    _judge(plan, row, 0 if place == GONE else load(table, place + WIDTH), now)
+    _judge(plan, row, 0 if place == GONE else _read(table, plan, row, place, now), now)
 
 
 @inlined
@@ -125,7 +148,7 @@ def _charge(table: Cells, plan: Cells, row: int, now: int) -> bool:
     while True:
         if place == GONE:
             place = claim(table, tag, now)
-        cell = load(table, place + WIDTH)
+        cell = _read(table, plan, row, place, now)
         value = _judge(plan, row, cell, now)
         if load(table, place) == tag:
             if plan[row, DENIED]:
@@ -178,10 +201,10 @@ def take_many(table: Cells, plan: Cells, tags: Cells, times: Cells, answers: Cel
 
 
 @inlined
-def _lease(table: Cells, tag: int, now: int) -> int:
+def _lease(table: Cells, tag: int, now: int, longest: int) -> int:
     place = find(table, tag)
     cell = 0 if place == GONE else load(table, place + WIDTH)
-    return cell if cell & ENDS > now else 0
+    return cell if now < cell & ENDS <= now + longest + STEP else 0
 
 
 @inlined
@@ -197,12 +220,15 @@ def _spend_one(table: Cells, tag: int, now: int) -> bool:
     return False
 
 
-@kernel("int64(int64[::1], int64[:, ::1], int64)")
-def spend(table: Cells, plan: Cells, now: int) -> int:
-    """Spend a leased permit of every limit; return `ALLOWED`, the row that was refused before, or `ASK`."""
+@kernel("int64(int64[::1], int64[:, ::1], int64, int64)")
+def spend(table: Cells, plan: Cells, now: int, longest: int) -> int:
+    """Spend a leased permit of every limit; return `ALLOWED`, the row that was refused before, or `ASK`.
+
+    `longest` is the ns that a lease or a refusal can last: one that lasts longer is of a clock that was set back.
+    """
     answer = ALLOWED
     for row in range(plan.shape[0]):
-        cell = _lease(table, plan[row, TAG], now)
+        cell = _lease(table, plan[row, TAG], now, longest)
         plan[row, DENIED] = 1 if cell & REFUSED else 0
         plan[row, WAIT] = (cell & ENDS) - now
         if plan[row, DENIED] and not plan[row, SHADOW]:
