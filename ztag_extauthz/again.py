@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from ztag_extauthz.model import Decision, Deny
+from ztag_extauthz.model import Deny
 
 UNLIKE_HEADERS: Final = (
     "x-request-id",
@@ -24,19 +24,19 @@ UNLIKE_HEADERS: Final = (
 )
 """Headers that differ with each request: its name, and its place in a trace. Who reads one sees each request."""
 
-Told: TypeAlias = Callable[[Decision, bytes], None]
-"""Takes note of a decision and of Envoy's name for the request (digits, b"" for none), all else being as it was."""
+Told: TypeAlias = Callable[[str, float, bytes], None]
+"""Takes note of one more decision: its id, when (Unix seconds), Envoy's name for the request (digits, b"" for none)."""
 
 
-def _always() -> bool:
+def _always(_: float) -> bool:
     return True
 
 
 class Again(Struct, frozen=True):
     """How to check what was said. Neither waits; what either raises has the request take its whole way."""
 
-    holds: Callable[[], bool] = _always
-    """Whether it would be said once more; counts what saying it counts. Nothing that is decided depends on its call."""
+    holds: Callable[[float], bool] = _always
+    """Whether it would be said once more, at a time in Unix seconds; counts what saying it counts, and no more."""
     charge: Callable[[], Deny | None] | None = None
     """Charges the request to its limits, or refuses it; called when all else holds."""
 
@@ -45,7 +45,7 @@ ALWAYS: Final = Again()
 """What depends on the request alone."""
 
 
-def _nothing(_: Decision, __: bytes) -> None:
+def _nothing(_: str, __: float, ___: bytes) -> None:
     """Do nothing."""
 
 

@@ -47,21 +47,24 @@ class Listeners:
     def again(self, request: Request, decision: Decision) -> Sequence[Listener]:
         """Return who is to be told that the same was decided on requests like this one; may raise."""
         reporters = (Listener(one.kind, one.report, one.again(request, decision)) for one in self._reporters)
-        learners = (Listener(one.kind, one.learn, partial(_learn, one, request)) for one in self._learners)
+        learners = (Listener(one.kind, one.learn, partial(_learn, one, request, decision)) for one in self._learners)
         return tuple(one for one in (*reporters, *learners) if one.told is not NOTHING)
 
     def tell_again(
-        self, listeners: Sequence[Listener], decision: Decision, name: bytes, read: Callable[[], Request]
+        self,
+        listeners: Sequence[Listener],
+        new: tuple[str, float, bytes],
+        read: Callable[[], tuple[Request, Decision]],
     ) -> None:
-        """Do as `tell`, of an allowed request that is read only for those who have to; `name` is Envoy's for it."""
-        request: Request | None = None
+        """Tell that the same was decided once more (`new`: see `Told`); `read` gives the request to those who need it."""
+        found: tuple[Request, Decision] | None = None
         for one in listeners:
             try:
                 if one.told is not None:
-                    one.told(decision, name)
+                    one.told(*new)
                 else:
-                    request = request or read()
-                    one.tell(request, decision)
+                    found = found or read()
+                    one.tell(*found)
             except Exception as error:  # noqa: BLE001 - see the class
                 self._complain(one.kind, error)
 
@@ -90,5 +93,5 @@ class Listeners:
             complain(f"ztag: {kind} cannot take note of decisions: {type(error).__name__}")
 
 
-def _learn(learner: Authorizer, request: Request, decision: Decision, _: bytes) -> None:
+def _learn(learner: Authorizer, request: Request, decision: Decision, *_: object) -> None:
     learner.learn(request, decision)

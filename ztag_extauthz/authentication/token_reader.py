@@ -166,11 +166,11 @@ class TokenReader(Authenticator):
         known = self.memory.get(self.memory.digest(text)) if isinstance(text, str) else None
         if known is None or known.identity is not said:
             return None
-        return Again(lambda: self._counts(known))
+        return Again(lambda now: self._counts(known, now))
 
-    def _counts(self, known: Remembered) -> bool:
+    def _counts(self, known: Remembered, now: float) -> bool:
         """Tell whether what is remembered of a token still holds."""
-        if self._clock() >= known.expires_at or known.keys is not known.source.keys:
+        if now >= known.expires_at or known.keys is not known.source.keys:
             return False
         self._count(self._hit)
         return True
@@ -202,7 +202,7 @@ class TokenReader(Authenticator):
 
     def _recall(self, digest: bytes) -> Remembered | None:
         known = self.memory.get(digest)
-        return known if known is not None and self._counts(known) else None
+        return known if known is not None and self._counts(known, self._clock()) else None
 
     async def _learn(self, text: str, digest: bytes, bearer: Bearer, deadline: float) -> Remembered | Deny:
         self._count(self._miss)

@@ -235,9 +235,9 @@ class Rego(Authorizer):
         if kept is None:
             return None
 
-        def holds() -> bool:
+        def holds(now: float) -> bool:
             current = self._in_force is in_force and in_force.policy.version is in_force.version
-            return current and kept.holds()
+            return current and kept.holds(now)
 
         return Again(holds)
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ztag_extauthz.envoy import Encoder, decode, endings
 from ztag_extauthz.errors import MessageError, ZtagError
 from ztag_extauthz.meter import Meter
-from ztag_extauthz.model import Decision, Deny, Failed, Reason, Request
+from ztag_extauthz.model import Decision, Failed, Reason, Request
 from ztag_extauthz.pipeline import Pipeline, Said, failed
 from ztag_extauthz.server.recurring import Recurrence, Recurring
 from ztag_extauthz.settings import ServerSettings
@@ -83,15 +83,18 @@ class Core:
 
         `deadline` is in seconds of `time.monotonic`. Raises `RpcError` where there is no answer or it comes too late.
         """
-        started = monotonic()
+        started, recurring = monotonic(), self._recurring
         if started >= deadline:
             raise self._shed(Status.DEADLINE_EXCEEDED, "the deadline was over before the request was looked at")
         if self._in_flight >= self._max_in_flight:
             raise self._shed(Status.UNAVAILABLE, "too many requests")
         try:
-            mark, known = (None, None) if self._recurring is None else self._recurring.find(message)
-            answer = None if known is None else self._check_again(known, message, deadline)
-            return answer or await self._check(message, deadline, mark)
+            mark = None
+            if recurring is not None:
+                mark, known = recurring.find(message)
+                if known is not None and (answer := self._check_again(recurring, known, message, deadline)):
+                    return answer
+            return await self._check(message, deadline, mark)
         finally:
             self._meter.observe(self._seconds_series, monotonic() - started)
 
@@ -115,19 +118,17 @@ class Core:
             self._recurring.learn(mark, request, decision, said)
         return answer
 
-    def _check_again(self, known: Recurrence, message: bytes, deadline: float) -> bytes | None:
+    def _check_again(self, recurring: Recurring, known: Recurrence, message: bytes, deadline: float) -> bytes | None:
         """Answer a request like one that is known; None where it has to take its whole way."""
-        if self._recurring is None or (decision := self._recurring.decide(known)) is None:
-            return None
-        if isinstance(decision.verdict, Deny):  # a limit's
-            request = decode(message)
-            decision, answer = self.settle(request, decision, deadline)
-            self._pipeline.report(request, decision)
+        answer = recurring.answer(known, message, deadline)
+        if not isinstance(answer, Decision):
             return answer
-        if monotonic() > deadline:
-            return None
-        self._recurring.report(known, decision, message)
-        return decision.id.encode().join(known.answer)
+        request = decode(message)
+        decision, refusal = self.settle(request, answer, deadline)
+        self._pipeline.report(request, decision)
+        if refusal is None:
+            raise rpc_error(decision)
+        return refusal
 
     def _shed(self, status: Status, message: str) -> RpcError:
         self._meter.add(self._shed_series)

@@ -3,7 +3,7 @@
 1. fingerprint   of Envoy's message, without what differs each time (`envoy/fingerprint.py`)
 2. check         every kind says whether its word still holds, and charges its limits (`again.py`)
 3. answer        as it was encoded; only the decision's id is new
-4. report        every reporter hears of it, as of any other
+4. report        every reporter hears of it, as of any other, but of no time that stages took
 
 Nothing is found out here. A request takes its whole way when it is met for the first or the second time, when a kind
 has to see each for itself, when a word no longer holds, and when anything goes wrong.
@@ -11,17 +11,18 @@ has to see each for itself, when a word no longer holds, and when anything goes 
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from time import perf_counter_ns
+from time import monotonic
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ztag_extauthz.again import ALWAYS
 from ztag_extauthz.envoy import Encoder, decode
 from ztag_extauthz.envoy.fingerprint import Fingerprints
 from ztag_extauthz.listeners import Listener
 from ztag_extauthz.meter import Meter
-from ztag_extauthz.model import Decision, Deny, Request, Stage, Timings
+from ztag_extauthz.model import EMPTY, Decision, Deny, Request, Stage, Timings
 from ztag_extauthz.pipeline import Pipeline, Said, decision_id
 
 _MET: Final = None
@@ -32,8 +33,7 @@ class Recurrence(Struct, frozen=True):
     """A request that was allowed, and all that it takes to allow those like it."""
 
     first: Decision
-    holds: Sequence[Sequence[Callable[[], bool]]]
-    """Those of each stage."""
+    holds: Sequence[Callable[[float], bool]]
     charges: Sequence[tuple[Said, Callable[[], Deny | None]]]
     answer: Sequence[bytes]
     """The encoded CheckResponse, cut where the decision's id stands."""
@@ -69,46 +69,36 @@ class Recurring:
         self._keep(mark, known)
         return (mark if was_met else None), known
 
-    def decide(self, known: Recurrence) -> Decision | None:
-        """Decide on a request like one that is known; None where that has to take its whole way. Never raises."""
-        marks = [perf_counter_ns()]
+    def answer(self, known: Recurrence, message: bytes, deadline: float) -> bytes | Decision | None:
+        """Answer a request like one that is known: the last that was looked for. Never raises.
+
+        Returns the encoded CheckResponse, what a limit decided instead, or None: it has to take its whole way.
+        `deadline` is in seconds of `time.monotonic`.
+        """
+        now = self._clock()
         try:
-            for stage in known.holds:
-                for holds in stage:
-                    if not holds():
-                        return None
-                marks.append(perf_counter_ns())
+            for holds in known.holds:
+                if not holds(now):
+                    return None
             for said, charge in known.charges:
                 refusal = charge()
                 if refusal is not None:
-                    return self._refused(known, marks, refusal, said)
+                    return self._refused(known.first, now, refusal, said)
         except Exception:  # noqa: BLE001 - the whole way finds out what it was, and says so
             return None
+        if monotonic() > deadline:
+            return None
         self._count(self._hit)
-        one = known.first
-        return Decision(
-            decision_id(),
-            self._clock(),
-            one.verdict,
-            one.stage,
-            one.decided_by,
-            one.identity,
-            one.facts,
-            Timings(marks[1] - marks[0], marks[2] - marks[1], perf_counter_ns() - marks[2]),
-        )
+        name = decision_id()
+        new = name, now, self._fingerprints.name(message)
+        self._pipeline.listeners.tell_again(known.told, new, partial(_read, message, known.first, name, now))
+        return name.encode().join(known.answer)
 
-    def _refused(self, known: Recurrence, marks: Sequence[int], refusal: Deny, said: Said) -> Decision:
-        spent = perf_counter_ns() - marks[0]
-        if said.stage is Stage.ADMISSION:
-            return Decision(decision_id(), self._clock(), refusal, said.stage, said.kind, None, {}, Timings(spent))
-        one = known.first
-        timings = Timings(marks[1] - marks[0], marks[2] - marks[1], perf_counter_ns() - marks[2])
-        return Decision(decision_id(), self._clock(), refusal, said.stage, said.kind, one.identity, one.facts, timings)
-
-    def report(self, known: Recurrence, decision: Decision, message: bytes) -> None:
-        """Tell the reporters of a decision on the request that was last looked for. Never raises."""
-        name = self._fingerprints.name(message)
-        self._pipeline.listeners.tell_again(known.told, decision, name, partial(decode, message))
+    @staticmethod
+    def _refused(first: Decision, now: float, refusal: Deny, said: Said) -> Decision:
+        identity = None if said.stage is Stage.ADMISSION else first.identity
+        facts = EMPTY if identity is None else first.facts
+        return Decision(decision_id(), now, refusal, said.stage, said.kind, identity, facts, Timings())
 
     def learn(self, mark: bytes, request: Request, decision: Decision, said: Sequence[Said]) -> None:
         """Remember what was decided, where each kind says how to check its word. Never raises."""
@@ -121,8 +111,7 @@ class Recurring:
             told = self._pipeline.listeners.again(request, decision)
         except Exception:  # noqa: BLE001 - what cannot be remembered takes its whole way
             return
-        checked = [(one.stage, again.holds) for one, again in words if again.holds is not ALWAYS.holds]
-        holds = [[check for its, check in checked if its is stage] for stage in Stage]
+        holds = [again.holds for _, again in words if again.holds is not ALWAYS.holds]
         charges = [(one, again.charge) for one, again in words if again.charge is not None]
         self._keep(mark, Recurrence(decision, holds, charges, answer, told))
 
@@ -130,3 +119,7 @@ class Recurring:
         if len(self._young) >= self._half:
             self._old, self._young = self._young, {}
         self._young[mark] = known
+
+
+def _read(message: bytes, first: Decision, name: str, now: float) -> tuple[Request, Decision]:
+    return decode(message), replace(first, id=name, time=now, timings=Timings())

@@ -87,8 +87,8 @@ class Remembered(Answers):
             return None
         tags = tags_of(context, self._tenant_claim)
 
-        def holds() -> bool:
-            if not self._is_timely(kept) or not (kept.made_at > self._forgotten.latest or self._survives(kept, tags)):
+        def holds(now: float) -> bool:
+            if not _is_timely(kept, now) or not (kept.made_at > self._forgotten.latest or self._survives(kept, tags)):
                 return False
             self._found(kept)
             return True
@@ -101,12 +101,9 @@ class Remembered(Answers):
 
     def _holds(self, answer: Answer | Kept, context: Context) -> bool:
         """Tell whether an answer has begun, has not ended, and was not said to be forgotten."""
-        if not self._is_timely(answer):
+        if not _is_timely(answer, self._clock()):
             return False
         return answer.made_at > self._forgotten.latest or self._survives(answer, tags_of(context, self._tenant_claim))
-
-    def _is_timely(self, answer: Answer | Kept) -> bool:
-        return answer.made_at - SKEW <= self._clock() < answer.expires_at
 
     def _survives(self, answer: Answer | Kept, tags: tuple[str, ...]) -> bool:
         return answer.made_at > self._forgotten.since(tags)
@@ -187,3 +184,7 @@ class Remembered(Answers):
 
     def forget(self) -> None:
         self._nearby.close()
+
+
+def _is_timely(answer: Answer | Kept, now: float) -> bool:
+    return answer.made_at - SKEW <= now < answer.expires_at
