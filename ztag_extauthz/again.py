@@ -4,8 +4,8 @@ Like it: all of Envoy's message is the same but what differs with every request,
 (`server/recurring.py`). A stage that does not say how its word is to be checked is asked each time.
 """
 
-from collections.abc import Callable
-from typing import Final, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
@@ -37,8 +37,8 @@ class Again(Struct, frozen=True):
 
     holds: Callable[[float], bool] = _always
     """Whether it would be said once more, at a time in Unix seconds; counts what saying it counts, and no more."""
-    charge: Callable[[], Deny | None] | None = None
-    """Charges the request to its limits, or refuses it; called when all else holds."""
+    charge: Callable[[float], Deny | Mapping[str, Any] | None] | None = None
+    """Charges the request to its limits, or refuses it, and may find out facts anew; called when all else holds."""
 
 
 ALWAYS: Final = Again()

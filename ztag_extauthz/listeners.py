@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ztag_extauthz.again import NOTHING, Told
 from ztag_extauthz.authorization.interface import Authorizer
@@ -56,7 +57,7 @@ class Listeners:
         new: tuple[str, float, bytes],
         read: Callable[[], tuple[Request, Decision]],
     ) -> None:
-        """Tell that the same was decided once more (`new`: see `Told`); `read` gives the request to those who need it."""
+        """Tell that the same was decided once more (`new`: see `Told`); `read` is for those who need the request."""
         found: tuple[Request, Decision] | None = None
         for one in listeners:
             try:
@@ -93,5 +94,5 @@ class Listeners:
             complain(f"ztag: {kind} cannot take note of decisions: {type(error).__name__}")
 
 
-def _learn(learner: Authorizer, request: Request, decision: Decision, *_: object) -> None:
-    learner.learn(request, decision)
+def _learn(learner: Authorizer, request: Request, first: Decision, name: str, time: float, _: bytes) -> None:
+    learner.learn(request, replace(first, id=name, time=time))

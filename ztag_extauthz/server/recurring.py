@@ -9,7 +9,7 @@ Nothing is found out here. A request takes its whole way when it is met for the 
 has to see each for itself, when a word no longer holds, and when anything goes wrong.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import Final
@@ -34,7 +34,7 @@ class Recurrence(Struct, frozen=True):
 
     first: Decision
     holds: Sequence[Callable[[float], bool]]
-    charges: Sequence[tuple[Said, Callable[[], Deny | None]]]
+    charges: Sequence[tuple[Said, Callable[[float], Deny | Mapping[str, object] | None]]]
     answer: Sequence[bytes]
     """The encoded CheckResponse, cut where the decision's id stands."""
     told: Sequence[Listener]
@@ -80,10 +80,13 @@ class Recurring:
             for holds in known.holds:
                 if not holds(now):
                     return None
+            facts: Mapping[str, object] = EMPTY
             for said, charge in known.charges:
-                refusal = charge()
-                if refusal is not None:
-                    return self._refused(known.first, now, refusal, said)
+                found = charge(now)
+                if isinstance(found, Deny):
+                    return _refused(known.first, now, found, said, facts)
+                if found:
+                    facts = {**facts, **found}
         except Exception:  # noqa: BLE001 - the whole way finds out what it was, and says so
             return None
         if monotonic() > deadline:
@@ -91,14 +94,8 @@ class Recurring:
         self._count(self._hit)
         name = decision_id()
         new = name, now, self._fingerprints.name(message)
-        self._pipeline.listeners.tell_again(known.told, new, partial(_read, message, known.first, name, now))
+        self._pipeline.listeners.tell_again(known.told, new, partial(_read, message, known.first, name, now, facts))
         return name.encode().join(known.answer)
-
-    @staticmethod
-    def _refused(first: Decision, now: float, refusal: Deny, said: Said) -> Decision:
-        identity = None if said.stage is Stage.ADMISSION else first.identity
-        facts = EMPTY if identity is None else first.facts
-        return Decision(decision_id(), now, refusal, said.stage, said.kind, identity, facts, Timings())
 
     def learn(self, mark: bytes, request: Request, decision: Decision, said: Sequence[Said]) -> None:
         """Remember what was decided, where each kind says how to check its word. Never raises."""
@@ -121,5 +118,12 @@ class Recurring:
         self._young[mark] = known
 
 
-def _read(message: bytes, first: Decision, name: str, now: float) -> tuple[Request, Decision]:
-    return decode(message), replace(first, id=name, time=now, timings=Timings())
+def _refused(first: Decision, now: float, refusal: Deny, said: Said, facts: Mapping[str, object]) -> Decision:
+    identity = None if said.stage is Stage.ADMISSION else first.identity
+    return Decision(decision_id(), now, refusal, said.stage, said.kind, identity, facts, Timings())
+
+
+def _read(
+    message: bytes, first: Decision, name: str, now: float, facts: Mapping[str, object]
+) -> tuple[Request, Decision]:
+    return decode(message), replace(first, id=name, time=now, facts={**first.facts, **facts}, timings=Timings())
