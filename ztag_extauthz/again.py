@@ -4,12 +4,12 @@ Like it: all of Envoy's message is the same but what differs with every request,
 (`server/recurring.py`). A stage that does not say how its word is to be checked is asked each time.
 """
 
-from collections.abc import Callable
-from typing import Final, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
-from ztag_extauthz.model import Decision, Deny
+from ztag_extauthz.model import Deny
 
 UNLIKE_HEADERS: Final = (
     "x-request-id",
@@ -24,28 +24,31 @@ UNLIKE_HEADERS: Final = (
 )
 """Headers that differ with each request: its name, and its place in a trace. Who reads one sees each request."""
 
-Told: TypeAlias = Callable[[Decision, bytes], None]
-"""Takes note of a decision and of Envoy's name for the request (digits, b"" for none), all else being as it was."""
+Told: TypeAlias = Callable[[str, float, bytes], None]
+"""Takes note of one more decision: its id, when (Unix seconds), Envoy's name for the request (digits, b"" for none)."""
 
 
-def _always() -> bool:
+def _always(_: float) -> bool:
     return True
 
 
 class Again(Struct, frozen=True):
     """How to check what was said. Neither waits; what either raises has the request take its whole way."""
 
-    holds: Callable[[], bool] = _always
-    """Whether it would be said once more. Changes nothing: where the answer is no, the whole way asks again."""
-    count: Callable[[], Deny | None] | None = None
-    """Counts what saying it counts; a limit that is used up refuses. Called when all holds, in the order of the way."""
+    holds: Callable[[float], bool] = _always
+    """Whether it would be said once more, at a time in Unix seconds. Changes nothing: the whole way may ask again."""
+    count: Callable[[float], Deny | Mapping[str, Any] | None] | None = None
+    """Counts what saying it counts; a limit that is used up refuses, and facts may be found out anew. Called when all
+    holds, in the order of the way."""
+    learn: Told | None = None
+    """Tells whoever learns that the request was answered; None where those who learn have to read each."""
 
 
 ALWAYS: Final = Again()
 """What depends on the request alone."""
 
 
-def _nothing(_: Decision, __: bytes) -> None:
+def _nothing(_: str, __: float, ___: bytes) -> None:
     """Do nothing."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
-from ztag_extauthz.again import NOTHING, Told
+from ztag_extauthz.again import NOTHING, Again, Told
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.background import complain
 from ztag_extauthz.model import Allow, Decision, Ended, Request
@@ -25,10 +25,10 @@ class Listeners:
 
     def __init__(self, reporters: Sequence[Reporter], authorizers: Sequence[Authorizer]) -> None:
         self._reporters = reporters
-        self._learners = [kind for kind in authorizers if kind.learns]
+        self._authorizers = authorizers
         self._all = [
             *(Listener(one.kind, one.report) for one in reporters),
-            *(Listener(one.kind, one.learn) for one in self._learners),
+            *(Listener(one.kind, one.learn) for one in authorizers if one.learns),
         ]
         self._endings = {kind.kind: kind.ended for kind in authorizers if type(kind).ended is not Authorizer.ended}
         self._faulty: set[str] = set()
@@ -43,27 +43,31 @@ class Listeners:
         if not isinstance(decision.verdict, Allow):
             self.void(decision.notes)
 
-    def again(self, request: Request, decision: Decision) -> Sequence[Listener]:
+    def again(self, request: Request, decision: Decision, said: Sequence[Again]) -> Sequence[Listener]:
         """Return who is to be told that the same was decided on requests like this one; may raise.
 
-        Who learns has to read each.
+        `said`: by each of the authorizers.
         """
         reporters = (Listener(one.kind, one.report, one.again(request, decision)) for one in self._reporters)
-        learners = (Listener(one.kind, one.learn) for one in self._learners)
+        pairs = zip(self._authorizers, said, strict=True)
+        learners = (Listener(one.kind, one.learn, again.learn) for one, again in pairs if one.learns)
         return tuple(one for one in (*reporters, *learners) if one.told is not NOTHING)
 
     def tell_again(
-        self, listeners: Sequence[Listener], decision: Decision, name: bytes, read: Callable[[], Request]
+        self,
+        listeners: Sequence[Listener],
+        new: tuple[str, float, bytes],
+        read: Callable[[], tuple[Request, Decision]],
     ) -> None:
-        """Do as `tell`, of an allowed request that is read only for those who have to; `name` is Envoy's for it."""
-        request: Request | None = None
+        """Tell that the same was decided once more (`new`: see `Told`); `read` is for those who need the request."""
+        found: tuple[Request, Decision] | None = None
         for one in listeners:
             try:
                 if one.told is not None:
-                    one.told(decision, name)
+                    one.told(*new)
                 else:
-                    request = request or read()
-                    one.tell(request, decision)
+                    found = found or read()
+                    one.tell(*found)
             except Exception as error:  # noqa: BLE001 - see the class
                 self._complain(one.kind, error)
 

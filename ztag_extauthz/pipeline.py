@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from ztag_extauthz.admission.interface import Gate
-from ztag_extauthz.again import Again
+from ztag_extauthz.again import ALWAYS, Again
 from ztag_extauthz.authentication.interface import Authenticator
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.errors import CheckError
@@ -36,6 +36,12 @@ from ztag_extauthz.model import (
     Verdict,
 )
 from ztag_extauthz.reporting.interface import Reporter
+
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+def nobody(_: Identity) -> None:
+    """Stand for a register in which nobody is revoked."""
 
 
 class Said(Struct, frozen=True):
@@ -89,7 +95,7 @@ class Pipeline:
         reporters: Sequence[Reporter],
         clock: Callable[[], float],
         *,
-        revoked: Callable[[Identity], Deny | None] = lambda _: None,
+        revoked: Callable[[Identity], Deny | None] = nobody,
     ) -> None:
         """`revoked` is asked about everybody, however well known; it may raise `UnavailableError`."""
         if not authenticators or not authorizers:
@@ -149,10 +155,13 @@ class Pipeline:
         revoked = self._revoked(identity)
         if revoked is not None:
             return revoked
-        trail.note(lambda: Again(lambda: self._revoked(identity) is None))
+        trail.note(self._again, identity)
 
         trail.enter(Stage.AUTHORIZATION)
         return await self._authorize(request, identity, deadline, trail)
+
+    def _again(self, identity: Identity) -> Again:
+        return ALWAYS if self._revoked is nobody else Again(lambda _: self._revoked(identity) is None)
 
     async def _authenticate(self, request: Request, deadline: float, trail: _Trail) -> Identity | Deny:
         for authenticator in self._authenticators:
@@ -232,5 +241,5 @@ def _changes(allow: Allow) -> bool:
 
 def decision_id() -> str:
     """Return a random UUID (RFC 9562 version 4); it names a decision and keeps no secret, so speed may decide."""
-    bits = f"{getrandbits(128):032x}"
-    return f"{bits[:8]}-{bits[8:12]}-4{bits[13:16]}-{'89ab'[int(bits[16], 16) & 3]}{bits[17:20]}-{bits[20:]}"
+    digits = f"{getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"

@@ -1,7 +1,6 @@
 """CheckRequests as nobody writes them: fields of any kind in any place, twice, cut off, in odd encodings."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
 
@@ -31,7 +30,9 @@ MESSAGES = [
 _BYTES = st.binary(max_size=4)
 _NAMES = st.sampled_from([*(name.encode() for name in UNLIKE_HEADERS[:3]), b"X-Request-Id", b"x-request-i", b"te", b""])
 _VALUES = st.sampled_from([b"", b"1", b"00-ab-cd", b"a b", b"\xff", b"\n", b"~"])
-_NUMBERS = st.sampled_from([b"\0", b"\1", b"\x80\0", b"\x80\1", b"\xff" * 9 + b"\1", b"\xff" * 9 + b"\x7f", b"\x80", b""])
+_NUMBERS = st.sampled_from(
+    [b"\0", b"\1", b"\x80\0", b"\x80\1", b"\xff" * 9 + b"\1", b"\xff" * 9 + b"\x7f", b"\x80", b""]
+)
 _LEAVES = {
     SOURCE_PORT: _NUMBERS,
     TIME: st.builds(lambda one, other: b"\x08" + one + b"\x10" + other, _NUMBERS, _NUMBERS) | _BYTES,
@@ -59,28 +60,31 @@ _LONGER = st.sampled_from([0] * 12 + [1, 2, 3])
 
 
 @st.composite
-def fields(draw: Callable[..., object], place: Place = ()) -> tuple[bytes, bytes]:
+def fields(draw: Any, place: Place = ()) -> tuple[bytes, bytes]:
     """Two encodings of fields of the message at a place, which differ in nothing but in what may differ each time."""
     one, other = b"", b""
-    for _ in range(draw(st.integers(1, 4 if place in {HEADERS[:-1], HEADER_MAP} else 2))):  # type: ignore[call-overload]
-        mine, its = draw(_one_field(place))  # type: ignore[misc]
+    for _ in range(draw(st.integers(1, 4 if place in {HEADERS[:-1], HEADER_MAP} else 2))):
+        mine, its = draw(_one_field(place))
         one, other = one + mine, other + its
     return one, other
 
 
 @st.composite
-def _one_field(draw: Callable[..., object], place: Place) -> tuple[bytes, bytes]:
-    known = sorted({step[len(place)] for step in (*ON_THE_WAY, *_LEAVES, HEADERS) if step[: len(place)] == place < step})
+def _one_field(draw: Any, place: Place) -> tuple[bytes, bytes]:
+    known = sorted(
+        {step[len(place)] for step in (*ON_THE_WAY, *_LEAVES, HEADERS) if step[: len(place)] == place < step}
+    )
     number = draw(st.sampled_from([*known * 4, 2, 4, 16]))
     at, longer = (*place, number), draw(_LONGER)
-    odd = draw(st.integers(0, 20)) == 0  # type: ignore[operator]
+    odd = draw(st.integers(0, 20)) == 0
     wire = draw(st.sampled_from([0, 1, 2, 3, 4, 5])) if odd else 0 if at == SOURCE_PORT else 2
     if at in ON_THE_WAY and wire == 2:
-        contents: Sequence[bytes] = draw(fields(at))  # type: ignore[assignment]
+        contents = draw(fields(at))
     elif at in _LEAVES:
-        contents = [draw(_LEAVES[at]), draw(_LEAVES[at])]  # type: ignore[list-item]
+        contents = [draw(_LEAVES[at]), draw(_LEAVES[at])]
     elif at in {HEADERS, (*HEADER_MAP, 1)} and wire == 2:
-        contents = draw(st.tuples(_HEADER, _HEADER) | _HEADER.map(lambda one: (one, one)))  # type: ignore[assignment]
+        contents = draw(st.tuples(_HEADER, _HEADER) | _HEADER.map(lambda one: (one, one)))
     else:
-        contents = [draw(_BYTES)] * 2  # type: ignore[list-item]
-    return tuple(_field(number, wire, content, longer) for content in contents)  # type: ignore[return-value, arg-type]
+        contents = [draw(_BYTES)] * 2
+    one, other = (_field(number, wire, content, longer) for content in contents)
+    return one, other

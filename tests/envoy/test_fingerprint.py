@@ -77,7 +77,10 @@ def test_of_all_messages_that_differ_in_one_byte_those_with_one_fingerprint_are_
                 assert same(other) == expected
 
 
-@given(st.binary(max_size=200) | st.builds(lambda one, junk: one[: len(junk)] + junk, st.sampled_from(MESSAGES), st.binary()))
+@given(
+    st.binary(max_size=200)
+    | st.builds(lambda one, junk: one[: len(junk)] + junk, st.sampled_from(MESSAGES), st.binary())
+)
 def test_any_bytes_have_a_fingerprint_or_none(message: bytes) -> None:
     assert PRINTS.of(message) == PRINTS.of(message)
 
@@ -184,7 +187,7 @@ def volatile(message: CheckRequest, number: int) -> bytes:
     attributes.request.time.seconds, attributes.request.time.nanos = 1_700_000_000 + number, number * 1000
     if attributes.request.HasField("http"):
         attributes.request.http.id = str(number * 7_777_777_777_777 + 1)
-    return message.SerializeToString()
+    return bytes(message.SerializeToString())
 
 
 @given(st.integers(0, 60_000), st.integers(0, 60_000))

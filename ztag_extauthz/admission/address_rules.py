@@ -76,7 +76,7 @@ class AddressRules(Gate):
         if self._settings.dry_run:
             return ALWAYS
         address = client_address(request, self._settings.trusted_proxies)
-        return Again(lambda: not self._refusal(address))
+        return Again(lambda _: not self._refusal(address))
 
     def _refusal(self, address: str) -> str:
         rules = self._settings

@@ -131,7 +131,7 @@ class ApiKey(Authenticator):
         if self.bearer.header in UNLIKE_HEADERS or (said is not None and self._shared is not None):
             return None
         expires = None if said is None else said.expires_at
-        return ALWAYS if expires is None else Again(lambda: self._clock() < expires)
+        return ALWAYS if expires is None else Again(lambda now: now < expires)
 
     async def start(self) -> None:
         if self._shared is not None:

@@ -167,11 +167,7 @@ class TokenReader(Authenticator):
         known = self.memory.get(self.memory.digest(text)) if isinstance(text, str) else None
         if known is None or known.identity is not said:
             return None
-        return Again(lambda: self._holds(known), partial(self._count, self._hit))
-
-    def _holds(self, known: Remembered) -> bool:
-        """Tell whether what is remembered of a token still holds."""
-        return self._clock() < known.expires_at and known.keys is known.source.keys
+        return Again(partial(_holds, known), lambda _: self._count(self._hit))
 
     def _unless_bound(self, known: Remembered, request: Request) -> Identity | Deny:
         """Return who shows a token without a proof: nobody, if it is bound to a key or has to be."""
@@ -200,7 +196,7 @@ class TokenReader(Authenticator):
 
     def _recall(self, digest: bytes) -> Remembered | None:
         known = self.memory.get(digest)
-        if known is None or not self._holds(known):
+        if known is None or not _holds(known, self._clock()):
             return None
         self._count(self._hit)
         return known
@@ -249,6 +245,11 @@ class TokenReader(Authenticator):
                 return found
             why = found
         return why
+
+
+def _holds(known: Remembered, now: float) -> bool:
+    """Tell whether what is remembered of a token still holds."""
+    return now < known.expires_at and known.keys is known.source.keys
 
 
 def why_not_signed(token: Token, keys: "KeySet") -> str:

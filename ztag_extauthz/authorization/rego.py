@@ -236,7 +236,7 @@ class Rego(Authorizer):
         if kept is None:
             return None
         # Its version alone is held, so that policies and data that were replaced can be freed.
-        return Again(lambda: self._in_force.policy.version is version and kept.holds(), kept.count)
+        return Again(lambda now: self._in_force.policy.version is version and kept.holds(now), kept.count)
 
     def document(self, context: Context) -> Value:
         """Return the whole `input`, of which the policy is given what it reads; raises `ParseError`."""

@@ -109,8 +109,8 @@ class Audit(Reporter):
             return None
         template = Template(brief(request, decision, self._headers, self._credentials))
 
-        def report(decision: Decision, name: bytes) -> None:
-            line = template.line(decision, name) + b"\n"
+        def report(decision_id: str, time: float, name: bytes) -> None:
+            line = template.line(decision_id, time, name) + b"\n"
             self._writer.put(line, len(line))
 
         return report

@@ -29,12 +29,6 @@ class Metrics(Reporter):
 
     def report(self, request: Request, decision: Decision) -> None:  # noqa: ARG002 - nothing a caller sends is a label
         """See `Reporter.report`."""
-        self._count(decision)
-
-    def again(self, request: Request, decision: Decision) -> Told:  # noqa: ARG002
-        return lambda again, _: self._count(again)
-
-    def _count(self, decision: Decision) -> None:
         verdict, stage = decision.verdict, decision.stage
         if isinstance(verdict, Allow):
             self._add(self._allows[stage])
@@ -46,3 +40,7 @@ class Metrics(Reporter):
             self._observe(self._authentication, timings.authentication * 1e-9)
         if timings.authorization:
             self._observe(self._authorization, timings.authorization * 1e-9)
+
+    def again(self, request: Request, decision: Decision) -> Told:  # noqa: ARG002
+        allowed = self._allows[decision.stage]
+        return lambda *_: self._add(allowed)

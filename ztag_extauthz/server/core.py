@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from ztag_extauthz.envoy import Encoder, decode, endings
 from ztag_extauthz.errors import MessageError, ZtagError
 from ztag_extauthz.meter import Meter
-from ztag_extauthz.model import Decision, Deny, Failed, Reason, Request
+from ztag_extauthz.model import Decision, Failed, Reason, Request
 from ztag_extauthz.pipeline import Pipeline, Said, failed
 from ztag_extauthz.server.recurring import Recurrence, Recurring
 from ztag_extauthz.settings import ServerSettings
@@ -83,15 +83,18 @@ class Core:
 
         `deadline` is in seconds of `time.monotonic`. Raises `RpcError` where there is no answer or it comes too late.
         """
-        started = monotonic()
+        started, recurring = monotonic(), self._recurring
         if started >= deadline:
             raise self._shed(Status.DEADLINE_EXCEEDED, "the deadline was over before the request was looked at")
         if self._in_flight >= self._max_in_flight:
             raise self._shed(Status.UNAVAILABLE, "too many requests")
         try:
-            mark, known = (None, None) if self._recurring is None else self._recurring.find(message)
-            answer = None if known is None else self._check_again(known, message, deadline)
-            return answer or await self._check(message, deadline, mark)
+            mark = None
+            if recurring is not None:
+                mark, known = recurring.find(message)
+                if known is not None and (answer := self._check_again(recurring, known, message, deadline)):
+                    return answer
+            return await self._check(message, deadline, mark)
         finally:
             self._meter.observe(self._seconds_series, monotonic() - started)
 
@@ -101,8 +104,10 @@ class Core:
         self._meter.add(self._in_flight_series)
         said: list[Said] | None = None if mark is None else []
         try:
-            request = _decoded(message)
+            request = decode(message)
             decision, answer = self._told(request, await self._pipeline.decide(request, deadline, said), deadline)
+        except MessageError as error:
+            raise RpcError(Status.INVALID_ARGUMENT, str(error)) from error
         finally:
             self._in_flight -= 1
             self._meter.add(self._in_flight_series, -1.0)
@@ -110,17 +115,13 @@ class Core:
             self._recurring.learn(mark, len(message), request, decision, said)
         return answer
 
-    def _check_again(self, known: Recurrence, message: bytes, deadline: float) -> bytes | None:
+    def _check_again(self, recurring: Recurring, known: Recurrence, message: bytes, deadline: float) -> bytes | None:
         """Answer a request like one that is known; None where it has to take its whole way."""
-        if self._recurring is None or (decision := self._recurring.decide(known)) is None:
-            return None
-        if isinstance(decision.verdict, Deny) or monotonic() > deadline:  # a limit is used up, or the time
-            return self._told(_decoded(message), decision, deadline)[1]
-        self._recurring.report(known, decision, message)
-        return decision.id.encode().join(known.answer)
+        answer = recurring.answer(known, message, deadline)
+        return self._told(decode(message), answer, deadline)[1] if isinstance(answer, Decision) else answer
 
     def _told(self, request: Request, decision: Decision, deadline: float) -> tuple[Decision, bytes]:
-        """Return what is really answered, and tell the reporters. Raises `RpcError` where there is no answer."""
+        """Return what is really answered, and tell of it. Raises `RpcError` where there is no answer."""
         decision, answer = self.settle(request, decision, deadline)
         self._pipeline.report(request, decision)
         if answer is None:
@@ -160,13 +161,6 @@ class Core:
         except Exception as error:  # noqa: BLE001 - whatever it was, it must not read as an answer
             decision = replace(decision, verdict=failed(error, "the answer"))
         return (decision, None) if could_not else self._encode(request, decision)
-
-
-def _decoded(message: bytes) -> Request:
-    try:
-        return decode(message)
-    except MessageError as error:
-        raise RpcError(Status.INVALID_ARGUMENT, str(error)) from error
 
 
 def rpc_error(decision: Decision) -> RpcError:

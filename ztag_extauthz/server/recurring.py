@@ -3,18 +3,19 @@
 1. fingerprint   of Envoy's message, without what differs each time (`envoy/fingerprint.py`)
 2. check         every kind says whether its word still holds, then counts it and charges its limits (`again.py`)
 3. answer        as it was encoded; only the decision's id is new
-4. report        every reporter hears of it, as of any other
+4. report        every reporter hears of it, as of any other, but of no time that stages took
 
 Nothing is found out here. A request takes its whole way when it is met for the first or the second time, when a kind
 has to see each for itself, when a word no longer holds, and when anything goes wrong.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from time import perf_counter_ns
+from time import monotonic
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ztag_extauthz.again import ALWAYS
 from ztag_extauthz.envoy import Encoder, decode
@@ -34,9 +35,8 @@ class Recurrence(Struct, frozen=True):
     """A request that was allowed, and all that it takes to allow those like it."""
 
     first: Decision
-    holds: Sequence[Sequence[Callable[[], bool]]]
-    """Those of each stage."""
-    counts: Sequence[tuple[Said, Callable[[], Deny | None]]]
+    holds: Sequence[Callable[[float], bool]]
+    counts: Sequence[tuple[Said, Callable[[float], Deny | Mapping[str, object] | None]]]
     answer: Sequence[bytes]
     """The encoded CheckResponse, cut where the decision's id stands."""
     told: Sequence[Listener]
@@ -74,46 +74,34 @@ class Recurring:
         self._keep(mark, known)
         return (mark if was_met else None), known
 
-    def decide(self, known: Recurrence) -> Decision | None:
-        """Decide on a request like one that is known; None where that has to take its whole way. Never raises."""
-        time, marks = self._clock(), [perf_counter_ns()]
+    def answer(self, known: Recurrence, message: bytes, deadline: float) -> bytes | Decision | None:
+        """Answer a request like one that is known: the last that was looked for. Never raises.
+
+        Returns the encoded CheckResponse; a decision that is still to be answered and told, where a limit refused it or
+        it is too late; or None: it has to take its whole way.
+        `deadline` is in seconds of `time.monotonic`.
+        """
+        now = self._clock()
         try:
-            for stage in known.holds:
-                for holds in stage:
-                    if not holds():
-                        return None
-                marks.append(perf_counter_ns())
+            for holds in known.holds:
+                if not holds(now):
+                    return None
+            facts: Mapping[str, object] = EMPTY
             for said, count in known.counts:
-                refusal = count()
-                if refusal is not None:
-                    return self._refused(known.first, said, refusal, time, marks)
+                found = count(now)
+                if isinstance(found, Deny):
+                    return _refused(known.first, now, found, said, facts)
+                if found:
+                    facts = {**facts, **found}
         except Exception:  # noqa: BLE001 - the whole way finds out what it was, and says so
             return None
+        name = decision_id()
+        if monotonic() > deadline:
+            return _decision(known.first, name, now, facts)
         self._count(self._hit)
-        one = known.first
-        return Decision(
-            decision_id(),
-            time,
-            one.verdict,
-            one.stage,
-            one.decided_by,
-            one.identity,
-            one.facts,
-            Timings(marks[1] - marks[0], marks[2] - marks[1], perf_counter_ns() - marks[2]),
-        )
-
-    def _refused(self, first: Decision, said: Said, refusal: Deny, time: float, marks: Sequence[int]) -> Decision:
-        self._count(self._hit)
-        now = perf_counter_ns()
-        if said.stage is Stage.ADMISSION:
-            return Decision(decision_id(), time, refusal, said.stage, said.kind, None, EMPTY, Timings(now - marks[0]))
-        timings = Timings(marks[1] - marks[0], marks[2] - marks[1], now - marks[2])
-        return Decision(decision_id(), time, refusal, said.stage, said.kind, first.identity, EMPTY, timings)
-
-    def report(self, known: Recurrence, decision: Decision, message: bytes) -> None:
-        """Tell the reporters of a decision on the request that was last looked for. Never raises."""
-        name = self._fingerprints.name(message)
-        self._pipeline.listeners.tell_again(known.told, decision, name, partial(decode, message))
+        new = name, now, self._fingerprints.name(message)
+        self._pipeline.listeners.tell_again(known.told, new, partial(_read, message, known.first, name, now, facts))
+        return name.encode().join(known.answer)
 
     def learn(self, mark: bytes, size: int, request: Request, decision: Decision, said: Sequence[Said]) -> None:
         """Remember what was decided, where each kind says how to check its word; `size` in bytes of the message.
@@ -126,11 +114,11 @@ class Recurring:
             answer = self._encoder.again(request, decision) if len(words) == len(said) else None
             if answer is None:
                 return
-            told = self._pipeline.listeners.again(request, decision)
+            allowed = [again for one, again in words if one.stage is Stage.AUTHORIZATION]
+            told = self._pipeline.listeners.again(request, decision, allowed)
         except Exception:  # noqa: BLE001 - what cannot be remembered takes its whole way
             return
-        checked = [(one.stage, again.holds) for one, again in words if again.holds is not ALWAYS.holds]
-        holds = [[check for its, check in checked if its is stage] for stage in Stage]
+        holds = [again.holds for _, again in words if again.holds is not ALWAYS.holds]
         counts = [(one, again.count) for one, again in words if again.count is not None]
         if mark in self._young:
             self._taken -= _places(self._young.pop(mark))
@@ -146,3 +134,18 @@ class Recurring:
 
 def _places(known: Recurrence | None) -> int:
     return 1 if known is None else known.places
+
+
+def _refused(first: Decision, now: float, refusal: Deny, said: Said, facts: Mapping[str, object]) -> Decision:
+    identity = None if said.stage is Stage.ADMISSION else first.identity
+    return Decision(decision_id(), now, refusal, said.stage, said.kind, identity, facts, Timings())
+
+
+def _read(
+    message: bytes, first: Decision, name: str, now: float, facts: Mapping[str, object]
+) -> tuple[Request, Decision]:
+    return decode(message), _decision(first, name, now, facts)
+
+
+def _decision(first: Decision, name: str, now: float, facts: Mapping[str, object]) -> Decision:
+    return replace(first, id=name, time=now, facts={**first.facts, **facts}, timings=Timings())

@@ -10,7 +10,6 @@ Where an answer is waited for, those who ask the same meanwhile wait for it too.
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from hashlib import blake2b
 from time import monotonic
 
@@ -88,10 +87,10 @@ class Remembered(Answers):
             return None
         tags = tags_of(context, self._tenant_claim)
 
-        def holds() -> bool:
-            return self._is_timely(kept) and (kept.made_at > self._forgotten.latest or self._survives(kept, tags))
+        def holds(now: float) -> bool:
+            return _is_timely(kept, now) and (kept.made_at > self._forgotten.latest or self._survives(kept, tags))
 
-        return Again(holds, partial(self._found, kept))
+        return Again(holds, lambda _: self._found(kept))
 
     def _found(self, kept: Kept) -> None:
         self._slots.touch(kept.place)
@@ -99,12 +98,9 @@ class Remembered(Answers):
 
     def _holds(self, answer: Answer | Kept, context: Context) -> bool:
         """Tell whether an answer has begun, has not ended, and was not said to be forgotten."""
-        if not self._is_timely(answer):
+        if not _is_timely(answer, self._clock()):
             return False
         return answer.made_at > self._forgotten.latest or self._survives(answer, tags_of(context, self._tenant_claim))
-
-    def _is_timely(self, answer: Answer | Kept) -> bool:
-        return answer.made_at - SKEW <= self._clock() < answer.expires_at
 
     def _survives(self, answer: Answer | Kept, tags: tuple[str, ...]) -> bool:
         return answer.made_at > self._forgotten.since(tags)
@@ -171,13 +167,14 @@ class Remembered(Answers):
         return verdict
 
     def _keep(self, question: _Question, answer: Answer, content: bytes) -> None:
+        """Keep an answer on the node; the worker's own memory is for what is asked for again, and is then told."""
         placed = self._slots.put(question.digest, content, self._clock(), answer.expires_at)
         if placed is None:
             self._meter.add(self._too_large)
+            self._keep_nearby(question, answer, content, NOWHERE)
         elif placed.evicted:
             self._meter.add(self._evictions)
         self._meter.set(self._entries, self._slots.entries)
-        self._keep_nearby(question, answer, content, NOWHERE if placed is None else placed.place)
 
     def _keep_nearby(self, question: _Question, answer: Answer, content: bytes, place: int) -> None:
         size = size_of(question.packed, content)
@@ -185,3 +182,7 @@ class Remembered(Answers):
 
     def forget(self) -> None:
         self._nearby.close()
+
+
+def _is_timely(answer: Answer | Kept, now: float) -> bool:
+    return answer.made_at - SKEW <= now < answer.expires_at

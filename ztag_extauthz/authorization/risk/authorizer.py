@@ -13,6 +13,9 @@ import logging
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar
 
+from msgspec.structs import replace
+
+from ztag_extauthz.again import UNLIKE_HEADERS, Again
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.authorization.risk.exchange import Exchange
 from ztag_extauthz.authorization.risk.features import Features
@@ -20,13 +23,13 @@ from ztag_extauthz.authorization.risk.model import Band, Model, read_model
 from ztag_extauthz.authorization.risk.notes import NoteError
 from ztag_extauthz.authorization.risk.scorer import Assessment, Scorer
 from ztag_extauthz.authorization.risk.state import State, read_snapshot, write_snapshot
-from ztag_extauthz.model import Allow, Context, Decision, Deny, Reason, Request, Verdict
+from ztag_extauthz.model import EMPTY, Allow, Context, Decision, Deny, Reason, Request, Stage, Timings, Verdict
 from ztag_extauthz.stores.digest import hasher
 from ztag_extauthz.stores.geo import AddressLists, Places, usable
 from ztag_extauthz.stores.limits.rate_limits import limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ztag_extauthz.authorization.risk import RiskSettings
@@ -36,6 +39,7 @@ LOG = logging.getLogger("ztag.risk")
 _IN_FLIGHT = 65_536
 """Requests whose decision is still awaited; more than a worker ever admits."""
 _REFUSED_UPSTREAM = (401, 403)
+_ALLOW = Allow()
 
 
 class Risk(Authorizer):
@@ -57,7 +61,7 @@ class Risk(Authorizer):
         model = usable(read_model, resources.folder / settings.model) if settings.model else Model()
         self._step_up = settings.step_up.requirement() if settings.step_up else None
         self._limits = limits(settings.limits, resources, "authorization") if settings.limits else None
-        features = Features(
+        self._features = features = Features(
             hasher(self._state.seed), places, threats, settings.fingerprint_header, settings.trusted_proxies
         )
         self.scorer = Scorer(self._state, features, model)
@@ -66,29 +70,59 @@ class Risk(Authorizer):
         self._pending: dict[int, bytes] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def authorize(self, context: Context, deadline: float) -> Verdict:  # noqa: ARG002 - nothing is waited for
+    async def authorize(self, context: Context, deadline: float) -> Verdict:  # noqa: ARG002 - Redis has its own timeout
         now = self._clock()
+        found = self._assess(context, now)
+        if self._limits is not None and self._action(found) == "limit":
+            return await self._limits.refuse(context.request, context.identity) or self._allow(found, now)
+        return self._act(context, found, now)
+
+    def again(self, context: Context, verdict: Allow) -> Again | None:  # noqa: ARG002 - each is scored anew
+        settings = self._settings
+        if (
+            settings.outcomes
+            or settings.limits
+            or settings.fingerprint_header.lower() in {*UNLIKE_HEADERS, "authorization"}
+        ):
+            return None
+        request = self._features.bare(context.request)
+        bare = Context(request, context.identity)
+        allowed = Decision("", 0.0, _ALLOW, Stage.AUTHORIZATION, self.kind, context.identity, EMPTY, Timings())
+
+        def count(now: float) -> Deny | Mapping[str, object]:
+            verdict = self._act(bare, self._assess(bare, now), now)
+            return verdict if isinstance(verdict, Deny) else verdict.facts
+
+        def learn(decision_id: str, time: float, _: bytes) -> None:
+            self.learn(request, replace(allowed, id=decision_id, time=time))
+
+        return Again(count=count, learn=learn)
+
+    def _assess(self, context: Context, now: float) -> Assessment:
         # A request that was cut off is never reported, and another one may have its place in memory now.
         self._pending.pop(id(context.request), None)
         found = self.scorer.assess(context.request, context.identity, now)
         self._meter.add(self._bands[found.band])
-        if found.band is Band.LOW:
-            self._await(context.request, found)
-            return self._allow(found, now)
-        return await self._act(context, found, now)
+        return found
 
-    async def _act(self, context: Context, found: Assessment, now: float) -> Verdict:
-        """Do what the settings ask for in the bands above `low`."""
-        action = self._settings.elevated if found.band is Band.ELEVATED else self._settings.high
-        why = f"risk {found.score:.2f} ({found.band}): {', '.join(found.top)}"
+    def _action(self, found: Assessment) -> str:
+        """Return what the settings ask for in a band."""
+        if found.band is Band.LOW:
+            return "allow"
+        return self._settings.elevated if found.band is Band.ELEVATED else self._settings.high
+
+    def _act(self, context: Context, found: Assessment, now: float) -> Verdict:
+        """Do it, but for limits."""
+        action = self._action(found)
+        why = "" if found.band is Band.LOW else f"risk {found.score:.2f} ({found.band}): {', '.join(found.top)}"
         if action == "deny":
             return Deny(Reason.RISK, why, metadata={"risk": _facts(found)})
-        if action == "limit" and self._limits is not None:
-            return await self._limits.refuse(context.request, context.identity) or self._allow(found, now)
         if action == "step_up" and self._step_up is not None:
             if not self._step_up.is_met(context.identity.claims, now):
                 challenge = self._step_up.challenge(context.request)
                 return Deny(Reason.STEP_UP, why, headers=challenge, metadata={"risk": _facts(found)})
+            self._await(context.request, found)
+        elif found.band is Band.LOW:
             self._await(context.request, found)
         return self._allow(found, now)
 

@@ -118,7 +118,7 @@ class Limits:
         cells, digest = self._cells, self._digest
         for place, key in self._places:
             cells[place] = digest(key(request, identity))
-        return self._charge()
+        return self._charge(self._clock())
 
     def again(self, request: Request, identity: Identity | None = None) -> Again | None:
         """Return what charges requests like this one; None where a key is made of what differs each time."""
@@ -127,15 +127,15 @@ class Limits:
         cells = self._cells
         tags = [(place, self._digest(key(request, identity))) for place, key in self._places]
 
-        def count() -> Deny | None:
+        def count(now: float) -> Deny | None:
             for place, tag in tags:
                 cells[place] = tag
-            return self._charge()
+            return self._charge(now)
 
         return Again(count=count)
 
-    def _charge(self) -> Deny | None:
-        row = self._take(self._table, self._plan, int(self._clock() * NANOSECONDS))
+    def _charge(self, now: float) -> Deny | None:
+        row = self._take(self._table, self._plan, int(now * NANOSECONDS))
         return self._answer(row, self._plan)
 
     def _answer(self, row: int, plan: np.ndarray) -> Deny | None:
