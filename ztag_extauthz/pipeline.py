@@ -8,6 +8,8 @@
 
 from asyncio import CancelledError
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from operator import sub
 from random import getrandbits
 from time import perf_counter_ns
@@ -16,7 +18,7 @@ from typing import Any
 from msgspec import Struct
 
 from ztag_extauthz.admission.interface import Gate
-from ztag_extauthz.again import ALWAYS, Again
+from ztag_extauthz.again import Again
 from ztag_extauthz.authentication.interface import Authenticator
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.errors import CheckError
@@ -45,7 +47,7 @@ def nobody(_: Identity) -> None:
 
 
 class Said(Struct, frozen=True):
-    """That one kind let a request go on, and how to check that it would again; None where it has to see each."""
+    """That one kind spoke of a request, and how to check that it would say the same; None where it has to see each."""
 
     stage: Stage
     kind: str
@@ -70,9 +72,13 @@ class _Trail:
         self.marks.append(perf_counter_ns())
         self.stage = stage
 
-    def note(self, again: Again | None) -> None:
+    def note(self, again: Callable[[], Again | None]) -> None:
+        """Note what a kind said. An answer does not depend on whether it can be given again."""
         if self.said is not None:
-            self.said.append(Said(self.stage, self.decided_by, again))
+            found = None
+            with suppress(Exception):
+                found = again()
+            self.said.append(Said(self.stage, self.decided_by, found))
 
     def timings(self) -> Timings:
         return Timings(*map(sub, [*self.marks[1:], perf_counter_ns()], self.marks))
@@ -139,8 +145,7 @@ class Pipeline:
             refusal = await gate.admit(request, deadline)
             if refusal is not None:
                 return refusal
-            if trail.said is not None:
-                trail.note(gate.again(request))
+            trail.note(partial(gate.again, request))
 
         trail.enter(Stage.AUTHENTICATION)
         identity = await self._authenticate(request, deadline, trail)
@@ -150,8 +155,8 @@ class Pipeline:
         revoked = self._revoked(identity)
         if revoked is not None:
             return revoked
-        if trail.said is not None:
-            trail.note(Again(lambda _: self._revoked(identity) is None) if self._revoked is not nobody else ALWAYS)
+        if self._revoked is not nobody:
+            trail.note(lambda: Again(lambda _: self._revoked(identity) is None))
 
         trail.enter(Stage.AUTHORIZATION)
         return await self._authorize(request, identity, deadline, trail)
@@ -160,8 +165,8 @@ class Pipeline:
         for authenticator in self._authenticators:
             trail.decided_by = authenticator.kind
             found = await authenticator.authenticate(request, deadline)
-            if trail.said is not None and not isinstance(found, Deny):
-                trail.note(authenticator.again(request, found))
+            if not isinstance(found, Deny):
+                trail.note(partial(authenticator.again, request, found))
             if found is not None:
                 return found
         challenges = (authenticator.challenge() for authenticator in self._authenticators)
@@ -177,10 +182,9 @@ class Pipeline:
             trail.decided_by = authorizer.kind
             context = Context(request, identity, trail.facts)
             verdict = await authorizer.authorize(context, deadline)
+            trail.note(partial(authorizer.again, context, verdict))
             if isinstance(verdict, Deny):
                 return verdict
-            if trail.said is not None:
-                trail.note(authorizer.again(context, verdict))
             if verdict.facts:
                 trail.facts = {**trail.facts, **verdict.facts}
             if verdict.notes:

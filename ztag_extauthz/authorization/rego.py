@@ -226,12 +226,13 @@ class Rego(Authorizer):
 
         return await answers.find(reading.key, context, ask, deadline)
 
-    def again(self, context: Context, verdict: Allow) -> Again | None:  # noqa: ARG002 - it is the answer that is kept
+    def again(self, context: Context, verdict: Verdict) -> Again | None:
         in_force = self._in_force
         projection, answers = in_force.projection, in_force.answers
         if projection is None or not in_force.recurs:
             return None
-        kept = answers.again(projection.read(context).key, context)
+        answer = verdict.shadowed or verdict if isinstance(verdict, Allow) else verdict
+        kept = answers.again(projection.read(context).key, context, answer)
         if kept is None:
             return None
 

@@ -81,9 +81,9 @@ class Remembered(Answers):
         self._found(kept)
         return kept.verdict
 
-    def again(self, key: Key, context: Context) -> Again | None:
+    def again(self, key: Key, context: Context, verdict: Verdict) -> Again | None:
         kept = self._nearby.get(key)
-        if kept is None:
+        if kept is None or kept.verdict is not verdict:
             return None
         tags = tags_of(context, self._tenant_claim)
 

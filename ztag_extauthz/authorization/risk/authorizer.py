@@ -74,9 +74,14 @@ class Risk(Authorizer):
             return await self._limits.refuse(context.request, context.identity) or self._allow(found, now)
         return self._act(context, found, now)
 
-    def again(self, context: Context, verdict: Allow) -> Again | None:  # noqa: ARG002 - each is scored anew
+    def again(self, context: Context, verdict: Verdict) -> Again | None:
         settings = self._settings
-        if settings.outcomes or settings.limits or settings.fingerprint_header.lower() in UNLIKE_HEADERS:
+        if (
+            isinstance(verdict, Deny)
+            or settings.outcomes
+            or settings.limits
+            or settings.fingerprint_header.lower() in UNLIKE_HEADERS
+        ):
             return None
 
         def charge(now: float) -> Deny | Mapping[str, object]:
