@@ -18,8 +18,8 @@ from rich.console import Console
 from loadtest.cache.replica import MAX_STALE, PATHS, messages, redis_settings, running, write_settings
 from loadtest.cache.truth import POLICY, USERS, Truth, changing_opa
 from tests.stores.cluster import Cluster, redis_cluster
-from ztag_extauthz.authorization.cache.forgetting import Forgetting
-from ztag_extauthz.authorization.cache.shared import CacheRedisSettings, journal
+from ztag_extauthz.authorization.cache.invalidation import Invalidation, journal
+from ztag_extauthz.authorization.cache.settings import CacheRedisSettings
 from ztag_extauthz.authorization.cache.tags import subject
 from ztag_extauthz.cli.common import tell
 from ztag_extauthz.demo.issuer import Issuer
@@ -80,7 +80,7 @@ class Run:
             self.truth.versions[user] += 1
             settings = CacheRedisSettings.model_validate(redis_settings(self.cluster.port, cluster=True))
             tag = subject(self.issuer.url, f"user-{user}")
-            await tell(journal(settings, Path()), lambda now, tag=tag: Forgetting(tag, now))  # type: ignore[misc]
+            await tell(journal(settings, Path()), lambda now, tag=tag: Invalidation(tag, now))  # type: ignore[misc]
             self.certain[user] = (self.truth.versions[user], time.monotonic())
             self.took.append(time.monotonic() - began)
             await asyncio.sleep(0.05)

@@ -13,7 +13,9 @@ from loadtest.cache.replica import messages, redis_settings, running, write_sett
 from loadtest.generator import Connection, Result
 from tests.stores.cluster import redis_cluster
 from tests.stores.conftest import redis_server
-from ztag_extauthz.authorization.cache.shared import CacheRedisSettings, answers, forgotten
+from ztag_extauthz.authorization.cache.heard import heard_by
+from ztag_extauthz.authorization.cache.replicas import Replicas
+from ztag_extauthz.authorization.cache.settings import CacheRedisSettings
 from ztag_extauthz.component import Resources
 from ztag_extauthz.demo.issuer import Issuer
 from ztag_extauthz.meter import Meter
@@ -49,8 +51,8 @@ def show_hits(console: Console) -> None:
 async def _hits(port: int, *, cluster: bool) -> str:
     settings = CacheRedisSettings.model_validate(redis_settings(port, cluster=cluster))
     resources = Resources(Path(), time.time, Meter())
-    heard = forgotten(settings, resources)
-    far = answers(settings, heard, resources)
+    heard = heard_by(settings, resources)
+    far = Replicas(settings, heard.hears, resources)
     digests = [number.to_bytes(32) for number in range(100)]
     await heard.start()
     await far.start()

@@ -10,7 +10,7 @@ import typer
 from ztag_extauthz.cli.common import DEFAULT_CONFIG, ConfigOption, load_settings, sections_of, tell, telling_mistakes
 
 if TYPE_CHECKING:
-    from ztag_extauthz.authorization.cache.shared import CacheRedisSettings
+    from ztag_extauthz.authorization.cache.settings import CacheRedisSettings
 
 app = typer.Typer(
     help="Have remembered answers made anew, in all workers (with cache.redis: of all replicas) within a second.",
@@ -80,16 +80,15 @@ def _forget(tag: str, config: Path) -> None:
 
 
 def _tell_replicas(settings: "CacheRedisSettings", folder: Path, tag: str) -> None:
-    from ztag_extauthz.authorization.cache.forgetting import Forgetting
-    from ztag_extauthz.authorization.cache.shared import journal
+    from ztag_extauthz.authorization.cache.invalidation import Invalidation, journal
 
-    asyncio.run(tell(journal(settings, folder), lambda now: Forgetting(tag, now)))
+    asyncio.run(tell(journal(settings, folder), lambda now: Invalidation(tag, now)))
 
 
 def _tell_node(config: Path, tag: str) -> None:
     from time import time
 
-    from ztag_extauthz.authorization.cache.forgetting import BLOCK, SIZE, Forgetting, NodeJournal
+    from ztag_extauthz.authorization.cache.invalidation import BLOCK, SIZE, Invalidation, NodeJournal
     from ztag_extauthz.errors import Mistake, SettingsError
     from ztag_extauthz.stores.shared import of_servers
 
@@ -99,4 +98,4 @@ def _tell_node(config: Path, tag: str) -> None:
         raise SettingsError((Mistake(str(config), "no server of yours runs under it here", remedy),))
     for memory in servers:
         told = NodeJournal(memory(BLOCK, SIZE), memory.lock)
-        asyncio.run(told.add((Forgetting(tag, time()),)))
+        asyncio.run(told.add((Invalidation(tag, time()),)))

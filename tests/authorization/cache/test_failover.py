@@ -6,8 +6,10 @@ from pathlib import Path
 
 from tests.authorization.cache.test_replicas import settings
 from tests.stores.cluster import redis_cluster
-from ztag_extauthz.authorization.cache.forgetting import Forgetting
-from ztag_extauthz.authorization.cache.shared import CacheRedisSettings, answers, forgotten, journal
+from ztag_extauthz.authorization.cache.heard import heard_by
+from ztag_extauthz.authorization.cache.invalidation import Invalidation, journal
+from ztag_extauthz.authorization.cache.replicas import Replicas
+from ztag_extauthz.authorization.cache.settings import CacheRedisSettings
 from ztag_extauthz.cli.common import tell
 from ztag_extauthz.component import Resources
 from ztag_extauthz.meter import Meter
@@ -21,8 +23,8 @@ class Node:
 
     def __init__(self, given: CacheRedisSettings) -> None:
         resources = Resources(Path(), time.time, Meter())
-        self.heard = forgotten(given, resources)
-        self.far = answers(given, self.heard, resources)
+        self.heard = heard_by(given, resources)
+        self.far = Replicas(given, self.heard.hears, resources)
 
     async def start(self) -> "Node":
         await self.heard.start()
@@ -38,7 +40,7 @@ class Node:
 
 async def forget(given: CacheRedisSettings, tag: str) -> float:
     """Return the Unix time when it is certain."""
-    await tell(journal(given, Path()), lambda now: Forgetting(tag, now))
+    await tell(journal(given, Path()), lambda now: Invalidation(tag, now))
     return time.time()
 
 

@@ -2,9 +2,9 @@ import asyncio
 
 from tests.authentication.parts import Clock
 from tests.stores.test_follower import Paper
-from ztag_extauthz.authorization.cache.forgetting import Forgetting
 from ztag_extauthz.authorization.cache.heard import Heard
-from ztag_extauthz.authorization.cache.shared import LONGEST
+from ztag_extauthz.authorization.cache.invalidation import Invalidation
+from ztag_extauthz.authorization.cache.settings import LONGEST
 from ztag_extauthz.errors import UnavailableError
 from ztag_extauthz.meter import CELLS, Meter
 from ztag_extauthz.stores.journal import News
@@ -16,20 +16,20 @@ BOB = ("all", "subject:issuer|bob", "resource:shop.example/")
 class Rig:
     def __init__(self, **durations: float) -> None:
         self.clock = Clock()
-        self.paper: Paper[Forgetting] = Paper()
+        self.paper: Paper[Invalidation] = Paper()
         self.cells = [0.0] * CELLS
         self.heard = Heard(
             self.paper, self.clock, Meter(self.cells), **{"interval": 0.01, "max_stale": 5.0, "margin": 1.0} | durations
         )
 
-    def hear(self, *entries: Forgetting) -> None:
+    def hear(self, *entries: Invalidation) -> None:
         self.paper.next = [News(entries)]
         asyncio.run(self.heard.follower.catch_up())
 
 
 def test_an_answer_counts_that_began_after_what_is_forgotten() -> None:
     rig = Rig()
-    rig.hear(Forgetting("subject:issuer|ann", rig.clock.now - 10))
+    rig.hear(Invalidation("subject:issuer|ann", rig.clock.now - 10))
     assert rig.heard.since(ANN) == rig.clock.now - 9
     assert rig.heard.since(BOB) == rig.clock.now - LONGEST
     assert rig.heard.latest == rig.clock.now - 9
@@ -38,9 +38,9 @@ def test_an_answer_counts_that_began_after_what_is_forgotten() -> None:
 def test_the_latest_of_a_requests_tags_counts() -> None:
     rig = Rig(margin=0.0)
     rig.hear(
-        Forgetting("resource:shop.example/", rig.clock.now - 1),
-        Forgetting("all", rig.clock.now - 2),
-        Forgetting("subject:issuer|ann", rig.clock.now - 3),
+        Invalidation("resource:shop.example/", rig.clock.now - 1),
+        Invalidation("all", rig.clock.now - 2),
+        Invalidation("subject:issuer|ann", rig.clock.now - 3),
     )
     assert rig.heard.since(ANN) == rig.heard.since(BOB) == rig.clock.now - 1
     assert rig.cells[Meter.series("ztag_cache_invalidations", "all")] == 1

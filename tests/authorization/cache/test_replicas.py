@@ -14,7 +14,7 @@ from tests.stores.conftest import ask_redis
 from tests.stores.test_values import until_up
 from ztag_extauthz.authorization.cache.records import Records
 from ztag_extauthz.authorization.cache.replicas import PREFIX, TOGETHER, WAITING, Replicas
-from ztag_extauthz.authorization.cache.shared import CacheRedisSettings
+from ztag_extauthz.authorization.cache.settings import CacheRedisSettings
 from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.meter import CELLS, Meter

@@ -7,20 +7,26 @@ answer is younger.
 
 from collections.abc import Callable
 
-from ztag_extauthz.authorization.cache.forgetting import Forgetting
 from ztag_extauthz.authorization.cache.interface import Forgotten
-from ztag_extauthz.authorization.cache.shared import LONGEST
+from ztag_extauthz.authorization.cache.invalidation import BLOCK, SIZE, Invalidation, NodeJournal, journal
+from ztag_extauthz.authorization.cache.settings import LONGEST, CacheRedisSettings
+from ztag_extauthz.component import Resources
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.stores.follower import Follower
 from ztag_extauthz.stores.journal import Journal
 
+NODE_INTERVAL = 0.1
+"""Seconds between two looks at this node's journal."""
+NODE_SILENCE = 1.0
+"""Seconds that looking there may fail."""
+
 
 class Heard(Forgotten):
-    """Follows a journal of forgettings."""
+    """Follows a journal of invalidations."""
 
     def __init__(  # noqa: PLR0913 - three durations
         self,
-        journal: Journal[Forgetting],
+        journal: Journal[Invalidation],
         clock: Callable[[], float],
         meter: Meter,
         *,
@@ -66,7 +72,7 @@ class Heard(Forgotten):
         # What was heard at a time that is still to come was heard before the clock was set back: nobody knows when.
         return abs(now - self.follower.heard_at) > self._max_stale
 
-    def _learn(self, entry: Forgetting) -> None:
+    def _learn(self, entry: Invalidation) -> None:
         self._newest = max(self._newest, entry.before + self._margin)
         self._meter.add(self._meter.series("ztag_cache_invalidations", entry.tag.partition(":")[0]))
 
@@ -75,3 +81,19 @@ class Heard(Forgotten):
 
     async def close(self) -> None:
         await self.follower.close()
+
+
+def heard_by(settings: CacheRedisSettings | None, resources: Resources) -> Heard:
+    """Build what hears all replicas, or without Redis this node. Raises `SettingsError`."""
+    clock, meter = resources.clock, resources.meter
+    if settings is None:
+        node = NodeJournal(resources.memory(BLOCK, SIZE))
+        return Heard(node, clock, meter, interval=NODE_INTERVAL, max_stale=NODE_SILENCE)
+    return Heard(
+        journal(settings, resources.folder, clock),
+        clock,
+        meter,
+        interval=settings.interval,
+        max_stale=settings.max_stale,
+        margin=settings.clock_tolerance,
+    )

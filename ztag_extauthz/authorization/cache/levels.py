@@ -3,12 +3,13 @@
 from functools import partial
 
 from ztag_extauthz import __version__
-from ztag_extauthz.authorization.cache import shared
 from ztag_extauthz.authorization.cache.answers import Common, Remembered
 from ztag_extauthz.authorization.cache.encoding import pack
+from ztag_extauthz.authorization.cache.heard import heard_by
 from ztag_extauthz.authorization.cache.interface import Answers, NoAnswers
 from ztag_extauthz.authorization.cache.life import WhyNot, shortest, why_not
 from ztag_extauthz.authorization.cache.nearby import Nearby
+from ztag_extauthz.authorization.cache.replicas import Replicas
 from ztag_extauthz.authorization.cache.settings import CacheSettings
 from ztag_extauthz.authorization.engines.interface import PolicyEngine
 from ztag_extauthz.component import Component, Resources
@@ -29,9 +30,9 @@ class Levels(Component):
         slots = Slots(resources.memory, "answers", settings.entries, settings.entry_bytes)
         meter.set(meter.series("ztag_cache_shared_bytes"), slots.bytes)
         meter.set(meter.series("ztag_cache_shared_entries"), slots.entries)
-        forgotten, redis = shared.forgotten(settings.redis, resources), settings.redis
-        far = None if redis is None else shared.answers(redis, forgotten, resources)
-        self._common = Common(slots, far, forgotten, settings.tenant_claim, resources.clock, meter)
+        heard = heard_by(settings.redis, resources)
+        far = None if settings.redis is None else Replicas(settings.redis, heard.hears, resources)
+        self._common = Common(slots, far, heard, settings.tenant_claim, resources.clock, meter)
 
     def of(self, policy: PolicyEngine, decision: str) -> Answers:
         """Return where the answers of one revision are remembered; raises `PolicyError` for a ttl that is none."""

@@ -13,7 +13,7 @@ from time import monotonic
 
 from ztag_extauthz.authorization.cache.interface import FarAnswers
 from ztag_extauthz.authorization.cache.records import Damage, Records
-from ztag_extauthz.authorization.cache.shared import CacheRedisSettings
+from ztag_extauthz.authorization.cache.settings import CacheRedisSettings
 from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import UnavailableError
 from ztag_extauthz.stores.seal import derived_key

@@ -2,22 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from time import time
 
 import msgspec
 from msgspec import Struct
 
-from ztag_extauthz.authorization.cache.shared import LONGEST
+from ztag_extauthz.authorization.cache.settings import LONGEST, CacheRedisSettings
 from ztag_extauthz.authorization.cache.tags import ALL
 from ztag_extauthz.errors import UnavailableError
-from ztag_extauthz.stores.journal import News
+from ztag_extauthz.stores.journal import News, RedisJournal, within
+from ztag_extauthz.stores.seal import Seal
 
 BLOCK = "forgotten"
 SIZE = 1 << 18
 """Bytes of the node's journal: about two thousand entries."""
 
 
-class Forgetting(Struct, frozen=True, forbid_unknown_fields=True):
+class Invalidation(Struct, frozen=True, forbid_unknown_fields=True):
     """Answers with this tag, made until then, are to be made anew."""
 
     tag: str
@@ -53,7 +55,7 @@ class NodeJournal:
         self._clock = clock
         self._generation = self._read_to = 0
 
-    async def news(self) -> News[Forgetting]:
+    async def news(self) -> News[Invalidation]:
         """See `Journal`. Nobody can be heard while somebody writes (or was killed while writing)."""
         generation, end = self._head
         begin = self._read_to if generation == self._generation else 0
@@ -61,9 +63,9 @@ class NodeJournal:
         if generation % 2 or self._head[0] != generation:
             raise UnavailableError("the node's journal is being written")
         self._generation, self._read_to = generation, end
-        return News(tuple(msgspec.json.decode(line, type=Forgetting) for line in lines))
+        return News(tuple(msgspec.json.decode(line, type=Invalidation) for line in lines))
 
-    async def add(self, entries: Sequence[Forgetting]) -> None:
+    async def add(self, entries: Sequence[Invalidation]) -> None:
         """See `Journal`. Where there is no room, what is over goes; if that is too little, everything is forgotten."""
         text = b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
         with self._lock():
@@ -77,16 +79,24 @@ class NodeJournal:
     def _replace(self, new: bytes) -> None:
         now, generation = self._clock(), self._head[0]
         lines = bytes(self._text[: self._head[1]]).splitlines(keepends=True) if generation % 2 == 0 else []
-        text = b"".join(line for line in lines if msgspec.json.decode(line, type=Forgetting).until > now) + new
+        text = b"".join(line for line in lines if msgspec.json.decode(line, type=Invalidation).until > now) + new
         if generation % 2 or len(text) > len(self._text) // 2:
-            text = msgspec.json.encode(Forgetting(ALL, now)) + b"\n"
+            text = msgspec.json.encode(Invalidation(ALL, now)) + b"\n"
         self._head[0] = generation | 1
         self._text[: len(text)] = text
         self._head[1] = len(text)
         self._head[0] = (generation | 1) + 1
 
-    async def drop(self, entries: Sequence[Forgetting]) -> None:
+    async def drop(self, entries: Sequence[Invalidation]) -> None:
         """See `Journal`. What is over goes when there is no room for it."""
 
     async def close(self) -> None:
         """Nothing was opened."""
+
+
+def journal(
+    settings: CacheRedisSettings, folder: Path, clock: Callable[[], float] = time
+) -> RedisJournal[Invalidation]:
+    """Return the journal of all replicas with the same settings; nothing is connected yet. Raises `SettingsError`."""
+    seal = Seal(settings.key(folder), b"ztag forgotten", Invalidation)
+    return RedisJournal("forgotten", settings, seal, within(settings.clock_tolerance, clock))
