@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 
@@ -54,6 +54,10 @@ class Component:
 
     async def close(self) -> None:
         """End what `start` began."""
+
+    def release(self) -> list[Any]:
+        """Let go of what is large, and return what is to be freed; called after `close`, by who asks no more."""
+        return []
 
     def readiness(self) -> tuple[Readiness, ...]:
         """Return one entry for each thing that has to be there before requests can be answered."""
