@@ -1,1 +1,1 @@
-"""Load at a constant rate through Envoy, and what came of it."""
+"""What `make loadtest` measures, a file each, and the generators that ask."""

@@ -1,6 +1,6 @@
 """ztag beside its peers: direct and through a real Envoy, over eight traces, closed-loop and at constant rates.
 
-    python -m loadtest.load [--only NAME …] [--rounds 3] [--requests 3000] [--seconds 2.5] [--out loadtest/report]
+    python -m loadtest.load [--only NAME …] [--rounds 3] [--requests 3000] [--seconds 2] [--out loadtest/report]
 
 Everything runs on this machine, at the same time, and is asked in turn: a round asks each once, ratios are taken within
 a round, and their median is what is printed. Peers are there where they can be had: opa-envoy-plugin takes Go (or
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="NAME", help=f"parts: {', '.join(PARTS)}")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--requests", type=int, default=3000, help="a round, trace and server")
-    parser.add_argument("--seconds", type=float, default=2.5, help="a run at a rate")
+    parser.add_argument("--seconds", type=float, default=2.0, help="a run at a rate")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "report")
     given = parser.parse_args()
     report, lost = read(given.out), list[str]()

@@ -7,7 +7,7 @@ from loadtest.load.part import Part
 from loadtest.report.figures import CONSTANT, WHOLE, ZTAG, Cost
 from loadtest.stages import stage_costs
 
-PIPELINE = "ztag's own code"
+PIPELINE = "ztag's code"
 
 
 def costs(part: Part) -> Sequence[Cost]:

@@ -1,6 +1,7 @@
 """How soon the policy's answers are remembered, on a trace by Zipf's law, as ztag's own metrics tell."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -31,9 +32,14 @@ def hits(part: Part) -> Sequence[Hits]:
             if result.failed:
                 raise RuntimeError(f"{result.failed} requests failed")
             now = running.lookups()
-            worker, node_, missed = ((now[name] - before[name]) / WINDOW for name in ("worker", "node", "miss"))
-            other = max(0.0, 1 - worker - node_ - missed)
-            rows.append(Hits(number * WINDOW, time.monotonic() - began, worker, node_, other))
+            rows.append(_row(number, time.monotonic() - began, now - before))
             before = now
         connection.close()
     return rows
+
+
+def _row(number: int, seconds: float, found: Counter[str]) -> Hits:
+    worker, shared, missed = (found[name] / WINDOW for name in ("worker", "node", "miss"))
+    if number == 1 and not missed:
+        raise RuntimeError("the policy was not asked")
+    return Hits(number * WINDOW, seconds, worker, shared, max(0.0, 1 - worker - shared - missed))

@@ -93,7 +93,8 @@ def half(part: Part) -> Sequence[Half]:
     for target in targets:
         target.exchange(part.load.messages)
         target.warm(part.requests)
-        for _ in range(part.rounds):
+    for _ in range(part.rounds):
+        for target in targets:
             target.ask(part.requests)
     most = {target.name: median(result.rate for result in target.results) for target in targets}
     runs: dict[str, list[Paced]] = {target.name: [] for target in targets}

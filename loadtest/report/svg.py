@@ -167,16 +167,17 @@ def nested(title: str, unit: str, costs: Mapping[str, Sequence[tuple[str, float]
 
     def draw(name: str, value: float, y: float, depth: int, look: str) -> None:
         inner = costs.get(name, ())
-        x, width = 34 * depth, 34 if inner else 104 - 34 * depth
-        parts.append(f"<rect class='{look} n' x={x} y={y:.1f} width={width} height={max(value * scale, 0.8):.1f} />")
-        if inner:
-            middle = y + value * scale / 2
-            said = html.escape(f"{name}: {number(value)}")
-            parts.append(f"<text class=i transform='translate({x + 21} {middle:.1f}) rotate(-90)'>{said}</text>")
-        else:
-            leaves.append((y + value * scale / 2, f"{name}: {value:.1f}"))
-        for place, (child, part) in enumerate(inner):
-            draw(child, part, y, depth + 1, f"{look} {'fe'[place % 2]}" if depth else f"c{(1, 0, 4, 5)[place % 4]}")
+        x, width, height = 34 * depth, 34 if inner else 104 - 34 * depth, value * scale
+        said, middle = f"{name}: {value:.1f}", y + height / 2
+        place = f"x={x} y={y:.1f} width={width} height={max(height, 0.8):.1f}"
+        parts.append(f"<rect class='{look} n' {place}><title>{html.escape(said)}</title></rect>")
+        if not inner:
+            leaves.append((middle, said))
+        elif height > 6.5 * len(said):  # there is room
+            turned = f"transform='translate({x + 21} {middle:.1f}) rotate(-90)'"
+            parts.append(f"<text class=i {turned}>{html.escape(said)}</text>")
+        for turn, (child, part) in enumerate(inner):
+            draw(child, part, y, depth + 1, f"{look} {'fe'[turn % 2]}" if depth else f"c{(1, 0, 4, 5)[turn % 4]}")
             y += part * scale
 
     draw(*whole, top, 0, "c2")

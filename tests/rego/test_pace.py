@@ -134,3 +134,55 @@ def test_types_of_nested_literals_are_compared_once(form: str) -> None:
         nested = form.format(nested)
     policy = compile_policy({"t.rego": f"package t\nx if {nested} == {nested}"}, entry_points=["t/x"])
     assert policy.decision("t/x").evaluate() is True
+
+
+TEXT = "a" * pace.CHECK_EVERY * pace.CHARACTERS * 2
+LARGE = {
+    "control": ("x := input.text", {"text": "a"}, None),
+    "JSON": ("x := json.marshal([input.text | some _ in numbers.range(1, 9)])", {"text": TEXT}, "limit of 1000000"),
+    "JSON, escaped": ("x := json.marshal(input.text)", {"text": "\x01" * pace.CHECK_EVERY * 200}, "limit of 1000000"),
+    "JSON, pretty": ("x := json.marshal_with_options([input.text, input.text], {})", {"text": TEXT}, "limit of"),
+    "sprintf": ('x := sprintf("%v", [[[input.text | some _ in numbers.range(1, 9)]]])', {"text": TEXT}, "limit of"),
+    "form": (
+        "x := urlquery.encode_object({input.text: input.many})",
+        {"text": "a" * 9999, "many": ["%"] * 999},
+        "limit",
+    ),
+    "form, read": ("x := urlquery.decode_object(input.text)", {"text": "a&" * pace.CHECK_EVERY}, "deadline"),
+    "replace": ('x := replace(input.text, "a", "b")', {"text": TEXT}, "deadline"),
+    "replace_n": (
+        "x := strings.replace_n(input.many, input.text)",
+        {"text": "a" * pace.CHECK_EVERY, "many": {"ab": "", "ac": ""}},
+        "deadline",
+    ),
+    "hash": ("x := crypto.sha256(input.text)", {"text": TEXT}, "deadline"),
+    "multiplied": ("x := [y | some i in input.many; y := i * 1.5]", {"many": [10**999] * 99}, "deadline"),
+    "glob, read": ("x := glob.match(input.glob, [], input.text)", {"glob": "*a" * 1000 + "b", "text": ""}, "deadline"),
+    "glob": ("x := glob.match(input.glob, [], input.text)", {"glob": "[a-z]*" * 99, "text": TEXT}, "too long for such"),
+    "template": (
+        'x := regex.replace(input.text, input.groups, "$1")',
+        {"groups": "^" + "(a*)" * 3000, "text": "a" * 2000},
+        "too long for such",
+    ),
+}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", LARGE)
+def test_one_call_with_large_arguments_is_ended_too(name: str) -> None:
+    """By the deadline, which is over, or by a limit of its own; what does nothing large looks at no clock."""
+    rule, document, why = LARGE[name]
+    decision = compile_policy({"t.rego": f"package t\n{rule}"}, entry_points=["t/x"]).decision("t/x")
+    pace.budget.left = pace.CHECK_EVERY
+    if why is None:
+        assert decision.evaluate(document, deadline=monotonic()) == "a"
+    else:
+        with pytest.raises(LimitError, match=why):
+            decision.evaluate(document, deadline=monotonic() + (0 if why == "deadline" else 60))
+
+
+def test_groups_cost_only_who_asks_for_them() -> None:
+    """RE2 takes half a minute to find three thousand groups in this text, and no time to tell that it matches."""
+    module = 'package t\nx := regex.template_match(input.groups, input.text, "{", "}")'
+    decision = compile_policy({"t.rego": module}, entry_points=["t/x"]).decision("t/x")
+    assert decision.evaluate({"groups": "{a*}" * 3000, "text": "a" * 2000}, deadline=monotonic() + 60) is True

@@ -90,8 +90,8 @@ def names_in(claims: Mapping[str, Any], claim: str) -> tuple[str, ...]:
 
 def at(claims: Mapping[str, Any], path: str) -> Any:
     """Return a claim by its name, else by the way to it within objects; None if there is none."""
-    if path in claims:
-        return claims[path]
+    if path in claims or "." not in path:
+        return claims.get(path)
     value: Any = claims
     for step in path.split("."):
         value = value.get(step) if isinstance(value, Mapping) else None

@@ -8,7 +8,8 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any, Final
 
-from ztag_extauthz.rego.pace import spend
+from ztag_extauthz.rego.errors import LimitError
+from ztag_extauthz.rego.pace import spend, spend_text
 from ztag_extauthz.rego.values import Number, Value, key, ordered_forms, unkey
 
 _PLAIN_INTEGER: Final = re.compile(r"-?[1-9][0-9]*|0")
@@ -118,10 +119,16 @@ def _replace_surrogates(value: Value) -> Value:
     return value
 
 
-def dumps(value: Value, *, escape_html: bool = True) -> str:
-    """Write a value as Go's encoder does: keys in order, sets as arrays, numbers as they were written."""
-    parts: list[str] = []
-    _write(value, parts, escape_html=escape_html)
+def dumps(value: Value, *, escape_html: bool = True, most: int | None = None) -> str:
+    """Write a value as Go's encoder does: keys in order, sets as arrays, numbers as they were written.
+
+    A `LimitError` ends what becomes longer than `most` characters.
+    """
+    parts: list[str] = [] if most is None else _Bounded(most)
+    try:
+        _write(value, parts, escape_html=escape_html)
+    except _FullError:
+        raise LimitError(f"a text is longer than the limit of {most} characters") from None
     return "".join(parts)
 
 
@@ -182,6 +189,7 @@ def by_name(value: dict[Any, Value]) -> dict[str, Value]:
 
 
 def _quote(text: str, *, escape_html: bool) -> str:
+    spend_text(len(text))
     quoted = encode_basestring(text)
     if not quoted.isascii():
         quoted = _NO_CHARACTER.sub(r"\\ufffd", quoted)

@@ -16,6 +16,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 CHECK_EVERY: Final = 2_000
 """So many elements are visited between two looks at the clock."""
 
+CHARACTERS: Final = 256
+"""So many characters count as an element."""
+
 
 class Clock(Protocol):
     def check(self) -> None:
@@ -46,6 +49,12 @@ def spend(count: int) -> None:
     budget.left -= count + 1
     if budget.left < 0:
         overspent()
+
+
+def spend_text(length: int) -> None:
+    """Pay for going through a text of so many characters, some of which are as quick as one element of a container."""
+    if length > CHARACTERS:
+        spend(length // CHARACTERS)
 
 
 def overspent() -> None:

@@ -31,9 +31,10 @@ def test_an_answer_is_given_again() -> None:
     engine = policy(BY_SUBJECT)
     cached = Cached(engine)
     first = run(cached.ask("/a"))
-    assert run(cached.ask("/b?x=1", method="POST")) == first
+    for _ in range(3):  # the worker keeps for itself what is asked for a second time
+        assert run(cached.ask("/b?x=1", method="POST")) == first
     assert engine.asked == 1
-    assert cached.hits() == {"worker": 1, "miss": 1}
+    assert cached.hits() == {"worker": 2, "node": 1, "miss": 1}
 
 
 def test_the_workers_of_a_node_share_answers(memory: Memory) -> None:
@@ -66,7 +67,7 @@ def test_an_answer_that_depends_on_roles_is_shared_by_those_who_have_them() -> N
 def test_never_4_nobody_gets_an_answer_that_was_made_for_somebody_else(level: str) -> None:
     cached = Cached(policy(BY_SUBJECT), worker_bytes=0 if level == "node" else 1 << 20)
     people = [replace(ALICE, subject=f"s{number}") for number in range(40)] + [replace(ALICE, subject="eve")]
-    for person in [*people, *people, *reversed(people)]:
+    for person in [*people, *people, *people, *reversed(people)]:
         found = run(cached.ask(identity=person))
         if person.subject == "eve":
             assert isinstance(found, Deny)
@@ -180,7 +181,8 @@ def test_never_4_an_answer_on_its_way_when_the_revision_changes_is_of_the_old_on
         cached.rego.put_in_force(new, 0.0)
         going.end.set()
         assert isinstance(await asking, Allow)
-        assert isinstance(await cached.ask(), Deny)
+        for _ in range(2):
+            assert isinstance(await cached.ask(), Deny)
         assert cached.count("ztag_cache_entries") == 1
 
     run(exchanged())
@@ -222,13 +224,13 @@ def test_a_request_that_cannot_be_parsed_is_denied_again_and_again() -> None:
 def test_a_dry_run_tells_of_what_is_remembered() -> None:
     cached = Cached(policy("result := false"))
     cached.rego._settings = cached.rego._settings.model_copy(update={"dry_run": True})
-    for _ in range(2):
+    for _ in range(3):
         found = run(cached.ask())
         assert isinstance(found, Allow)
         assert found.shadowed is not None
     cached.rego._settings = cached.rego._settings.model_copy(update={"dry_run": False})
     assert isinstance(run(cached.ask()), Deny)
-    assert cached.hits() == {"worker": 2, "miss": 1}
+    assert cached.hits() == {"worker": 2, "node": 1, "miss": 1}
 
 
 @pytest.mark.parametrize(
@@ -290,7 +292,7 @@ def test_replicas_share_answers() -> None:
     one, other = Cached(engine, far=far), Cached(engine, far=far)
     assert run(one.ask()) == run(other.ask()) == run(other.ask())
     assert engine.asked == 1
-    assert other.hits() == {"worker": 1, "replicas": 1}
+    assert other.hits() == {"node": 1, "replicas": 1}
     assert far.lifetimes == [60.0]
 
 
@@ -332,7 +334,7 @@ def test_those_who_ask_the_same_at_once_ask_once() -> None:
     cached, engine = going()
     assert all(isinstance(found, Allow) for found in run(together(cached, engine, [ALICE] * 20)))
     assert engine.asked == 1
-    assert cached.hits() == {"worker": 19, "miss": 1}
+    assert cached.hits() == {"worker": 18, "node": 1, "miss": 1}
 
 
 def test_an_engine_that_fails_fails_for_all_who_wait() -> None:
@@ -359,7 +361,7 @@ def test_who_waits_for_somebody_else_waits_no_longer_than_its_own_deadline() -> 
 
 def test_gauges_tell_what_is_there(memory: Memory) -> None:
     cached = Cached(policy(BY_SUBJECT), memory)
-    for subject in "abc":
+    for subject in "abcabc":
         run(cached.ask(identity=replace(ALICE, subject=subject)))
     assert cached.count("ztag_cache_entries") == cached.count("ztag_cache_shared_entries") == 3
     assert cached.count("ztag_cache_bytes") > 1000

@@ -151,13 +151,14 @@ class Remembered(Answers):
         return verdict
 
     def _keep(self, question: _Question, answer: Answer, content: bytes) -> None:
+        """Keep an answer on the node; the worker's own memory is for what is asked for again, and is then told."""
         placed = self._slots.put(question.digest, content, self._clock(), answer.expires_at)
         if placed is None:
             self._meter.add(self._too_large)
+            self._keep_nearby(question, answer, content, NOWHERE)
         elif placed.evicted:
             self._meter.add(self._evictions)
         self._meter.set(self._entries, self._slots.entries)
-        self._keep_nearby(question, answer, content, NOWHERE if placed is None else placed.place)
 
     def _keep_nearby(self, question: _Question, answer: Answer, content: bytes, place: int) -> None:
         size = size_of(question.packed, content)

@@ -1,7 +1,8 @@
 """A worker's own memory of answers, above the table that it shares with others: no bytes to make of a key.
 
-Two generations, the younger of which is filled: a full one becomes the older, whose place is taken. What is asked for
-again moves to the younger. So what is hot stays, and an answer that is found costs one look.
+An answer comes here when it is asked for a second time, as most are asked for once. Two generations, the younger of
+which is filled: a full one becomes the older, whose place is taken. What is asked for again moves to the younger. So
+what is hot stays, and an answer that is found costs one look.
 """
 
 from msgspec import Struct

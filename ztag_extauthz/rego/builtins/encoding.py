@@ -6,8 +6,8 @@ import re
 from typing import Any, Final
 
 from ztag_extauthz.rego.builtins.golang.text import readable, to_bytes, to_text
-from ztag_extauthz.rego.builtins.interface import builtin, check_size, obj, string
-from ztag_extauthz.rego.documents import dumps, is_json, loads
+from ztag_extauthz.rego.builtins.interface import builtin, check_size, json_text, obj, string
+from ztag_extauthz.rego.documents import is_json, loads
 from ztag_extauthz.rego.errors import BuiltinError, OperandError
 from ztag_extauthz.rego.values import Value, type_name, unkey
 
@@ -84,9 +84,7 @@ def hex_decode(text: Value) -> Value:
 
 @builtin("json.marshal")
 def marshal(value: Value) -> Value:
-    text = dumps(value)
-    check_size(len(text))
-    return text
+    return json_text(value)
 
 
 def parse_json(text: str) -> Value:
@@ -135,7 +133,7 @@ def marshal_with_options(value: Value, options: Value) -> Value:
     if not pretty:
         return marshal(value)
     parts: list[str] = [settings["prefix"]]
-    _indent(dumps(value), settings["prefix"], settings["indent"], parts)
+    _indent(json_text(value), settings["prefix"], settings["indent"], parts)
     return "".join(parts)
 
 

@@ -14,6 +14,7 @@ from ztag_extauthz.rego.builtins.interface import (
     type_error,
 )
 from ztag_extauthz.rego.errors import BuiltinError, OperandError
+from ztag_extauthz.rego.pace import spend
 from ztag_extauthz.rego.values import Value
 
 _DEFAULT_SEPARATORS: Final = (".",)
@@ -31,6 +32,7 @@ def _compiled(pattern: str, separators: tuple[str, ...]) -> Matcher | GlobError:
 def _matcher(pattern: str, separators: tuple[str, ...]) -> Matcher:
     if len(pattern) > MAX_LENGTH:
         raise BuiltinError("glob: the pattern is too long")
+    spend(len(pattern))
     compiled = _compiled(pattern, separators)
     if isinstance(compiled, GlobError):
         raise BuiltinError(f"glob: {compiled}")

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from ztag_extauthz.rego.builtins.encoding import parse_json
 from ztag_extauthz.rego.builtins.golang.duration import parse_duration
 from ztag_extauthz.rego.builtins.golang.text import to_bytes, to_text
-from ztag_extauthz.rego.builtins.interface import Context, builtin, obj
+from ztag_extauthz.rego.builtins.interface import Context, builtin, json_text, obj
 from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.errors import BuiltinError, EvaluationError, LimitError, OperandError
 from ztag_extauthz.rego.values import Value, int64, key, make_set, unkey
@@ -124,7 +124,7 @@ def _read(request: dict[Any, Value], hosts: frozenset[str]) -> Request:
         raise unsupported("does not take this method")
     body = to_bytes(_text(request, "raw_body")) if "raw_body" in request else None
     if body is None and "body" in request:
-        body = to_bytes(dumps(request["body"]))
+        body = to_bytes(json_text(request["body"]))
     return Request(
         method,
         Target.of(_text(request, "url"), hosts),

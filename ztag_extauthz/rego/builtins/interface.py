@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 from uuid import UUID
 
 from ztag_extauthz.rego.builtins.signatures import NONDETERMINISTIC, SIGNATURES
+from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.errors import BuiltinError, LimitError, OperandError
 from ztag_extauthz.rego.values import Number, Value, int64, is_number, type_name
 
@@ -198,6 +199,11 @@ def rego_set(value: Value, position: int) -> frozenset[Any]:
     if value.__class__ is frozenset:
         return value
     raise type_error(position, value, "set")
+
+
+def json_text(value: Value, *, escape_html: bool = True) -> str:
+    """Write a value as JSON of at most `MAX_SIZE` characters."""
+    return dumps(value, escape_html=escape_html, most=MAX_SIZE)
 
 
 def check_size(size: int, limit: int = MAX_SIZE) -> None:

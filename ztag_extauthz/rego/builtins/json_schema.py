@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from ztag_extauthz.rego.builtins.interface import NOT_CONSTANT, builtin
+from ztag_extauthz.rego.builtins.interface import NOT_CONSTANT, builtin, json_text
 from ztag_extauthz.rego.builtins.jsonschema.parse import parse
 from ztag_extauthz.rego.builtins.jsonschema.schema import Schema, SchemaError
 from ztag_extauthz.rego.builtins.jsonschema.validate import result_of
-from ztag_extauthz.rego.documents import dumps, is_json, loads
+from ztag_extauthz.rego.documents import is_json, loads
 from ztag_extauthz.rego.errors import BuiltinError, LimitError
 from ztag_extauthz.rego.values import Value
 
@@ -49,7 +49,7 @@ def _json(value: Value) -> str:
         return value
     if not isinstance(value, dict | list):
         raise BuiltinError("wrong type, expected string or object")
-    return dumps(value)
+    return json_text(value)
 
 
 def _schema(text: str) -> Schema:

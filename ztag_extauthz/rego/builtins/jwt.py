@@ -6,11 +6,10 @@ from typing import Final
 from ztag_extauthz.rego.builtins.encoding import is_valid as is_json
 from ztag_extauthz.rego.builtins.encoding import parse_json
 from ztag_extauthz.rego.builtins.golang.text import to_bytes
-from ztag_extauthz.rego.builtins.interface import builtin, obj, string
+from ztag_extauthz.rego.builtins.interface import builtin, json_text, obj, string
 from ztag_extauthz.rego.builtins.jose.keys import ALGORITHMS, jwk_set, verification_keys
 from ztag_extauthz.rego.builtins.jose.signatures import sign, verify
 from ztag_extauthz.rego.builtins.jose.tokens import json_object, parse_token, read_header
-from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.errors import BuiltinError, EvaluationError
 from ztag_extauthz.rego.values import Value
 
@@ -68,7 +67,7 @@ for _algorithm in sorted(ALGORITHMS):
 
 @builtin("io.jwt.encode_sign")
 def encode_sign(header: Value, payload: Value, key: Value) -> Value:
-    return _signed(dumps(obj(header, 1)), dumps(obj(payload, 2)), dumps(obj(key, 3)))
+    return _signed(json_text(obj(header, 1)), json_text(obj(payload, 2)), json_text(obj(key, 3)))
 
 
 @builtin("io.jwt.encode_sign_raw")

@@ -12,19 +12,25 @@ from ztag_extauthz.rego.builtins.golang.bigfloat import BigFloat
 from ztag_extauthz.rego.builtins.interface import Context, builtin, check_size, integer, number, string, type_error
 from ztag_extauthz.rego.documents import parse_number
 from ztag_extauthz.rego.errors import BuiltinError, OperandError
+from ztag_extauthz.rego.pace import spend, spend_text
 from ztag_extauthz.rego.values import Number, Value
 
 # Python prints no integer of more than 4,300 digits, and OPA has limits of its own further out.
 MAX_DIGITS: Final = 4_000
 MAX_BITS: Final = 13_000
+BITS: Final = 64
+"""So many bits count as an element of a container."""
 _SMALL: Final = 1 << 63
 _UINT64: Final = (1 << 64) - 1
 
 
 def to_float(value: int | Number) -> BigFloat:
     if value.__class__ is int:
+        spend(value.bit_length() // BITS)
         return bigfloat.from_int(value)
-    parsed = bigfloat.parse(_within_range(value).text)  # type: ignore[arg-type]
+    text = _within_range(value).text  # type: ignore[arg-type]
+    spend_text(len(text) * BITS)
+    parsed = bigfloat.parse(text)
     if parsed is None:
         raise BuiltinError("illegal value")
     return parsed

@@ -30,11 +30,11 @@ from ztag_extauthz.rego.errors import BuiltinError
 from ztag_extauthz.rego.values import Value
 
 
-def _compile(pattern: str) -> Any:
+def _compile(pattern: str, *, captures: bool = False) -> Any:
     if len(pattern) > 100_000:
         raise BuiltinError("error parsing regexp: the pattern is too long")
     try:
-        return compiled(readable(pattern))
+        return compiled(readable(pattern), captures=captures)
     except RegexError as error:
         raise BuiltinError(str(error)) from None
 
@@ -110,7 +110,7 @@ def find(context: Context, pattern: Value, text: Value, limit: Value) -> Value:
 def find_groups(context: Context, pattern: Value, text: Value, limit: Value) -> Value:
     pattern, count = string(pattern, 1), integer(limit, 3)
     data = _data(pattern, string(text, 2))
-    found, size, regex = [], 0, _compile(pattern)
+    found, size, regex = [], 0, _compile(pattern, captures=True)
     for places in find_all(regex, bounded(regex, data), count):
         context.check()
         groups = [to_text(data[start:end]) if start >= 0 else "" for start, end in places]
@@ -124,7 +124,7 @@ def find_groups(context: Context, pattern: Value, text: Value, limit: Value) -> 
 def replace(context: Context, text: Value, pattern: Value, replacement: Value) -> Value:
     text, pattern, replacement = string(text, 1), string(pattern, 2), string(replacement, 3)
     data = _data(pattern, text)
-    regex = _compile(pattern)
+    regex = _compile(pattern, captures=True)
     parts = template(replacement, regex)
     pieces, size, last = [], len(data), 0
     for places in find_all(regex, bounded(regex, data)):

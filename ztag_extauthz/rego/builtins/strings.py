@@ -18,6 +18,7 @@ from ztag_extauthz.rego.builtins.interface import (
 )  # fmt: skip
 from ztag_extauthz.rego.builtins.numbers import MAX_BITS, to_float
 from ztag_extauthz.rego.errors import BuiltinError, OperandError
+from ztag_extauthz.rego.pace import spend, spend_text
 from ztag_extauthz.rego.values import Value, members, unkey
 
 # What Go calls space; Python's `strip` would take the separators U+001C to U+001F as well.
@@ -133,6 +134,7 @@ def concat(separator: Value, pieces: Value) -> Value:
 @builtin("replace")
 def replace(text: Value, old: Value, new: Value) -> Value:
     text, old, new = string(text, 1), string(old, 2), string(new, 3)
+    spend_text(len(text))
     if not old:
         return _between_bytes(text, new)
     if len(new) > len(old):
@@ -172,6 +174,7 @@ def _replaced(data: bytes, patterns: dict[bytes, bytes]) -> bytes:
         else:
             was_empty = False
             fitting = heads.get(data[place], ()) if place < len(data) else ()
+            spend(len(fitting))
             found = next((candidate for candidate in fitting if data.startswith(candidate, place)), None)
             if found is None:
                 parts.append(data[place : place + 1])

@@ -30,9 +30,12 @@ def term_text(value: Value) -> str:  # noqa: PLR0911 (a return for each type)
 
 
 def _joined(opening: str, parts: Iterable[str], closing: str) -> str:
-    text = opening + ", ".join(parts) + closing
-    check_size(len(text))
-    return text
+    texts, size = [], 0
+    for part in parts:
+        texts.append(part)
+        size += len(part) + 2
+        check_size(size)
+    return opening + ", ".join(texts) + closing
 
 
 def printed(value: Value) -> str:

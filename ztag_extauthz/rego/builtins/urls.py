@@ -6,9 +6,9 @@ from urllib.parse import quote_from_bytes
 
 from ztag_extauthz.rego.builtins.golang.text import to_bytes, to_text
 from ztag_extauthz.rego.builtins.golang.url import URLError, parse_url
-from ztag_extauthz.rego.builtins.interface import builtin, obj, string
-from ztag_extauthz.rego.documents import dumps
+from ztag_extauthz.rego.builtins.interface import builtin, check_size, json_text, obj, string
 from ztag_extauthz.rego.errors import BuiltinError, OperandError
+from ztag_extauthz.rego.pace import spend
 from ztag_extauthz.rego.values import Value, members, unkey
 
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9a-fA-F]{2})")
@@ -40,7 +40,7 @@ def decode(text: Value) -> Value:
 def encode_object(value: Value) -> Value:
     pairs: list[tuple[str, Value]] = []
     for form, texts in obj(value, 1).items():
-        name = form if form.__class__ is str else dumps(unkey(form), escape_html=False)
+        name = form if form.__class__ is str else json_text(unkey(form), escape_html=False)
         if texts.__class__ is frozenset:
             texts = members(texts)  # noqa: PLW2901
         elif texts.__class__ is not list:
@@ -49,7 +49,13 @@ def encode_object(value: Value) -> Value:
     if any(text.__class__ is not str for _, text in pairs):
         raise OperandError("operand 1 values must be string, array[string], or set[string]")
     pairs.sort(key=lambda pair: pair[0])
-    return "&".join(f"{query_escape(name)}={query_escape(text)}" for name, text in pairs)
+    parts, size = [], 0
+    for name, text in pairs:
+        spend(1)
+        parts.append(f"{query_escape(name)}={query_escape(text)}")
+        size += len(parts[-1]) + 1
+        check_size(size)
+    return "&".join(parts)
 
 
 @builtin("urlquery.decode_object")
@@ -58,6 +64,7 @@ def decode_object(text: Value) -> Value:
     for pair in string(text, 1).split("&"):
         if ";" in pair:
             raise BuiltinError("invalid semicolon separator in query")
+        spend(1)
         if pair:
             name, _, value = pair.partition("=")
             result.setdefault(query_unescape(name), []).append(query_unescape(value))

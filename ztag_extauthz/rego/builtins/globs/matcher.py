@@ -13,10 +13,13 @@ import re2  # type: ignore[import-untyped, unused-ignore]
 
 from ztag_extauthz.rego.builtins.globs.pattern import Class, Either, One, Part, Star, parse
 from ztag_extauthz.rego.builtins.golang.text import readable
+from ztag_extauthz.rego.errors import LimitError
 
 Matcher = Callable[[str], bool]
 
 MAX_LENGTH: Final = 10_000
+_MAX_WORK: Final = 100_000_000
+"""Characters times instructions of the pattern: what RE2 may have to do at worst, and cannot be stopped in."""
 _RE2_OPTIONS: Final = re2.Options()
 _RE2_OPTIONS.log_errors = False
 _RE2_OPTIONS.never_capture = True
@@ -69,7 +72,13 @@ def _python(parts: tuple[Part, ...], separators: Sequence[str]) -> Matcher | Non
 
 def _re2(parts: tuple[Part, ...], separators: Sequence[str]) -> Matcher:
     compiled = re2.compile(_sequence(parts, separators), _RE2_OPTIONS)
-    return lambda text: compiled.fullmatch(readable(text)) is not None
+
+    def matches(text: str) -> bool:
+        if compiled.programsize * len(text) > _MAX_WORK:
+            raise LimitError("the text is too long for such a large glob")
+        return compiled.fullmatch(readable(text)) is not None
+
+    return matches
 
 
 def _sequence(parts: tuple[Part, ...], separators: Sequence[str]) -> str:

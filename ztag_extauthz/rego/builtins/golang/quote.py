@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from ztag_extauthz.rego.pace import spend_text
+
 _NAMED: Final = {
     "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\",
 }  # fmt: skip
@@ -28,6 +30,9 @@ def _escaped(character: str, quote: str, *, ascii_only: bool) -> str:
 
 
 def quoted(text: str, *, quote: str = '"', ascii_only: bool = False) -> str:
+    spend_text(len(text))
+    if text.isprintable() and quote not in text and "\\" not in text and not (ascii_only and not text.isascii()):
+        return quote + text + quote
     return quote + "".join(_escaped(character, quote, ascii_only=ascii_only) for character in text) + quote
 
 

@@ -23,10 +23,11 @@ _MAX_WORK: Final = 1_000_000_000
 Match = tuple[tuple[int, int], ...]
 
 
-def _options(memory: int) -> Any:
+def _options(memory: int, *, captures: bool) -> Any:
     options = re2.Options()
     options.log_errors = False
     options.max_mem = memory
+    options.never_capture = not captures
     return options
 
 
@@ -35,12 +36,13 @@ class RegexError(ValueError):
 
 
 @lru_cache(maxsize=1024)
-def compiled(pattern: str) -> Any:
+def compiled(pattern: str, *, captures: bool = False) -> Any:
+    """Give RE2's expression; that of groups is asked for only where they are, since it costs many times as much."""
     if _ANY_BYTE.search(pattern):
         raise RegexError("invalid escape sequence: `\\C`")
     try:
-        re2.compile(pattern, _options(_SMALL_MEMORY))
-        return re2.compile(pattern, _options(_MAX_MEMORY))
+        re2.compile(pattern, _options(_SMALL_MEMORY, captures=captures))
+        return re2.compile(pattern, _options(_MAX_MEMORY, captures=captures))
     except re2.error as error:
         reason = error.args[0] if error.args else "cannot be compiled"
         text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
@@ -51,7 +53,8 @@ def compiled(pattern: str) -> Any:
 
 def bounded(regex: Any, data: bytes) -> bytes:
     """Give the text, unless searching it once could take long."""
-    if regex.programsize * len(data) > _MAX_WORK:
+    # Each step takes along the places of all groups.
+    if regex.programsize * len(data) * (1 + regex.groups // 8) > _MAX_WORK:
         raise LimitError("the text is too long for such a large regular expression")
     return data
 

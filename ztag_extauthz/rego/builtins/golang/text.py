@@ -1,9 +1,13 @@
 """Go's strings: bytes that need not be UTF-8, and letters that change their case one by one."""
 
+from contextlib import suppress
+
 from ztag_extauthz.rego.builtins.golang.quote import raw_byte
+from ztag_extauthz.rego.pace import spend_text
 
 
 def to_bytes(text: str) -> bytes:
+    spend_text(len(text))
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -14,6 +18,9 @@ def to_text(data: bytes) -> str:
 def readable(text: str) -> str:
     """Put U+FFFD for bytes that are no UTF-8, as Go does wherever it looks at characters."""
     if text.isascii():
+        return text
+    with suppress(UnicodeEncodeError):
+        text.encode()
         return text
     return "".join("\ufffd" if raw_byte(character) is not None else character for character in text)
 
