@@ -12,7 +12,6 @@ there as well.
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from hashlib import blake2b
 from random import uniform
 from typing import Any, Final, TypeAlias
@@ -23,7 +22,7 @@ from msgspec.structs import replace
 from ztag_extauthz.authorization.bundle import slices
 from ztag_extauthz.authorization.bundle.persisted import Keeper, Kept
 from ztag_extauthz.authorization.bundle.settings import BundleSettings
-from ztag_extauthz.component import Readiness, Resources
+from ztag_extauthz.component import Readiness, Resources, cancelled
 from ztag_extauthz.errors import MistakesError
 from ztag_extauthz.fetch import Fetched, FetchError, in_daemon
 
@@ -83,10 +82,7 @@ class BundleSource:
         self._loop = asyncio.create_task(self._keep_fresh(), name=f"bundle {self._settings.url}")
 
     async def close(self) -> None:
-        if self._loop is not None:
-            self._loop.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._loop
+        await cancelled(self._loop)
 
     def readiness(self) -> Readiness:
         return Readiness(f"bundle {self._settings.url}", self._in_force, self._why, self._updated_at)
