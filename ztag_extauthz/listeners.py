@@ -1,6 +1,7 @@
 """Those who are told what was decided, and how requests ended: reporters, and authorizers that learn."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
 
 from msgspec import Struct
 
@@ -46,11 +47,12 @@ class Listeners:
     def again(self, request: Request, decision: Decision, said: Sequence[Again]) -> Sequence[Listener]:
         """Return who is to be told that the same was decided on requests like this one; may raise.
 
-        `said`: by each of the authorizers.
+        `said`: by each of the authorizers that was asked.
         """
         reporters = (Listener(one.kind, one.report, one.again(request, decision)) for one in self._reporters)
-        pairs = zip(self._authorizers, said, strict=True)
-        learners = (Listener(one.kind, one.learn, again.learn) for one, again in pairs if one.learns)
+        told = [again.learn for again in said] if isinstance(decision.verdict, Allow) else []
+        pairs = zip_longest(self._authorizers, told)
+        learners = (Listener(one.kind, one.learn, learn) for one, learn in pairs if one.learns)
         return tuple(one for one in (*reporters, *learners) if one.told is not NOTHING)
 
     def tell_again(

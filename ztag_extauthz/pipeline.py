@@ -8,6 +8,8 @@
 
 from asyncio import CancelledError
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from operator import sub
 from random import getrandbits
 from time import perf_counter_ns
@@ -16,7 +18,7 @@ from typing import Any
 from msgspec import Struct
 
 from ztag_extauthz.admission.interface import Gate
-from ztag_extauthz.again import ALWAYS, Again
+from ztag_extauthz.again import Again
 from ztag_extauthz.authentication.interface import Authenticator
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.errors import CheckError
@@ -45,7 +47,7 @@ def nobody(_: Identity) -> None:
 
 
 class Said(Struct, frozen=True):
-    """That one kind let a request go on, and how to check that it would again; None where it has to see each."""
+    """That one kind spoke of a request, and how to check that it would say the same; None where it has to see each."""
 
     stage: Stage
     kind: str
@@ -70,15 +72,13 @@ class _Trail:
         self.marks.append(perf_counter_ns())
         self.stage = stage
 
-    def note(self, ask: Callable[..., Again | None], *about: object) -> None:
-        """Have who lets the request go on say how to check that."""
-        if self.said is None:
-            return
-        try:
-            again = ask(*about)
-        except Exception:  # noqa: BLE001 - then the next one takes its whole way, too
-            again = None
-        self.said.append(Said(self.stage, self.decided_by, again))
+    def note(self, again: Callable[[], Again | None]) -> None:
+        """Note what a kind said. An answer does not depend on whether it can be given again."""
+        if self.said is not None:
+            found = None
+            with suppress(Exception):
+                found = again()
+            self.said.append(Said(self.stage, self.decided_by, found))
 
     def timings(self) -> Timings:
         return Timings(*map(sub, [*self.marks[1:], perf_counter_ns()], self.marks))
@@ -145,7 +145,7 @@ class Pipeline:
             refusal = await gate.admit(request, deadline)
             if refusal is not None:
                 return refusal
-            trail.note(gate.again, request)
+            trail.note(partial(gate.again, request))
 
         trail.enter(Stage.AUTHENTICATION)
         identity = await self._authenticate(request, deadline, trail)
@@ -155,20 +155,18 @@ class Pipeline:
         revoked = self._revoked(identity)
         if revoked is not None:
             return revoked
-        trail.note(self._again, identity)
+        if self._revoked is not nobody:
+            trail.note(lambda: Again(lambda _: self._revoked(identity) is None))
 
         trail.enter(Stage.AUTHORIZATION)
         return await self._authorize(request, identity, deadline, trail)
-
-    def _again(self, identity: Identity) -> Again:
-        return ALWAYS if self._revoked is nobody else Again(lambda _: self._revoked(identity) is None)
 
     async def _authenticate(self, request: Request, deadline: float, trail: _Trail) -> Identity | Deny:
         for authenticator in self._authenticators:
             trail.decided_by = authenticator.kind
             found = await authenticator.authenticate(request, deadline)
             if not isinstance(found, Deny):
-                trail.note(authenticator.again, request, found)
+                trail.note(partial(authenticator.again, request, found))
             if found is not None:
                 return found
         challenges = (authenticator.challenge() for authenticator in self._authenticators)
@@ -184,9 +182,9 @@ class Pipeline:
             trail.decided_by = authorizer.kind
             context = Context(request, identity, trail.facts)
             verdict = await authorizer.authorize(context, deadline)
+            trail.note(partial(authorizer.again, context, verdict))
             if isinstance(verdict, Deny):
                 return verdict
-            trail.note(authorizer.again, context, verdict)
             if verdict.facts:
                 trail.facts = {**trail.facts, **verdict.facts}
             if verdict.notes:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from loadtest.edge import answer_itself, asks
 from loadtest.load.open_loop import Ask, Load, Shot
 from ztag_extauthz.demo.issuer import Issuer
-from ztag_extauthz.demo.processes import fetch, folder_for
+from ztag_extauthz.demo.processes import ProcessError, fetch, folder_for
 from ztag_extauthz.demo.stack import Plan, Stack, running
 from ztag_extauthz.wire.envoy import Wishes
 
@@ -99,9 +99,17 @@ def run(case: Case) -> Row:
     """Run a case under load; what does not start, or come about in time, does not hold."""
     try:
         return _run(case)
+    except ProcessError as error:
+        if "Address already in use" not in str(error):
+            return _lost(case, error)
+        return run(type(case)(case.rate))  # the port was free a moment ago: the machine is not ours alone
     except Exception as error:  # noqa: BLE001 - the other failures are still to be tried
-        why = f"{type(error).__name__}: {error}"[:200]
-        return Row(case.name, 0, 0.0, 0, 0, 0.0, 0.0, case.criterion, met=False, remarks=why)
+        return _lost(case, error)
+
+
+def _lost(case: Case, error: Exception) -> Row:
+    why = " ".join(f"{type(error).__name__}: {error}"[:200].split())
+    return Row(case.name, 0, 0.0, 0, 0, 0.0, 0.0, case.criterion, met=False, remarks=why)
 
 
 def _run(case: Case) -> Row:

@@ -33,6 +33,10 @@ class IdleConnections(Case):
     pace: ClassVar[float] = 2000.0
     """Connections that are opened a second at most."""
 
+    @property
+    def criterion(self) -> str:
+        return f"{super().criterion}; all stay open, in {MOST_MEMORY >> 20} MB"
+
     def fault(self, stack: Stack) -> None:
         address, (worker,) = grpc_address(stack), workers_of(stack)
         before = _resident(worker)

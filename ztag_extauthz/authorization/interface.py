@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ztag_extauthz.again import Again
 from ztag_extauthz.component import Component
-from ztag_extauthz.model import Allow, Context, Decision, Request, Verdict
+from ztag_extauthz.model import Context, Decision, Request, Verdict
 
 if TYPE_CHECKING:
     from ztag_extauthz.authorization.engines.interface import PolicyEngine
@@ -35,7 +35,7 @@ class Authorizer(Component, ABC):
         Raises a `CheckError` where no verdict can be found: undefined, failed, of the wrong type, too late.
         """
 
-    def again(self, context: Context, verdict: Allow) -> Again | None:  # noqa: ARG002 - for kinds that can
+    def again(self, context: Context, verdict: Verdict) -> Again | None:  # noqa: ARG002 - for kinds that can
         """Return how to see that `verdict` is the answer for requests like this one; None where each is to be seen.
 
         Called right after `authorize` said so.

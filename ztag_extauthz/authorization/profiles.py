@@ -6,7 +6,7 @@ be read in two ways never comes here (`admission`), and where the settings let i
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec.structs import replace
 from pydantic import Field, field_validator, model_validator
@@ -17,7 +17,7 @@ from ztag_extauthz.authorization.rego import RegoSettings
 from ztag_extauthz.component import Readiness, Resources
 from ztag_extauthz.errors import Mistake, MistakesError, PolicyError
 from ztag_extauthz.hosts import HostPattern, is_at
-from ztag_extauthz.model import Allow, Context, Decision, Deny, Reason, Request, Verdict
+from ztag_extauthz.model import Context, Decision, Deny, Reason, Request, Verdict
 from ztag_extauthz.section import Section
 
 
@@ -129,7 +129,7 @@ class Profiles(Authorizer):
             return Deny(Reason.POLICY, "no profile is for this request")
         return await policy.authorize(context, deadline)
 
-    def again(self, context: Context, verdict: Allow) -> Again | None:
+    def again(self, context: Context, verdict: Verdict) -> Again | None:
         policy = self._chosen(context.request)
         return None if policy is None else policy.again(context, verdict)
 
@@ -156,6 +156,9 @@ class Profiles(Authorizer):
 
     async def close(self) -> None:
         await self._running.aclose()
+
+    def release(self) -> list[Any]:
+        return [owned for policy in self._policies.values() for owned in policy.release()]
 
     def readiness(self) -> tuple[Readiness, ...]:
         return tuple(

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from ztag_extauthz.again import Again
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.component import Resources
-from ztag_extauthz.model import Allow, Context, Verdict
+from ztag_extauthz.model import Allow, Context, Deny, Verdict
 from ztag_extauthz.stores.limits.concurrency import ConcurrencySettings, semaphores
 from ztag_extauthz.stores.limits.rate_limits import LimitSettings, LimitsSettings, limits
 
@@ -64,8 +64,8 @@ class Quota(Authorizer):
                 self._places.give_back(note)
         return verdict
 
-    def again(self, context: Context, verdict: Allow) -> Again | None:  # noqa: ARG002 - it says nothing but yes
-        if self._places is not None or self._limits is None:
+    def again(self, context: Context, verdict: Verdict) -> Again | None:
+        if isinstance(verdict, Deny) or self._places is not None or self._limits is None:
             return None  # a place is given back for each request
         return self._limits.again(context.request, context.identity)
 

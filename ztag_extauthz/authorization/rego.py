@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from msgspec import Struct
 from pydantic import field_validator, model_validator
@@ -226,13 +226,14 @@ class Rego(Authorizer):
 
         return await answers.find(reading.key, context, ask, deadline)
 
-    def again(self, context: Context, verdict: Allow) -> Again | None:
+    def again(self, context: Context, verdict: Verdict) -> Again | None:
         in_force = self._in_force
         projection, version = in_force.projection, in_force.version
         if projection is None or not in_force.recurs:
             return None
-        said = verdict.shadowed or verdict  # in a dry run it is the refusal that is kept
-        kept = in_force.answers.again(projection.read(context).key, context, said)
+        # In a dry run it is the refusal that is kept.
+        answer = verdict.shadowed or verdict if isinstance(verdict, Allow) else verdict
+        kept = in_force.answers.again(projection.read(context).key, context, answer)
         if kept is None:
             return None
         # Its version alone is held, so that policies and data that were replaced can be freed.
@@ -264,6 +265,9 @@ class Rego(Authorizer):
         if self._levels is not None:
             await self._levels.close()
         await self.policy.close()
+
+    def release(self) -> list[Any]:
+        return self.policy.release()
 
     def readiness(self) -> tuple[Readiness, ...]:
         fetched = () if self._source is None else (self._source.readiness(),)

@@ -122,7 +122,9 @@ class StepUp(Authorizer):
                 return Deny(Reason.STEP_UP, why, headers=rule.asks.challenge(request))
         return _ALLOW
 
-    def again(self, context: Context, verdict: Allow) -> Again:  # noqa: ARG002 - it says nothing but yes
+    def again(self, context: Context, verdict: Verdict) -> Again | None:
+        if isinstance(verdict, Deny):
+            return None
         path = path_of(context.request.path)
         asked = [rule.asks for rule in self._rules if rule.is_about(context.request, path)]
         claims = context.identity.claims

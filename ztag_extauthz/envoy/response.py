@@ -16,6 +16,7 @@ from secrets import token_hex
 from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
 from envoy.service.auth.v3.external_auth_pb2 import CheckResponse, DeniedHttpResponse, OkHttpResponse
 from google.protobuf.wrappers_pb2 import BoolValue
+from msgspec.structs import replace
 
 from ztag_extauthz.assertion import HEADER as ASSERTION
 from ztag_extauthz.assertion.signer import Signer
@@ -108,10 +109,11 @@ class Encoder:
 
     def again(self, request: Request, decision: Decision) -> Sequence[bytes] | None:
         """Return what stands between the ids in the answers to requests like this one; None where more is new."""
-        is_new = not isinstance(decision.verdict, Allow) or decision.notes or self._signer
-        if is_new or self._without(request) is not None:  # the cookies that are left may be secrets, too
+        if decision.notes or self._signer or self._without(request) is not None:  # other cookies may be secrets, too
             return None
-        return self.encode(request, decision).split(decision.id.encode())
+        parts = self.encode(request, decision).split(decision.id.encode())
+        # A body that is cut may end within an id.
+        return parts if self.encode(request, replace(decision, id=_ID)) == _ID.encode().join(parts) else None
 
     def _around_id(
         self,

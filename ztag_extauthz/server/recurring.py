@@ -22,7 +22,7 @@ from ztag_extauthz.envoy import Encoder, decode
 from ztag_extauthz.envoy.fingerprint import Fingerprints
 from ztag_extauthz.listeners import Listener
 from ztag_extauthz.meter import Meter
-from ztag_extauthz.model import EMPTY, Decision, Deny, Request, Stage, Timings
+from ztag_extauthz.model import EMPTY, Decision, Deny, Failed, Request, Stage, Timings
 from ztag_extauthz.pipeline import Pipeline, Said, decision_id
 
 _MET: Final = None
@@ -32,7 +32,7 @@ PLACE: Final = 2048
 
 
 class Recurrence(Struct, frozen=True):
-    """A request that was allowed, and all that it takes to allow those like it."""
+    """A request that was decided on, and all that it takes to decide on those like it."""
 
     first: Decision
     holds: Sequence[Callable[[float], bool]]
@@ -104,11 +104,13 @@ class Recurring:
         return name.encode().join(known.answer)
 
     def learn(self, mark: bytes, size: int, request: Request, decision: Decision, said: Sequence[Said]) -> None:
-        """Remember what was decided, where each kind says how to check its word; `size` in bytes of the message.
+        """Remember what the last stage decided, where each kind says how to check its word. Never raises.
 
-        Never raises.
+        `size` in bytes of the message.
         """
         self._count(self._miss)
+        if decision.stage is not Stage.AUTHORIZATION or isinstance(decision.verdict, Failed):
+            return
         words = [(one, one.again) for one in said if one.again is not None]
         try:
             answer = self._encoder.again(request, decision) if len(words) == len(said) else None

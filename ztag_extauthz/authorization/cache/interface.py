@@ -63,8 +63,8 @@ class Answers(ABC):
         Raises what `ask` raises; `deadline` is in seconds of `time.monotonic`.
         """
 
-    def again(self, key: Key, context: Context, verdict: Verdict) -> Again | None:  # noqa: ARG002 - most remember none
-        """Return how to see that `verdict`, which was given, is still the answer; None where that is not known."""
+    def again(self, key: Key, context: Context, verdict: Verdict) -> Again | None:  # noqa: ARG002
+        """Return how to see that this verdict, which was given, is still the one; None where that is not known."""
         return None
 
     def forget(self) -> None:  # noqa: B027 - most have none

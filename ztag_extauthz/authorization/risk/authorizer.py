@@ -23,6 +23,7 @@ from ztag_extauthz.authorization.risk.model import Band, Model, read_model
 from ztag_extauthz.authorization.risk.notes import NoteError
 from ztag_extauthz.authorization.risk.scorer import Assessment, Scorer
 from ztag_extauthz.authorization.risk.state import State, read_snapshot, write_snapshot
+from ztag_extauthz.component import cancelled
 from ztag_extauthz.model import EMPTY, Allow, Context, Decision, Deny, Reason, Request, Stage, Timings, Verdict
 from ztag_extauthz.stores.digest import hasher
 from ztag_extauthz.stores.geo import AddressLists, Places, usable
@@ -77,10 +78,11 @@ class Risk(Authorizer):
             return await self._limits.refuse(context.request, context.identity) or self._allow(found, now)
         return self._act(context, found, now)
 
-    def again(self, context: Context, verdict: Allow) -> Again | None:  # noqa: ARG002 - each is scored anew
+    def again(self, context: Context, verdict: Verdict) -> Again | None:
         settings = self._settings
         if (
-            settings.outcomes
+            isinstance(verdict, Deny)
+            or settings.outcomes
             or settings.limits
             or settings.fingerprint_header.lower() in {*UNLIKE_HEADERS, "authorization"}
         ):
@@ -182,10 +184,7 @@ class Risk(Authorizer):
                     await asyncio.to_thread(write_snapshot, path, self._state)
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await cancelled(*self._tasks)
         if self._snapshot is not None:
             with _told(self._snapshot):
                 await asyncio.to_thread(write_snapshot, self._snapshot, self._state)

@@ -6,7 +6,7 @@ from ztag_extauthz.authorization.input.grpc_body import ProtoDescriptor
 from ztag_extauthz.authorization.rego import Rego, RegoSettings
 from ztag_extauthz.authorization.shadow.comparison import Shadow
 from ztag_extauthz.errors import CheckError
-from ztag_extauthz.model import Allow, Context, Decision, Failed, Request, Verdict
+from ztag_extauthz.model import Context, Decision, Failed, Request, Verdict
 
 
 class Shadowed(Rego):
@@ -33,7 +33,7 @@ class Shadowed(Rego):
         self._shadow.note(context, verdict)
         return verdict
 
-    def again(self, context: Context, verdict: Allow) -> None:
+    def again(self, context: Context, verdict: Verdict) -> None:
         """Return None: the candidate has to see each request."""
 
     def learn(self, request: Request, decision: Decision) -> None:
