@@ -56,6 +56,10 @@ class Component:
     async def close(self) -> None:
         """End what `start` began."""
 
+    def release(self) -> list[Any]:
+        """Let go of what is large, and return what is to be freed; called after `close`, by who asks no more."""
+        return []
+
     def readiness(self) -> tuple[Readiness, ...]:
         """Return one entry for each thing that has to be there before requests can be answered."""
         return ()

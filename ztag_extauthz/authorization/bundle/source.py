@@ -14,7 +14,6 @@ import logging
 from collections.abc import Callable
 from hashlib import blake2b
 from random import uniform
-from threading import Thread
 from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
@@ -121,7 +120,7 @@ class BundleSource:
         self._take(seen)
         LOG.info("bundle %s: activated", self._settings.url)
         self._count(self._cells["activated"])
-        Thread(target=slices.free, args=(owned,), name="free", daemon=True).start()
+        slices.free_beside(owned)
         return True
 
     def _beside(self, content: bytes) -> PutInForce:
