@@ -21,8 +21,15 @@ UNLIKE_HEADERS: Final = (
     "x-b3-parentspanid",
     "x-amzn-trace-id",
     "x-cloud-trace-context",
+    "x-datadog-trace-id",
+    "x-datadog-parent-id",
+    "uber-trace-id",
+    "sw8",
+    "grpc-trace-bin",
+    "grpc-timeout",
 )
-"""Headers that differ with each request: its name, and its place in a trace. Who reads one sees each request."""
+"""Headers that differ with each request: its name, its place in a trace, the time that it has left. Who reads one of
+them sees each request."""
 
 Told: TypeAlias = Callable[[str, float, bytes], None]
 """Takes note of one more decision: its id, when (Unix seconds), Envoy's name for the request (digits, b"" for none)."""

@@ -226,7 +226,9 @@ class TokenReader(Authenticator):
         return why or await self._check(token, issuer, deadline)
 
     async def _check(self, token: Token, issuer: Issuer, deadline: float) -> Remembered | str:
-        keys = await keys_for(token, issuer.source, deadline)
+        keys = issuer.source.keys
+        if keys is None or not keys.knows(token.key_id):
+            keys = await keys_for(token, issuer.source, deadline)
         why = why_not_signed(token, keys)
         if why:
             return why
