@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtest.fuzz.recurring import same
 from tests.envoy.checks import check, connection, listed
 from tests.envoy.hostile import MESSAGES, fields
 from ztag_extauthz.again import UNLIKE_HEADERS
@@ -18,36 +18,6 @@ from ztag_extauthz.envoy.fingerprint import MAX_MESSAGE, Fingerprints
 from ztag_extauthz.stores import kernels
 
 PRINTS = Fingerprints()
-
-
-def same(message: bytes) -> CheckRequest | None:
-    """Return what a decision can depend on, as protobuf reads it; None where the message cannot be read."""
-    try:
-        read = CheckRequest.FromString(message)
-    except DecodeError:
-        return None
-    read.DiscardUnknownFields()
-    attributes = read.attributes
-    socket = attributes.source.address.socket_address if read.HasField("attributes") else None
-    if socket is not None and attributes.HasField("source") and socket.port_value:
-        socket.port_value = 1
-    if attributes.request.HasField("time"):
-        attributes.request.time.Clear()
-        attributes.request.time.SetInParent()
-    if attributes.request.HasField("http"):
-        _leave_out(attributes.request.http)
-    return read
-
-
-def _leave_out(http: Any) -> None:
-    http.id = "1" if http.id else ""
-    for name in UNLIKE_HEADERS:
-        if http.headers.get(name, ""):
-            http.headers[name] = "1"
-    for header in http.header_map.headers:
-        if header.key in UNLIKE_HEADERS:
-            header.value = "1" if header.value else ""
-            header.raw_value = b"1" if header.raw_value else b""
 
 
 def agree(one: bytes, other: bytes) -> None:
