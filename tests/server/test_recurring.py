@@ -37,6 +37,10 @@ from ztag_extauthz.wiring import build
 FOREVER = 1e18
 POLICY = """package p
 
+anybody := true
+
+nobody := false
+
 default result := {"allowed": false}
 
 result := {"allowed": true, "headers": {"x-plan": data.plan}} if {
@@ -102,7 +106,8 @@ class Side:
         self.clock, self.meter = clock, CountingMeter()
         self.gateway = build(load(folder / "ztag.yaml", {}), Resources(folder, clock, self.meter))
         self.audit = Lines(self.gateway.pipeline.listeners._reporters[-1])
-        self.rego: Any = self.gateway.pipeline.authorizers[-1]
+        last: Any = self.gateway.pipeline.authorizers[-1]
+        self.rego: Any = next(iter(last._policies.values())) if last.kind == "profiles" else last
         self.reader: Any = self.gateway.pipeline._authenticators[0]
 
     def ask(self, message: bytes, deadline: float = FOREVER) -> Any:
@@ -283,7 +288,7 @@ def test_a_limit_that_was_charged_is_charged_once_where_the_answer_is_too_late(t
     assert side.meter.value("ztag_limits", "admission", "allowed") == taken + 1
 
 
-def subclasses(kind: type) -> set[type]:
+def subclasses(kind: Any) -> set[Any]:
     return {one for below in kind.__subclasses__() for one in (below, *subclasses(below))}
 
 
