@@ -1,6 +1,7 @@
 """Mistakes of what the settings name: all at once, each with its setting and line."""
 
 import asyncio
+import gc
 import json
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.envoy.checks import check, request
+from ztag_extauthz.authorization.bundle import slices
 from ztag_extauthz.component import Resources
 from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.meter import Meter
@@ -167,3 +169,35 @@ def test_a_redis_that_is_down_is_told_at_the_start(tmp_path: Path, caplog: pytes
         "API keys",
     }
     assert all(line.endswith(" (start it, or correct redis.url)") for line in told)
+
+
+@pytest.mark.parametrize("kind", ["rego", "profiles"])
+def test_released_data_is_left_to_no_garbage_collector(tmp_path: Path, kind: str) -> None:
+    """It would stop the worker while it looks through all of it."""
+    (tmp_path / "a.rego").write_text("package envoy.authz\n\nresult if data.roles[input.identity.subject][_]\n")
+    (tmp_path / "data.json").write_text(json.dumps({"roles": {name: ["marked", name] for name in "abc"}}))
+    rego = {"kind": "rego", "policies": ["a.rego", "data.json"]}
+    entry = {"rego": rego, "profiles": {"kind": kind, "profiles": [{"name": "p", "policy": rego}], "default": "p"}}[
+        kind
+    ]
+    settings = {"authentication": [{"kind": "anonymous"}], "authorization": [entry]}
+    (tmp_path / "ztag.yaml").write_text(json.dumps(settings))
+    gateway = build(load(tmp_path / "ztag.yaml", {}), Resources(tmp_path, time.time, Meter()))
+
+    async def run() -> None:
+        await gateway.start()
+        await gateway.close()
+
+    asyncio.run(run())
+    gc.collect()
+    gc.disable()
+    try:
+        assert _marked() == 3
+        slices.free(gateway.release())
+        assert _marked() == 0
+    finally:
+        gc.enable()
+
+
+def _marked() -> int:
+    return sum(1 for each in gc.get_objects() if type(each) is list and each[:1] == ["marked"])

@@ -1,8 +1,9 @@
 """What all parts that settings build have in common: they start, say whether they are ready, and close."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from msgspec import Struct
 
@@ -55,6 +56,19 @@ class Component:
     async def close(self) -> None:
         """End what `start` began."""
 
+    def release(self) -> list[Any]:
+        """Let go of what is large, and return what is to be freed; called after `close`, by who asks no more."""
+        return []
+
     def readiness(self) -> tuple[Readiness, ...]:
         """Return one entry for each thing that has to be there before requests can be answered."""
         return ()
+
+
+async def cancelled(*tasks: asyncio.Task[Any] | None) -> None:
+    """Cancel what runs beside a component, and wait until it has ended."""
+    running = {task for task in tasks if task is not None}
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -55,6 +55,10 @@ class Gateway:
     async def close(self) -> None:
         """Close every component, the last one first."""
         await self._running.aclose()
+
+    def release(self) -> list[Any]:
+        """Let go of what is large, after `close`, and return what is to be freed. Nothing is answered any more."""
+        return [owned for component in self._components for owned in component.release()]
 
     def readiness(self) -> tuple[Readiness, ...]:
         """Return one entry for each thing that has to be there before requests can be answered."""

@@ -14,7 +14,6 @@ def costs(part: Part) -> Sequence[Cost]:
     """Ask ztag and a constant answer, and add up the stages in this process."""
     full, constant = sorted(part.only(ZTAG, CONSTANT), key=lambda target: target.name != ZTAG)
     for target in (full, constant):
-        target.exchange(part.load.messages)
         target.warm(part.requests)
     for _ in part.shown(range(part.rounds), "cost of the stages"):
         for target in (full, constant):

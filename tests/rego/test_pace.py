@@ -159,6 +159,11 @@ LARGE = {
     "multiplied": ("x := [y | some i in input.many; y := i * 1.5]", {"many": [10**999] * 99}, "deadline"),
     "glob, read": ("x := glob.match(input.glob, [], input.text)", {"glob": "*a" * 1000 + "b", "text": ""}, "deadline"),
     "glob": ("x := glob.match(input.glob, [], input.text)", {"glob": "[a-z]*" * 99, "text": TEXT}, "too long for such"),
+    "schema": (
+        "x := json.match_schema({}, input.schema)",
+        {"schema": {"patternProperties": {rf"(\p{{L}}|\p{{N}})*{number}": {} for number in range(9)}}},
+        "deadline",
+    ),
     "template": (
         'x := regex.replace(input.text, input.groups, "$1")',
         {"groups": "^" + "(a*)" * 3000, "text": "a" * 2000},

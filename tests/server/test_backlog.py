@@ -1,18 +1,11 @@
 import asyncio
 
+from tests.authentication.parts import Clock
 from ztag_extauthz.server.backlog import Backlog
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_what_came_while_a_turn_lasted_has_waited_as_long() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
 
     async def main() -> list[float]:
         backlog = Backlog(clock)
@@ -29,7 +22,7 @@ def test_what_came_while_a_turn_lasted_has_waited_as_long() -> None:
 
 
 def test_an_idle_loop_is_no_backlog() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
 
     async def main() -> list[float]:
         backlog = Backlog(clock)

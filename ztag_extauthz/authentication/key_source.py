@@ -8,14 +8,13 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
 from random import uniform
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ztag_extauthz.component import Readiness, Resources
+from ztag_extauthz.component import Readiness, Resources, cancelled
 from ztag_extauthz.errors import DeadlineError, UnavailableError
 from ztag_extauthz.fetch import Fetched, in_daemon
 
@@ -128,11 +127,7 @@ class RemoteKeys(KeySource):
         self._loop = asyncio.create_task(self._keep_fresh(), name=self._name)
 
     async def close(self) -> None:
-        for task in (self._loop, self._flight):
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        await cancelled(self._loop, self._flight)
 
     def readiness(self) -> Readiness:
         self._drop_stale()

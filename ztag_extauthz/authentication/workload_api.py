@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ztag_extauthz.authentication import spiffe
 from ztag_extauthz.authentication.key_source import KeySource
-from ztag_extauthz.component import Readiness, Resources
+from ztag_extauthz.component import Readiness, Resources, cancelled
 from ztag_extauthz.errors import DeadlineError, UnavailableError
 
 if TYPE_CHECKING:
@@ -45,10 +45,7 @@ class Subscription:
         self._loop = asyncio.create_task(self._follow(), name=self.name)
 
     async def close(self) -> None:
-        if self._loop is not None:
-            self._loop.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._loop
+        await cancelled(self._loop)
 
     @property
     def silence(self) -> float:

@@ -6,7 +6,7 @@ be read in two ways never comes here (`admission`), and where the settings let i
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec.structs import replace
 from pydantic import Field, field_validator, model_validator
@@ -147,6 +147,9 @@ class Profiles(Authorizer):
 
     async def close(self) -> None:
         await self._running.aclose()
+
+    def release(self) -> list[Any]:
+        return [owned for policy in self._policies.values() for owned in policy.release()]
 
     def readiness(self) -> tuple[Readiness, ...]:
         return tuple(

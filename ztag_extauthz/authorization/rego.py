@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from msgspec import Struct
 from pydantic import field_validator, model_validator
@@ -249,6 +249,9 @@ class Rego(Authorizer):
         if self._levels is not None:
             await self._levels.close()
         await self.policy.close()
+
+    def release(self) -> list[Any]:
+        return self.policy.release()
 
     def readiness(self) -> tuple[Readiness, ...]:
         fetched = () if self._source is None else (self._source.readiness(),)

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Callable, Hashable
-from contextlib import suppress
 from typing import Generic
 
+from ztag_extauthz.component import cancelled
 from ztag_extauthz.errors import UnavailableError
 from ztag_extauthz.stores.journal import E, Journal
 
@@ -46,10 +46,7 @@ class Follower(Generic[E]):
         self._loop = asyncio.create_task(self._keep_up(), name=self._name)
 
     async def close(self) -> None:
-        if self._loop is not None:
-            self._loop.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._loop
+        await cancelled(self._loop)
         await self._journal.close()
 
     async def _keep_up(self) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from ztag_extauthz.component import cancelled
 from ztag_extauthz.errors import Mistake, SettingsError, UnavailableError
 from ztag_extauthz.section import Seconds, Section
 
@@ -213,9 +214,7 @@ class RedisStore:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._greeting is not None:
-            self._greeting.cancel()
-            await asyncio.wait((self._greeting,))
+        await cancelled(self._greeting)
         if self._client is not None:
             with suppress(*failures()):
                 await self._client.aclose()

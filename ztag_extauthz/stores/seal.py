@@ -53,6 +53,8 @@ class SharedSecret(Section):
     """The secret that replicas share."""
 
     file_fields: ClassVar[tuple[str, ...]] = ("secret_file",)
+    prefix: ClassVar[str] = ""
+    """What its component's mistakes put before the names of its settings."""
 
     secret: Secret | None = None
     """At least 32 characters, the same on all replicas: what was not written with it does not count."""
@@ -67,7 +69,7 @@ class SharedSecret(Section):
 
     def key(self, folder: Path) -> bytes:
         """Return the secret; `folder` is that of the configuration. Raises `SettingsError`."""
-        return secret_of(self.secret, self.secret_file, folder, "secret_file")
+        return secret_of(self.secret, self.secret_file, folder, f"{self.prefix}secret_file")
 
 
 def derived_key(secret: bytes, purpose: bytes) -> bytes:

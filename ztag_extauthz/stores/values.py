@@ -11,6 +11,7 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from ztag_extauthz.component import cancelled
 from ztag_extauthz.errors import UnavailableError
 from ztag_extauthz.stores.redis import PATIENCE, RedisServer, connect, failures, why_down
 
@@ -42,10 +43,7 @@ class RedisValues:
     async def close(self) -> None:
         """Close the connections."""
         self.up = False
-        if self._regaining is not None:
-            self._regaining.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._regaining
+        await cancelled(self._regaining)
         if self._client is not None:
             with suppress(*failures()):
                 await self._client.aclose()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.authentication.parts import Clock
 from tests.envoy.checks import ALICE, check, request
 from ztag_extauthz.authorization.cache.answers import Common
 from ztag_extauthz.authorization.cache.interface import FarAnswers, Forgotten
@@ -18,7 +19,6 @@ from ztag_extauthz.model import EMPTY, Context, Identity
 from ztag_extauthz.rego.values import Value
 from ztag_extauthz.stores.slots import Slots
 
-NOW = 1_700_000_000.0
 FAR = 1e18
 
 
@@ -27,14 +27,6 @@ class NothingForgotten(Forgotten):
 
     def since(self, tags: tuple[str, ...]) -> float:  # noqa: ARG002
         return 0.0
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Said(Forgotten):

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.authorization.cache.parts import Cached, Clock, Said, policy
+from tests.authentication.parts import Clock
+from tests.authorization.cache.parts import Cached, Said, policy
 from tests.envoy.checks import ALICE, run
 from ztag_extauthz.authorization.cache.interface import FarAnswers
 from ztag_extauthz.component import Memory

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from pydantic import ValidationError
 
+from tests.authentication.parts import Clock
 from tests.requests import make_identity, make_request
 from ztag_extauthz.authorization.risk import RiskSettings
 from ztag_extauthz.authorization.risk.authorizer import Risk  # noqa: TC001 - as plain as in any other test
@@ -31,14 +32,6 @@ from ztag_extauthz.model import (
 
 HOME = make_request("198.51.100.7", headers={"user-agent": "Firefox/128", "x-ja4": "home"})
 AWAY = make_request("203.0.113.9", headers={"user-agent": "curl/8", "x-ja4": "away"})
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Case:

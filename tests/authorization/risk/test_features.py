@@ -91,6 +91,13 @@ def test_a_route_is_of_a_host_and_a_method() -> None:
     assert first == second != third
 
 
+def test_a_host_is_one_however_it_is_written() -> None:
+    features = Features(hasher(b"k"))
+    hosts = ("shop.example", "Shop.example.:443", "other.example")
+    first, second, third = (rows(features, request=make_request(host=host))[0][ROUTE] for host in hosts)
+    assert first == second != third
+
+
 @given(st.text(st.characters(exclude_categories=())), st.text(), st.floats())
 def test_nothing_that_a_client_sends_is_too_strange(user_agent: str, path: str, issued: float) -> None:
     request = make_request(headers={"user-agent": user_agent}, path=path)

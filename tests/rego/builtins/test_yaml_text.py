@@ -31,6 +31,13 @@ def test_what_is_not_supported_is_an_error(text: str) -> None:
             REGISTRY[name].function(text)
 
 
+@pytest.mark.parametrize("text", ["*x", "a: *x", "[1, *x]", "{*x : 1}", "- *x\n", "a: *", '- {"a": [*b]}'])
+def test_an_alias_without_an_anchor_is_malformed(text: str) -> None:
+    with pytest.raises(BuiltinError):
+        _read(text)
+    assert REGISTRY["yaml.is_valid"].function(text) is False
+
+
 def test_aliases_that_double_are_not_followed() -> None:
     text = "a0: &a0 [x]\n" + "".join(f"a{i + 1}: &a{i + 1} [*a{i}, *a{i}]\n" for i in range(40))
     with pytest.raises(EvaluationError, match="not supported"):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tests.authentication.parts import Clock
 from tests.requests import make_identity, make_request
 from ztag_extauthz.authorization.quota import QuotaSettings
 from ztag_extauthz.component import Resources
@@ -20,16 +21,6 @@ Server = tuple[int, "subprocess.Popen[bytes]"]
 SUBJECT = {"name": "subject", "limit": 2, "by": ["subject"]}
 TENANT = {"name": "tenant", "limit": 3, "by": ["claim:tenant"]}
 ALICE, BOB = make_identity("alice"), make_identity("bob")
-
-
-class Clock:
-    """Time that only the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Case:

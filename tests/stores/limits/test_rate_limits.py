@@ -6,22 +6,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tests.authentication.parts import Clock
 from tests.requests import make_identity, make_request
 from ztag_extauthz.component import Resources
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Deny, Reason
 from ztag_extauthz.stores.limits.rate_limits import Limits, LimitsSettings, limits
 from ztag_extauthz.stores.shared import shared_memory
-
-
-class Clock:
-    """Time that only the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def make_limits(clock: Clock, *entries: dict[str, Any], meter: Meter | None = None, **settings: Any) -> Limits:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from json.decoder import scanstring  # type: ignore[attr-defined]  # not in its stubs
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, Final, NoReturn
 
 from ztag_extauthz.rego.values import Number
@@ -118,6 +118,11 @@ def _refuse(constant: str) -> NoReturn:
 
 
 _DECODER: Final = json.JSONDecoder(parse_float=Number, parse_constant=_refuse)
+
+
+def free_beside(owned: list[Any]) -> None:
+    """Free what a list holds in a thread of its own."""
+    Thread(target=free, args=(owned,), name="free", daemon=True).start()
 
 
 def free(owned: list[Any], levels: int = LEVELS) -> None:

@@ -12,10 +12,8 @@ there as well.
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from hashlib import blake2b
 from random import uniform
-from threading import Thread
 from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
@@ -24,7 +22,7 @@ from msgspec.structs import replace
 from ztag_extauthz.authorization.bundle import slices
 from ztag_extauthz.authorization.bundle.persisted import Keeper, Kept
 from ztag_extauthz.authorization.bundle.settings import BundleSettings
-from ztag_extauthz.component import Readiness, Resources
+from ztag_extauthz.component import Readiness, Resources, cancelled
 from ztag_extauthz.errors import MistakesError
 from ztag_extauthz.fetch import Fetched, FetchError, in_daemon
 
@@ -84,10 +82,7 @@ class BundleSource:
         self._loop = asyncio.create_task(self._keep_fresh(), name=f"bundle {self._settings.url}")
 
     async def close(self) -> None:
-        if self._loop is not None:
-            self._loop.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._loop
+        await cancelled(self._loop)
 
     def readiness(self) -> Readiness:
         return Readiness(f"bundle {self._settings.url}", self._in_force, self._why, self._updated_at)
@@ -125,7 +120,7 @@ class BundleSource:
         self._take(seen)
         LOG.info("bundle %s: activated", self._settings.url)
         self._count(self._cells["activated"])
-        Thread(target=slices.free, args=(owned,), name="free", daemon=True).start()
+        slices.free_beside(owned)
         return True
 
     def _beside(self, content: bytes) -> PutInForce:

@@ -8,13 +8,12 @@ Rule 3: while invalidations are not heard, nothing is taken from Redis and nothi
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from time import monotonic
 
 from ztag_extauthz.authorization.cache.interface import FarAnswers
 from ztag_extauthz.authorization.cache.records import Damage, Records
 from ztag_extauthz.authorization.cache.settings import CacheRedisSettings
-from ztag_extauthz.component import Resources
+from ztag_extauthz.component import Resources, cancelled
 from ztag_extauthz.errors import UnavailableError
 from ztag_extauthz.stores.seal import derived_key
 from ztag_extauthz.stores.values import RedisValues
@@ -63,12 +62,7 @@ class Replicas(FarAnswers):
         self._writer = asyncio.create_task(self._write_on(), name="cache writes")
 
     async def close(self) -> None:
-        running = [task for task in (self._writer, *self._tasks) if task is not None]
-        for task in running:
-            task.cancel()
-        for task in running:
-            with suppress(asyncio.CancelledError):
-                await task
+        await cancelled(self._writer, *self._tasks)
         await self.values.close()
 
     async def get(self, digest: bytes, deadline: float) -> bytes | None:

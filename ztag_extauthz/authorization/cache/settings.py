@@ -1,10 +1,9 @@
 """The settings of the cache."""
 
-from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field
 
-from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.section import Seconds, Section
 from ztag_extauthz.stores.redis import RedisServer
 from ztag_extauthz.stores.seal import SharedSecret
@@ -16,6 +15,8 @@ LONGEST = 3600.0
 class CacheRedisSettings(SharedSecret, RedisServer):
     """Share answers with all replicas, and hear from all of them what is to be forgotten."""
 
+    prefix: ClassVar[str] = "cache.redis."
+
     timeout: Seconds = 0.02
     """Seconds for an answer; later means down. A request that has less than twice as long left does not ask."""
     interval: Seconds = Field(default=0.2, le=1)
@@ -25,13 +26,6 @@ class CacheRedisSettings(SharedSecret, RedisServer):
     clock_tolerance: Seconds = Field(default=1.0, le=60)
     """Seconds that the clock of a node and that of Redis may differ. A node that differs more does not share answers;
     after `ztag forget` nothing of what is meant is remembered for as long."""
-
-    def key(self, folder: Path) -> bytes:
-        """See `SharedSecret.key`."""
-        try:
-            return super().key(folder)
-        except SettingsError as error:
-            raise SettingsError(error.of("cache.redis")) from error
 
 
 class CacheSettings(Section):

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -38,6 +38,10 @@ class PolicyEngine(ABC):
 
     async def close(self) -> None:  # noqa: B027
         """End what `start` began."""
+
+    def release(self) -> list[Any]:
+        """Let go of what is large, and return what is to be freed. It is not to be asked any more."""
+        return []
 
     def readiness(self) -> tuple[Readiness, ...]:
         """Return what has to be there before it can be asked."""

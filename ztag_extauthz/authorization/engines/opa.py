@@ -17,7 +17,7 @@ from ztag_extauthz.authorization.engines.interface import ANSWER_MARGIN, PolicyE
 from ztag_extauthz.authorization.engines.opa_client import Answer, OpaClient, refused
 from ztag_extauthz.authorization.engines.opa_publish import Published, Publisher
 from ztag_extauthz.authorization.engines.opa_settings import OpaSettings
-from ztag_extauthz.component import Readiness
+from ztag_extauthz.component import Readiness, cancelled
 from ztag_extauthz.errors import (
     CheckError,
     DeadlineError,
@@ -93,9 +93,7 @@ class Opa(PolicyEngine):
         self._reaching = asyncio.create_task(self._reach(), name=self._reached.component)
 
     async def close(self) -> None:
-        if self._reaching is not None:
-            self._reaching.cancel()
-            await asyncio.wait({self._reaching})
+        await cancelled(self._reaching)
         if self._publisher is not None:
             await self._publisher.close()
         await self._client.close()

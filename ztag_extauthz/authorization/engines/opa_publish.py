@@ -28,6 +28,7 @@ from msgspec import Struct
 
 from ztag_extauthz.authorization.engines.interface import Version, decision_path
 from ztag_extauthz.authorization.engines.opa_client import Answer, OpaClient, refused
+from ztag_extauthz.component import cancelled
 from ztag_extauthz.errors import UnavailableError
 from ztag_extauthz.rego.documents import dumps
 from ztag_extauthz.rego.values import Value
@@ -103,9 +104,7 @@ class Publisher:
             flight.exception()  # also where everybody who waited had to go
 
     async def close(self) -> None:
-        if self._flight is not None:
-            self._flight.cancel()
-            await asyncio.wait({self._flight})
+        await cancelled(self._flight)
 
     async def _publish(self, deadline: float) -> None:
         state = await self._state(deadline)

@@ -20,6 +20,7 @@ from ztag_extauthz.authorization.risk.model import Band, Model, read_model
 from ztag_extauthz.authorization.risk.notes import NoteError
 from ztag_extauthz.authorization.risk.scorer import Assessment, Scorer
 from ztag_extauthz.authorization.risk.state import State, read_snapshot, write_snapshot
+from ztag_extauthz.component import cancelled
 from ztag_extauthz.model import Allow, Context, Decision, Deny, Reason, Request, Verdict
 from ztag_extauthz.stores.digest import hasher
 from ztag_extauthz.stores.geo import AddressLists, Places, usable
@@ -148,10 +149,7 @@ class Risk(Authorizer):
                     await asyncio.to_thread(write_snapshot, path, self._state)
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await cancelled(*self._tasks)
         if self._snapshot is not None:
             with _told(self._snapshot):
                 await asyncio.to_thread(write_snapshot, self._snapshot, self._state)

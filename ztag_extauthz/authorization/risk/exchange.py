@@ -13,19 +13,18 @@ from __future__ import annotations
 import secrets
 from hashlib import sha1
 from time import monotonic
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 from msgspec import Struct
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ztag_extauthz.errors import UnavailableError
 from ztag_extauthz.section import Seconds  # noqa: TC001 - pydantic reads it
 from ztag_extauthz.stores.redis import RedisServer, RedisStore
-from ztag_extauthz.stores.seal import Seal, SealError, Secret, derived_key, read_secret
+from ztag_extauthz.stores.seal import Seal, SealError, SharedSecret, derived_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from ztag_extauthz.component import Resources
 
@@ -53,29 +52,13 @@ _COUNT = 1000
 _AGE = 60.0
 
 
-class ExchangeSettings(RedisServer):
+class ExchangeSettings(SharedSecret, RedisServer):
     """The Redis through which replicas tell each other of failures."""
 
-    file_fields: ClassVar[tuple[str, ...]] = ("secret_file",)
+    prefix: ClassVar[str] = "replicas."
 
-    secret: Secret | None = None
-    """At least 32 characters, the same on all replicas: what was not written with it does not count."""
-    secret_file: str | None = None
-    """Instead of `secret`: a file with it alone."""
     interval: Seconds = Field(default=0.5, le=30)
     """Seconds between two looks at what others saw."""
-
-    @model_validator(mode="after")
-    def _one_secret(self) -> Self:
-        if (self.secret is None) == (self.secret_file is None):
-            raise ValueError("the secret has to be said once\ngive either secret or secret_file")
-        return self
-
-    def key(self, folder: Path) -> bytes:
-        """Return the secret; `folder` is that of the configuration. Raises `SettingsError`."""
-        if self.secret is not None:
-            return self.secret.get_secret_value().encode()
-        return read_secret(folder / (self.secret_file or ""), "replicas.secret_file")
 
 
 class Failures(Struct, frozen=True, forbid_unknown_fields=True):

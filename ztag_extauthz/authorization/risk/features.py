@@ -23,6 +23,7 @@ from ztag_extauthz.authorization.risk.layout import (
     TOKEN_AGE,
     USER,
 )
+from ztag_extauthz.hosts import host_of
 from ztag_extauthz.stores.addresses import NOWHERE
 from ztag_extauthz.traits import client_address, route
 
@@ -97,7 +98,7 @@ class Features:
         row[AGENT], row[BROWSER], row[SYSTEM] = self._agent_hashes(user_agent) if user_agent else (0, 0, 0)
         fingerprint = headers.get(self._fingerprint, "") if self._fingerprint else ""
         row[FINGERPRINT] = digest(f"fingerprint\x1f{fingerprint}") if fingerprint else 0
-        row[ROUTE] = digest(f"route\x1f{request.method} {request.host}{route(request.path)}")
+        row[ROUTE] = digest(f"route\x1f{request.method} {host_of(request.host)}{route(request.path)}")
         facts[NOW] = now
         facts[LATITUDE], facts[LONGITUDE], facts[LOCATED] = place.latitude, place.longitude, float(place.located)
         issued = identity.claims.get("iat") if identity else None

@@ -1,6 +1,6 @@
 """`yaml.unmarshal` and `yaml.is_valid`, for the part of YAML that every parser reads alike.
 
-Block and flow collections, plain and quoted texts on one line, and comments. Anchors, aliases, tags, merges, explicit
+Block and flow collections, plain and quoted texts on one line, and comments. Anchors, tags, merges, explicit
 keys, several documents, tabs, and texts over several lines are not supported.
 """
 
@@ -21,7 +21,7 @@ _MAX_LENGTH: Final = 200_000
 _MAX_DIGITS: Final = 70
 _PLAIN: Final = re.compile(r"[\n -~\u00a1-\u167f\u3001-\ud7ff]*")
 _UNUSUAL: Final = re.compile(
-    r"^(?:%|---|\.\.\.)|(?:^|[\s\[{,:-])[?&*!|>]|<<|:[,\[\]{}]|\.[0-9]*_|\\(?![nrt\\\"u])", re.MULTILINE
+    r"^(?:%|---|\.\.\.)|(?:^|[\s\[{,:-])[?&!|>]|<<|:[,\[\]{}]|\.[0-9]*_|\\(?![nrt\\\"u])", re.MULTILINE
 )
 _ESCAPES: Final = re.compile(r'"(?:[^"\\\n]|\\(?:[nrt\\"]|u(?:[0-9a-c][0-9a-f]|d[0-7])[0-9a-f]{2}))*"', re.IGNORECASE)
 _CONSTANTS: Final[dict[str, Value]] = {
@@ -36,6 +36,11 @@ _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0
 
 def _unsupported(what: str) -> EvaluationError:
     return EvaluationError("eval_unsupported_error", f"YAML with {what} is not supported")
+
+
+def _unknown() -> BuiltinError:
+    """Make the error of an alias, whatever it is: a text with anchors does not come so far."""
+    return BuiltinError("yaml: unknown anchor")
 
 
 @builtin("yaml.unmarshal")
@@ -86,16 +91,20 @@ class _Events:
     def _value(self, event: yaml.Event, depth: int) -> Value:
         if depth > MAX_DEPTH:
             raise LimitError("a YAML text is nested too deeply")
+        if isinstance(event, yaml.AliasEvent):
+            raise _unknown()
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
         if isinstance(event, yaml.SequenceStartEvent):
             return list(self._members(depth))
         if not isinstance(event, yaml.MappingStartEvent):
-            raise _unsupported("aliases")
+            raise _unsupported("such a value")
         return dict(self._pairs(depth))
 
     def _pairs(self, depth: int) -> Iterator[tuple[str, Value]]:
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            if isinstance(event, yaml.AliasEvent):
+                raise _unknown()
             if not isinstance(event, yaml.ScalarEvent):
                 raise _unsupported("such a key")
             yield _name(self._scalar(event), event), self._value(self._next(), depth + 1)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import re2  # type: ignore[import-untyped, unused-ignore]
 
 from ztag_extauthz.rego.errors import EvaluationError, LimitError
+from ztag_extauthz.rego.pace import spend
 
 # RE2 knows a class for any byte, Go does not.
 _ANY_BYTE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\C")
@@ -42,13 +43,15 @@ def compiled(pattern: str, *, captures: bool = False) -> Any:
         raise RegexError("invalid escape sequence: `\\C`")
     try:
         re2.compile(pattern, _options(_SMALL_MEMORY, captures=captures))
-        return re2.compile(pattern, _options(_MAX_MEMORY, captures=captures))
+        made = re2.compile(pattern, _options(_MAX_MEMORY, captures=captures))
     except re2.error as error:
         reason = error.args[0] if error.args else "cannot be compiled"
         text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
         if "too large" in text and "repetition" not in text:
             raise LimitError("the regular expression is too large") from None
         raise RegexError(f"error parsing regexp: {text}") from None
+    spend(made.programsize)
+    return made
 
 
 def bounded(regex: Any, data: bytes) -> bytes:
