@@ -28,8 +28,11 @@ PAGE = """# Failures under load
 
 What `make chaos` printed at {rate:.0f} requests a second, open loop, through one Envoy that refuses where it gets no
 answer ({cores} cores for all of it, Python {python}, two workers where the row says nothing else). Seven of ten
-requests are allowed, three refused, and each answer is compared with the only right one. A request failed if it got an
-error or nothing; recovery counts from the end of the failure to the last one that did. {verdict}
+requests are allowed, three refused, and each answer is compared with the only right one; where the clock is set, with
+what is right by ztag's clock. A request failed if it got an error or nothing; recovery counts from the end of the
+failure to the last one that did.
+
+{verdict}
 
 {table}"""
 
