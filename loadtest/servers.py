@@ -148,6 +148,11 @@ class Target:
         """Ask something else from now on."""
         self._connection.exchange(messages, CHECK)
 
+    def renew(self, messages: Sequence[bytes]) -> None:
+        """Ask something else on a new connection: a server may have ended one that was idle for long."""
+        self._connection.close()
+        self._connection = Connection(self.address, messages, CHECK)
+
     def forget(self) -> None:
         """Begin to count anew."""
         self.results.clear()

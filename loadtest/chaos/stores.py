@@ -1,7 +1,6 @@
 """What ztag leans on, gone: Redis, an OPA, the issuer's keys."""
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from loadtest.chaos.case import HELD, Case, metric, until
+from loadtest.opa import find_opa
 from ztag_extauthz.demo.processes import Process, free_ports
 from ztag_extauthz.demo.stack import Stack, policy_folder
 
@@ -171,10 +171,10 @@ class OpaGone(Case):
     may_fail: ClassVar[float] = 0.02
 
     def settings(self, parts: ExitStack, folder: Path) -> Mapping[str, Any]:
-        binary = os.environ.get("OPA") or shutil.which("opa")
+        binary = find_opa()
         if binary is None:
             raise FileNotFoundError("there is no opa: name one with OPA=path")
-        self.command = [binary, "run", "--server", f"--addr=127.0.0.1:{free_ports(1)[0]}", "--log-level=error"]
+        self.command = [str(binary), "run", "--server", f"--addr=127.0.0.1:{free_ports(1)[0]}", "--log-level=error"]
         self.opa = subprocess.Popen(self.command)
         parts.callback(self._stop)
         opa = {"url": f"http://{self.command[3].partition('=')[2]}", "when_unavailable": "embedded"}

@@ -12,6 +12,8 @@ def direct(part: Part) -> Sequence[Direct]:
     """Ask every server; one round more warms up."""
     rows: list[Direct] = []
     for name, make in {WARM: lambda: part.load.messages, **part.traces.all()}.items():
+        for target in part.servers:
+            target.renew(part.load.messages)
         for number in part.shown(range(part.rounds + 1), f"direct: {name}"):
             messages = make()
             for target in part.servers:

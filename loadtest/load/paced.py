@@ -74,7 +74,6 @@ def paced(part: Part) -> Sequence[Paced]:
     rows: list[Paced] = []
     targets = list(part.only(PLUGIN, ZTAG, GRPCIO, CONSTANT))
     for target in targets:
-        target.exchange(part.load.messages)
         target.warm(part.requests)
     for rate in RATES:
         runs: dict[str, list[Paced]] = {target.name: [] for target in targets}
@@ -91,7 +90,6 @@ def half(part: Part) -> Sequence[Half]:
     """Ask ztag and the plugin at half of what each answers as fast as it can."""
     targets = part.only(PLUGIN, ZTAG)
     for target in targets:
-        target.exchange(part.load.messages)
         target.warm(part.requests)
     for _ in range(part.rounds):
         for target in targets:

@@ -43,8 +43,11 @@ class Part:
         return [*peers.targets(self.stack, self.load), *own]
 
     def only(self, *names: str) -> Sequence[Target]:
-        """Return the servers of these names, as far as they are there."""
-        return [target for target in self.servers if target.name in names]
+        """Return the servers of these names, as far as they are there, to be asked what the workload has."""
+        found = [target for target in self.servers if target.name in names]
+        for target in found:
+            target.renew(self.load.messages)
+        return found
 
     @cached_property
     def traces(self) -> Traces:

@@ -144,6 +144,7 @@ class Hits(Struct, frozen=True):
     node: float
     other: float
     """Answered before the policy was asked for anything."""
+    failed: int = 0
 
     @property
     def hit(self) -> float:

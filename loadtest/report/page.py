@@ -91,7 +91,7 @@ def _drawings(report: Report) -> Iterable[str]:
 
 
 def _tables(report: Report) -> Iterable[str]:
-    yield "<h2>All figures</h2>"
+    yield "<h2>All measurements</h2>"
     for table in tables(report):
         yield f"<details open><summary>{html.escape(table.title)}</summary>"
         yield f"<div class=scroll>{_html_table(table)}</div></details>"

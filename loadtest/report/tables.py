@@ -152,12 +152,13 @@ def limit(*, full: bool, generator: bool) -> str:
 
 
 def _hits(report: Report) -> Table:
-    heads = ("requests", "seconds", "found", "in the worker", "on the node", "before the policy")
+    heads = ("requests", "seconds", "found", "in the worker", "on the node", "before the policy", "failed")
     rows = [
         (
             f"{row.requests:,}",
             f"{row.seconds:.1f}",
             *(f"{share:.1%}" for share in (row.hit, row.worker, row.node, row.other)),
+            str(row.failed),
         )
         for row in report.hits[4::5]
     ]

@@ -19,18 +19,24 @@ from ztag_extauthz.cli.common import (
 if TYPE_CHECKING:
     from ztag_extauthz.cli.trace import Trace
 
+MethodOption = Annotated[str, typer.Option("--method", "-X")]
+PathOption = Annotated[str, typer.Option(help="Path and query, as Envoy would send them.")]
+HostOption = Annotated[str, typer.Option()]
+HeaderOption = Annotated[list[str] | None, typer.Option("--header", "-H", help="name: value; may be repeated.")]
+BodyOption = Annotated[str, typer.Option("--body", "-d")]
+PrincipalOption = Annotated[str, typer.Option(help="The peer that Envoy verified: spiffe://…")]
 EXIT_CODES = {"allow": 0, "deny": 1, "answered": 1, "error": FAILED}
 
 
 def check(
     file: Annotated[str | None, typer.Argument(help="A CheckRequest as JSON; - for stdin.")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
-    method: Annotated[str, typer.Option("--method", "-X")] = "GET",
-    path: Annotated[str, typer.Option(help="Path and query, as Envoy would send them.")] = "/",
-    host: Annotated[str, typer.Option()] = "localhost",
-    header: Annotated[list[str] | None, typer.Option("--header", "-H", help="name: value; may be repeated.")] = None,
-    body: Annotated[str, typer.Option("--body", "-d")] = "",
-    principal: Annotated[str, typer.Option(help="The peer that Envoy verified: spiffe://…")] = "",
+    method: MethodOption = "GET",
+    path: PathOption = "/",
+    host: HostOption = "localhost",
+    header: HeaderOption = None,
+    body: BodyOption = "",
+    principal: PrincipalOption = "",
     timeout: Annotated[float, typer.Option(min=0.001, help="Seconds until the decision has to be there.")] = 5.0,
     show_input: Annotated[bool, typer.Option("--input", help="Also what the policy saw and met, secrets too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")] = False,

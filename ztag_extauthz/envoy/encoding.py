@@ -4,6 +4,7 @@ Protobuf merges messages that are written one behind the other, so an answer can
 encoded once. For an answer with four headers that costs a quarter of building it from message objects.
 """
 
+from functools import lru_cache
 from struct import Struct
 from typing import Any, Final
 
@@ -38,7 +39,17 @@ _OVERWRITE = field(2, b"") + b"\x18\x02"
 
 def overwriting_header(name: str, value: str) -> bytes:
     """Encode a `HeaderValueOption` that replaces whatever the client sent under that name."""
-    return field(1, text_field(1, name) + text_field(2, value)) + _OVERWRITE
+    return field(1, _key(name) + field(2, value.encode())) + _OVERWRITE
+
+
+def request_header(name: str, value: str) -> bytes:
+    """Encode an `OkHttpResponse` that sets a header of the request, whatever the client sent."""
+    return field(2, overwriting_header(name, value))
+
+
+@lru_cache(maxsize=64)
+def _key(name: str) -> bytes:
+    return text_field(1, name)
 
 
 def struct_entry(name: str, value: bytes) -> bytes:

@@ -16,16 +16,18 @@ from secrets import token_hex
 from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
 from envoy.service.auth.v3.external_auth_pb2 import CheckResponse, DeniedHttpResponse, OkHttpResponse
 from google.protobuf.wrappers_pb2 import BoolValue
+from msgspec.structs import replace
 
 from ztag_extauthz.assertion import HEADER as ASSERTION
 from ztag_extauthz.assertion.signer import Signer
 from ztag_extauthz.envoy import encoding, problem
 from ztag_extauthz.envoy.access_log import NOTE, encoded
 from ztag_extauthz.envoy.credentials import Credentials
+from ztag_extauthz.envoy.identity import ISSUER, KIND, SUBJECT, headers_of
 from ztag_extauthz.envoy.problem import ANSWERS
 from ztag_extauthz.envoy.remembered import Remembered, RememberedOf
 from ztag_extauthz.errors import EvaluationError
-from ztag_extauthz.fields import PSEUDO, is_name, is_value, visible
+from ztag_extauthz.fields import PSEUDO, is_name, is_value
 from ztag_extauthz.identity_headers import IdentityHeaders
 from ztag_extauthz.model import EMPTY, Allow, Decision, Deny, Failed, Identity, Pairs, Request
 from ztag_extauthz.protected_resource import ProtectedResources
@@ -33,18 +35,17 @@ from ztag_extauthz.settings import ResponseSettings
 
 DECISION_ID = "x-ztag-decision-id"
 PREFIX = "x-ztag-"
-IDENTITY_HEADERS = ("x-ztag-subject", "x-ztag-issuer", "x-ztag-kind", DECISION_ID)
+IDENTITY_HEADERS = (SUBJECT, ISSUER, KIND, DECISION_ID)
 
 _OVERWRITE = HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 _ADD = HeaderValueOption.APPEND_IF_EXISTS_OR_ADD
 
 _STATUS_OK = encoding.field(1, b"")
 _OK_RESPONSE, _DYNAMIC_METADATA = 3, 4
-_HEADERS, _HEADERS_TO_REMOVE = 2, 5
+_HEADERS_TO_REMOVE = 5
 _ID = token_hex(18)
 """Stands for a decision's id in what is encoded beforehand; every id is as long, and nobody can write this one."""
-_DECISION_ID = encoding.field(_HEADERS, encoding.overwriting_header(DECISION_ID, _ID))
-_NO_NAMES: frozenset[str] = frozenset()
+_DECISION_ID = encoding.request_header(DECISION_ID, _ID)
 
 
 class Encoder:
@@ -106,6 +107,14 @@ class Encoder:
         answer = decision.id.encode().join(parts)
         return answer + encoding.field(_DYNAMIC_METADATA, encoded(decision.notes)) if decision.notes else answer
 
+    def again(self, request: Request, decision: Decision) -> Sequence[bytes] | None:
+        """Return what stands between the ids in the answers to requests like this one; None where more is new."""
+        if decision.notes or self._signer:
+            return None
+        parts = self.encode(request, decision).split(decision.id.encode())
+        # A body that is cut may end within an id.
+        return parts if self.encode(request, replace(decision, id=_ID)) == _ID.encode().join(parts) else None
+
     def _around_id(
         self,
         allow: Allow,
@@ -123,11 +132,12 @@ class Encoder:
             set_by_policy = {name: value for name, value in set_by_policy.items() if name not in IDENTITY_HEADERS}
         ours = dict(self._templates.of(identity))
         set_by_policy = {name: value for name, value in set_by_policy.items() if name not in self._ours} | ours
-        injected, injected_names = self._tell(identity)
-        parts = [injected]
+        names = frozenset(set_by_policy)
+        parts = []
         if self._identity_headers:
-            parts.append(_DECISION_ID)
-        names = injected_names.union(set_by_policy)
+            who, told = headers_of(identity)
+            parts += [who, _DECISION_ID]
+            names = names.union(told, (DECISION_ID,))
         if assertion:
             parts.append(_request_header(ASSERTION, assertion))
             names |= {ASSERTION}
@@ -143,15 +153,6 @@ class Encoder:
         shadowed = f"{allow.shadowed.reason}" if allow.shadowed else ""
         encoded = _STATUS_OK + encoding.field(_OK_RESPONSE, b"".join(parts)) + _metadata(allow, shadowed=shadowed)
         return encoded.split(_ID.encode())
-
-    def _tell(self, identity: Identity | None) -> tuple[bytes, frozenset[str]]:
-        """Return the encoded headers that say who asks, and the names that must not be removed."""
-        if not self._identity_headers:
-            return b"", _NO_NAMES
-        values = (identity.subject, identity.issuer, identity.kind) if identity else ()
-        told = {name: visible(value) for name, value in zip(IDENTITY_HEADERS, values, strict=False) if value}
-        encoded = [encoding.field(_HEADERS, encoding.overwriting_header(*header)) for header in told.items()]
-        return b"".join(encoded), frozenset((*told, DECISION_ID))
 
     def _remove(self, are_set: frozenset[str], further: tuple[str, ...]) -> bytes:
         """Return the encoded names of what is removed: all that is ours, was seen or is named by the policy."""
@@ -207,7 +208,7 @@ def _request_header(name: str, value: str) -> bytes:
     """Encode a header that is set on the request."""
     if not (is_name(name) or name in PSEUDO) or not is_value(value):
         raise EvaluationError("a request header cannot be sent as it is")
-    return encoding.field(_HEADERS, encoding.overwriting_header(name, value))
+    return encoding.request_header(name, value)
 
 
 def _joined(headers: Pairs) -> dict[str, str]:

@@ -41,14 +41,13 @@ def why_not(claims: Mapping[str, Any], kind: str, expected: Expected, now: float
     subject = claims.get(expected.subject_claim)
     if type(subject) is not str or not subject:
         return "the token does not say whom it stands for"
-    missing = expected.required.get(kind, _NONE) - claims.keys()
+    missing = [name for name in expected.required.get(kind, _NONE) if name not in claims]
     if missing:
         return f"the token lacks {', '.join(sorted(missing))}"
-    return _why_not_now(claims, now, expected) or _why_not_by_rule(claims, expected)
-
-
-def _why_not_by_rule(claims: Mapping[str, Any], expected: Expected) -> str:
-    return next(filter(None, (rule(claims) for rule in expected.rules)), "")
+    why = _why_not_now(claims, now, expected)
+    for rule in expected.rules:
+        why = why or rule(claims)
+    return why
 
 
 def _why_not_now(claims: Mapping[str, Any], now: float, expected: Expected) -> str:

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ztag_extauthz.cli.check import EXIT_CODES, check_request_of
+from ztag_extauthz.cli.check import (
+    EXIT_CODES,
+    BodyOption,
+    HeaderOption,
+    HostOption,
+    MethodOption,
+    PathOption,
+    PrincipalOption,
+    check_request_of,
+)
 from ztag_extauthz.cli.common import DEFAULT_CONFIG, ConfigOption, load_settings, resources_for, telling_mistakes
 from ztag_extauthz.cli.policy.common import JsonOption, console, printable
 from ztag_extauthz.cli.replay import Decision, KeyFile, Policies
@@ -29,12 +38,12 @@ def explain(
     policy: Policies = None,
     decision: Decision = None,
     key_file: KeyFile = None,
-    method: Annotated[str, typer.Option("--method", "-X")] = "GET",
-    path: Annotated[str, typer.Option(help="Path and query, as Envoy would send them.")] = "/",
-    host: Annotated[str, typer.Option()] = "localhost",
-    header: Annotated[list[str] | None, typer.Option("--header", "-H", help="name: value; may be repeated.")] = None,
-    body: Annotated[str, typer.Option("--body", "-d")] = "",
-    principal: Annotated[str, typer.Option(help="The peer that Envoy verified: spiffe://…")] = "",
+    method: MethodOption = "GET",
+    path: PathOption = "/",
+    host: HostOption = "localhost",
+    header: HeaderOption = None,
+    body: BodyOption = "",
+    principal: PrincipalOption = "",
     values: Annotated[bool, typer.Option("--values", help="Also the input's values, secrets too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
