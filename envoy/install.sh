@@ -20,7 +20,7 @@ mkdir -p "$folder/share/ztag"
 NUMBA_CPU_NAME=generic NUMBA_CACHE_DIR=$folder/share/ztag "$python" -P - <<'KERNELS'
 from ztag_extauthz.stores.kernels import warm
 
-for module in ("stores.limits.table", "stores.limits.semaphore", "authorization.risk.kernel"):
+for module in ("envoy.fingerprint_kernel", "stores.limits.table", "stores.limits.semaphore", "authorization.risk.kernel"):
     warm(f"ztag_extauthz.{module}")
 KERNELS
 "$python" k8s/verify/bill.py "$folder" > "$folder/share/ztag/sbom.cdx.json"

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from loadtest.cold import cold_costs, show_cold
 from loadtest.servers import Own, Target, ask_in_turn, show
-from loadtest.stages import show_stages, stage_costs
+from loadtest.stages import known_costs, show_stages, stage_costs
 from loadtest.workload import Workload, workload
 
 console = Console() if Console().is_terminal else Console(width=140)
@@ -31,8 +31,9 @@ def compare(load: Workload, rounds: int, requests: int) -> Sequence[Target]:
             Own("+ decode", "h2corn", load, "decode"),
             Own("+ three stages", "h2corn", load, "decide"),
             Own("+ encode", "h2corn", load, "encode"),
-            Own("+ reporting: full", "h2corn", load),
-            Own("full, no policy cache", "h2corn", load, settings=load.uncached),
+            Own("+ reporting: the whole way", "h2corn", load, settings=load.read),
+            Own("the whole way, no policy cache", "h2corn", load, settings=load.uncached),
+            Own("full: known again", "h2corn", load),
             Own("full, limits, risk", "h2corn", load, settings=load.guarded),
             Own("grpcio, constant", "grpcio", load, "constant"),
             Own("grpcio, full", "grpcio", load),
@@ -49,7 +50,8 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=20_000, help="requests a round and server")
     arguments = parser.parse_args()
     with workload() as load:
-        show_stages(console, stage_costs(load))
+        show_stages(console, stage_costs(load), "One warm request on its whole way, without an engine, µs of CPU")
+        show_stages(console, known_costs(load), "One warm request that is known again, without an engine, µs of CPU")
         show_cold(console, cold_costs(load))
         show(console, compare(load, arguments.rounds, arguments.requests))
 

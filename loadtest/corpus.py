@@ -67,7 +67,7 @@ def check_request(token: str, path: str, method: str = "GET") -> bytes:
     attributes.destination.address.socket_address.port_value = 8080
     attributes.request.time.GetCurrentTime()
     http = attributes.request.http
-    http.id = "7243113523442"
+    http.id = "11962545816968179286"
     http.method, http.path, http.host, http.scheme, http.protocol = method, path, "shop.example", "https", "HTTP/2"
     http.headers.update(_HEADERS)
     pseudo = {":authority": "shop.example", ":method": method, ":path": path, ":scheme": "https"}

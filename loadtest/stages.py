@@ -6,12 +6,13 @@ it adds to the stages before it, over a thousand different requests. The second 
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from statistics import median
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
@@ -24,6 +25,7 @@ from ztag_extauthz.envoy import decode
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Allow, Context, Identity
 from ztag_extauthz.server import worker
+from ztag_extauthz.settings import Settings
 from ztag_extauthz.wiring import Gateway, build
 
 FOREVER = time.monotonic() + 1e6
@@ -52,18 +54,53 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def stage_costs(load: Workload) -> list[Stage]:
-    """Return what each stage costs."""
-    gateway = build(load.settings, Resources(load.folder, time.time, Meter()))
-    return [*asyncio.run(_measured(gateway, load.messages)), *asyncio.run(_farther(load))]
+    """Return what each stage of the whole way costs."""
+    return [*asyncio.run(_measured(load, load.read, _stages)), *asyncio.run(_farther(load))]
 
 
-async def _measured(gateway: Gateway, messages: Sequence[bytes]) -> list[Stage]:
+def known_costs(load: Workload) -> list[Stage]:
+    """Return what each step costs for requests that are known again."""
+    return asyncio.run(_measured(load, load.settings, _known))
+
+
+async def _measured(
+    load: Workload, settings: Settings, stages: Callable[[Gateway, Sequence[bytes]], Awaitable[list[Stage]]]
+) -> list[Stage]:
+    gateway = build(settings, Resources(load.folder, time.time, Meter()))
     await gateway.start()
     worker._settle()
     try:
-        return await _stages(gateway, messages)
+        return await stages(gateway, load.messages)
     finally:
         await gateway.close()
+
+
+async def _known(gateway: Gateway, messages: Sequence[bytes]) -> list[Stage]:
+    core = gateway.core
+    recurring = core._recurring
+    if recurring is None:
+        raise TypeError("the settings must have max_recurring")
+    for _ in range(3):
+        for message in messages:
+            run(core.check(message, FOREVER))
+        await asyncio.sleep(PAUSE)
+
+    def answered(message: bytes, *, silently: bool) -> object:
+        _, known = recurring.find(message)
+        if known is None:
+            raise TypeError("the workload's requests must be known by now")
+        return recurring.answer(replace(known, told=()) if silently else known, message, FOREVER)
+
+    added = await _added(
+        {
+            "fingerprint, and what is known of it": recurring.find,
+            "check what was said, and answer": partial(answered, silently=True),
+            "reporting": partial(answered, silently=False),
+            "the core around them": lambda message: run(core.check(message, FOREVER)),
+        },
+        messages,
+    )
+    return [Stage(name, None, cost) for name, cost in added.items()]
 
 
 async def _stages(gateway: Gateway, messages: Sequence[bytes]) -> list[Stage]:
@@ -90,7 +127,7 @@ async def _stages(gateway: Gateway, messages: Sequence[bytes]) -> list[Stage]:
         "encode the CheckResponse": lambda: core.settle(request, decision, FOREVER),
         "reporting": lambda: pipeline.report(request, decision),
     }
-    added = await _added(gateway, messages)
+    added = await _added(ways(gateway), messages)
     stages = [Stage(name, await _alone(work), added[name]) for name, work in alone.items()]
     rest = [Stage(name, None, cost) for name, cost in added.items() if name not in alone]
     return [*stages, *rest, Stage("authentication, token verified (RS256)", await _alone(forget, 200), None)]
@@ -164,9 +201,8 @@ def ways(gateway: Gateway) -> Mapping[str, Callable[[bytes], object]]:
     }
 
 
-async def _added(gateway: Gateway, messages: Sequence[bytes]) -> Mapping[str, float]:
+async def _added(longer: Mapping[str, Callable[[bytes], object]], messages: Sequence[bytes]) -> Mapping[str, float]:
     """Return what each stage adds to those before it: the medians of turns of ever longer ways."""
-    longer = ways(gateway)
     costs: dict[str, list[float]] = {name: [] for name in longer}
     for _ in range(ROUNDS):
         for name, way in longer.items():
@@ -188,8 +224,8 @@ def cpu(work: Iterable[object]) -> float:
     return (time.thread_time() - began) * 1e6
 
 
-def show_stages(console: Console, stages: Sequence[Stage]) -> None:
-    table = Table("stage", "alone", "on its way", "", title="One warm request without an engine, µs of CPU")
+def show_stages(console: Console, stages: Sequence[Stage], title: str) -> None:
+    table = Table("stage", "alone", "on its way", "", title=title)
     whole = sum(stage.added or 0 for stage in stages)
     for stage in stages:
         texts = ("" if cost is None else f"{cost:.1f}" for cost in (stage.alone, stage.added))

@@ -45,10 +45,15 @@ class Workload(Struct, frozen=True):
     """The same with limits before and after authentication, and with the risk scorer."""
 
     @property
+    def read(self) -> Settings:
+        """The settings without the memory of whole requests: each takes its whole way."""
+        return self.settings.model_copy(update={"server": self.settings.server.model_copy(update={"max_recurring": 0})})
+
+    @property
     def uncached(self) -> Settings:
-        """The settings without the memory of the policy's answers."""
+        """The settings without the memory of the policy's answers, either."""
         kinds = tuple(kind.model_copy(update={"cache": None}) for kind in self.settings.authorization)
-        return self.settings.model_copy(update={"authorization": kinds})
+        return self.read.model_copy(update={"authorization": kinds})
 
 
 @contextmanager

@@ -22,6 +22,7 @@ LAYERS = {
     "server": 3,
     "settings": 4,
     "pipeline": 4,
+    "listeners": 4,
     "envoy": 4,
     "assertion": 4,
     **dict.fromkeys(STAGES, 5),
@@ -39,6 +40,7 @@ LAYERS = {
     "paths": 7,
     "section": 7,
     "component": 7,
+    "again": 7,
     "background": 7,
     "meter": 7,
     "errors": 8,
@@ -51,6 +53,7 @@ ALLOWED = {
     ("wiring", "server"),  # and the gateway holds the server's core
     ("settings", "assertion"),  # its section
     ("revocation", "authentication"),  # events are signed as tokens are
+    ("pipeline", "listeners"),  # the last stage
     ("envoy", "assertion"),  # which the encoder adds
     ("envoy", "settings"),  # the encoder's own section
 }

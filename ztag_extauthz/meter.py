@@ -21,6 +21,7 @@ Name = Literal[
     "ztag_stage_seconds",
     "ztag_in_flight",
     "ztag_shed",
+    "ztag_recurring",
     "ztag_token_cache",
     "ztag_key_fetches",
     "ztag_audit_dropped",
@@ -80,6 +81,9 @@ METRICS: Mapping[Name, Metric] = {
     "ztag_in_flight": Metric("gauge", "Requests being answered."),
     "ztag_shed": Metric(
         "counter", "Requests turned away undecided: too many in flight, or already past their deadline."
+    ),
+    "ztag_recurring": Metric(
+        "counter", "Requests that were known as a whole, or met again and read.", {"result": ("hit", "miss")}
     ),
     "ztag_token_cache": Metric("counter", "Verified tokens remembered or not.", {"result": ("hit", "miss")}),
     "ztag_key_fetches": Metric("counter", "Fetches of signing keys.", {"result": ("ok", "error")}),

@@ -8,23 +8,27 @@
 
 from asyncio import CancelledError
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from operator import sub
 from random import getrandbits
 from time import perf_counter_ns
 from typing import Any
 
+from msgspec import Struct
+
 from ztag_extauthz.admission.interface import Gate
+from ztag_extauthz.again import Again
 from ztag_extauthz.authentication.interface import Authenticator
 from ztag_extauthz.authorization.interface import Authorizer
-from ztag_extauthz.background import complain
 from ztag_extauthz.errors import CheckError
+from ztag_extauthz.listeners import Listeners
 from ztag_extauthz.model import (
     EMPTY,
     Allow,
     Context,
     Decision,
     Deny,
-    Ended,
     Failed,
     Identity,
     Reason,
@@ -35,13 +39,28 @@ from ztag_extauthz.model import (
 )
 from ztag_extauthz.reporting.interface import Reporter
 
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+def nobody(_: Identity) -> None:
+    """Stand for a register in which nobody is revoked."""
+
+
+class Said(Struct, frozen=True):
+    """That one kind spoke of a request, and how to check that it would say the same; None where it has to see each."""
+
+    stage: Stage
+    kind: str
+    again: Again | None
+
 
 class _Trail:
     """How far one request has come; turned into a `Decision` at the end of its way."""
 
-    __slots__ = ("decided_by", "facts", "identity", "marks", "notes", "stage")
+    __slots__ = ("decided_by", "facts", "identity", "marks", "notes", "said", "stage")
 
-    def __init__(self) -> None:
+    def __init__(self, said: list[Said] | None) -> None:
+        self.said = said
         self.stage = Stage.ADMISSION
         self.decided_by = ""
         self.identity: Identity | None = None
@@ -52,6 +71,14 @@ class _Trail:
     def enter(self, stage: Stage) -> None:
         self.marks.append(perf_counter_ns())
         self.stage = stage
+
+    def note(self, again: Callable[[], Again | None]) -> None:
+        """Note what a kind said. An answer does not depend on whether it can be given again."""
+        if self.said is not None:
+            found = None
+            with suppress(Exception):
+                found = again()
+            self.said.append(Said(self.stage, self.decided_by, found))
 
     def timings(self) -> Timings:
         return Timings(*map(sub, [*self.marks[1:], perf_counter_ns()], self.marks))
@@ -68,7 +95,7 @@ class Pipeline:
         reporters: Sequence[Reporter],
         clock: Callable[[], float],
         *,
-        revoked: Callable[[Identity], Deny | None] = lambda _: None,
+        revoked: Callable[[Identity], Deny | None] = nobody,
     ) -> None:
         """`revoked` is asked about everybody, however well known; it may raise `UnavailableError`."""
         if not authenticators or not authorizers:
@@ -76,28 +103,23 @@ class Pipeline:
         self._gates = gates
         self._authenticators = authenticators
         self.authorizers = authorizers
-        learners = [kind for kind in authorizers if type(kind).learn is not Authorizer.learn]
-        self._listeners = [
-            *((reporter.kind, reporter.report) for reporter in reporters),
-            *((learner.kind, learner.learn) for learner in learners),
-        ]
-        self._endings = {kind.kind: kind.ended for kind in authorizers if type(kind).ended is not Authorizer.ended}
-        self._faulty: set[str] = set()
+        self.listeners = Listeners(reporters, authorizers)
         self._clock = clock
         self._revoked = revoked
 
-    async def decide(self, request: Request, deadline: float) -> Decision:
+    async def decide(self, request: Request, deadline: float, said: list[Said] | None = None) -> Decision:
         """Decide on a request; `report` tells of it, once it is certain that this is answered.
 
-        `deadline` is in seconds of `time.monotonic`. Never raises: what could not be found out is a `Failed`.
+        `deadline` is in seconds of `time.monotonic`. Never raises: what could not be found out is a `Failed`. `said` is
+        filled with what each kind said, in their order.
         """
         time = self._clock()
-        trail = _Trail()
+        trail = _Trail(said)
         verdict: Verdict | Failed
         try:
             verdict = await self._decide(request, deadline, trail)
         except CancelledError:  # nobody waits any more, so Envoy will tell of no end
-            self._void(trail.notes)
+            self.listeners.void(trail.notes)
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it must not read as an answer
             verdict = failed(error, f"{trail.stage} {trail.decided_by}")
@@ -114,41 +136,8 @@ class Pipeline:
         )
 
     def report(self, request: Request, decision: Decision) -> None:
-        """Tell the reporters, and the authorizers that learn, what was answered.
-
-        Never raises: the first fault of each kind goes to stderr.
-        """
-        for kind, tell in self._listeners:
-            try:
-                tell(request, decision)
-            except Exception as error:  # noqa: BLE001 - an answer does not depend on who hears of it
-                self._complain(kind, type(error).__name__)
-        if not isinstance(decision.verdict, Allow):
-            self._void(decision.notes)
-
-    def _void(self, notes: Mapping[str, str]) -> None:
-        """Tell who noted something of a request that it goes no further."""
-        for kind, note in notes.items():
-            self.ended(Ended(kind, note, 0))
-
-    @property
-    def listens(self) -> bool:
-        """Whether anybody wants to be told how requests end."""
-        return bool(self._endings)
-
-    def ended(self, ended: Ended) -> None:
-        """Tell the authorizer that noted something of a request how that ended. Never raises."""
-        tell = self._endings.get(ended.kind)
-        if tell is not None:
-            try:
-                tell(ended.note, ended.status)
-            except Exception as error:  # noqa: BLE001 - as in `report`
-                self._complain(ended.kind, type(error).__name__)
-
-    def _complain(self, kind: str, error: str) -> None:
-        if kind not in self._faulty:
-            self._faulty.add(kind)
-            complain(f"ztag: {kind} cannot take note of decisions: {error}")
+        """Tell the reporters, and the authorizers that learn, what was answered. Never raises."""
+        self.listeners.tell(request, decision)
 
     async def _decide(self, request: Request, deadline: float, trail: _Trail) -> Verdict:
         for gate in self._gates:
@@ -156,6 +145,7 @@ class Pipeline:
             refusal = await gate.admit(request, deadline)
             if refusal is not None:
                 return refusal
+            trail.note(partial(gate.again, request))
 
         trail.enter(Stage.AUTHENTICATION)
         identity = await self._authenticate(request, deadline, trail)
@@ -165,6 +155,8 @@ class Pipeline:
         revoked = self._revoked(identity)
         if revoked is not None:
             return revoked
+        if self._revoked is not nobody:
+            trail.note(lambda: Again(lambda _: self._revoked(identity) is None))
 
         trail.enter(Stage.AUTHORIZATION)
         return await self._authorize(request, identity, deadline, trail)
@@ -173,6 +165,8 @@ class Pipeline:
         for authenticator in self._authenticators:
             trail.decided_by = authenticator.kind
             found = await authenticator.authenticate(request, deadline)
+            if not isinstance(found, Deny):
+                trail.note(partial(authenticator.again, request, found))
             if found is not None:
                 return found
         challenges = (authenticator.challenge() for authenticator in self._authenticators)
@@ -186,7 +180,9 @@ class Pipeline:
         allows: list[Allow] = []
         for authorizer in self.authorizers:
             trail.decided_by = authorizer.kind
-            verdict = await authorizer.authorize(Context(request, identity, trail.facts), deadline)
+            context = Context(request, identity, trail.facts)
+            verdict = await authorizer.authorize(context, deadline)
+            trail.note(partial(authorizer.again, context, verdict))
             if isinstance(verdict, Deny):
                 return verdict
             if verdict.facts:
@@ -243,5 +239,5 @@ def _changes(allow: Allow) -> bool:
 
 def decision_id() -> str:
     """Return a random UUID (RFC 9562 version 4); it names a decision and keeps no secret, so speed may decide."""
-    bits = f"{getrandbits(128):032x}"
-    return f"{bits[:8]}-{bits[8:12]}-4{bits[13:16]}-{'89ab'[int(bits[16], 16) & 3]}{bits[17:20]}-{bits[20:]}"
+    digits = f"{getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"

@@ -1,5 +1,6 @@
 """Settings in, running objects out: the only place that knows the concrete classes."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Protocol, TypeVar
@@ -21,8 +22,10 @@ from ztag_extauthz.reporting.log import Log
 from ztag_extauthz.reporting.metrics import Metrics
 from ztag_extauthz.revocation.register import Register
 from ztag_extauthz.server.core import Core
+from ztag_extauthz.server.recurring import Recurring
 from ztag_extauthz.settings import Settings
 
+LOG = logging.getLogger("ztag.server")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -90,10 +93,20 @@ def build(settings: Settings, resources: Resources) -> Gateway:
         gates.append(ResourceMetadata(protected))
     pipeline = Pipeline(gates, authenticators, authorizers, reporters, resources.clock, **revoked)
     encoder = Encoder(settings.response, signer, protected, places)
-    core = Core(pipeline, encoder, settings.server, resources.meter)
+    recurring = _recurring(pipeline, encoder, settings, resources)
+    core = Core(pipeline, encoder, settings.server, resources.meter, recurring)
     registers = () if register is None else (register,)
     components = (*gates, *authenticators, *registers, *authorizers, *reporters)
     return Gateway(core, pipeline, components, places)
+
+
+def _recurring(pipeline: Pipeline, encoder: Encoder, settings: Settings, resources: Resources) -> Recurring | None:
+    entries = settings.server.max_recurring
+    try:
+        return Recurring(pipeline, encoder, entries, resources.clock, resources.meter) if entries else None
+    except OSError as error:
+        LOG.warning("every request is read anew: %s", error)
+        return None
 
 
 def _register(settings: Settings, resources: Resources, mistakes: list[Mistake]) -> Register | None:

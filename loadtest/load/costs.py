@@ -5,7 +5,7 @@ from statistics import median
 
 from loadtest.load.part import Part
 from loadtest.report.figures import CONSTANT, WHOLE, ZTAG, Cost
-from loadtest.stages import stage_costs
+from loadtest.stages import known_costs
 
 PIPELINE = "ztag's code"
 
@@ -18,7 +18,7 @@ def costs(part: Part) -> Sequence[Cost]:
     for _ in part.shown(range(part.rounds), "cost of the stages"):
         for target in (full, constant):
             target.ask(part.requests)
-    stages = [Cost(one.name, PIPELINE, max(0.0, one.added)) for one in stage_costs(part.load) if one.added is not None]
+    stages = [Cost(one.name, PIPELINE, max(0.0, one.added)) for one in known_costs(part.load) if one.added is not None]
     whole, engine, audit = (
         median(cpu.whole for cpu in full.cpu),
         median(cpu.whole - cpu.audit for cpu in constant.cpu),

@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field, field_validator, model_validator
 
 from ztag_extauthz.admission.interface import Gate
+from ztag_extauthz.again import ALWAYS, Again
 from ztag_extauthz.component import Resources
 from ztag_extauthz.model import Deny, Reason, Request
 from ztag_extauthz.section import Section
@@ -70,6 +71,12 @@ class AddressRules(Gate):
             return None
         why = self._refusal(client_address(request, self._settings.trusted_proxies))
         return Deny(Reason.BLOCKED_ADDRESS, why) if why else None
+
+    def again(self, request: Request) -> Again:
+        if self._settings.dry_run:
+            return ALWAYS
+        address = client_address(request, self._settings.trusted_proxies)
+        return Again(lambda _: not self._refusal(address))
 
     def _refusal(self, address: str) -> str:
         rules = self._settings

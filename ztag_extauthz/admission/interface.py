@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+from ztag_extauthz.again import Again
 from ztag_extauthz.component import Component
 from ztag_extauthz.model import Deny, Request
 
@@ -12,3 +13,7 @@ class Gate(Component, ABC):
     @abstractmethod
     async def admit(self, request: Request, deadline: float) -> Deny | None:
         """Return a refusal, or None to let the request go on; `deadline` is in seconds of `time.monotonic`."""
+
+    def again(self, request: Request) -> Again | None:  # noqa: ARG002 - for gates that can
+        """Return how to see that requests like this one, which was admitted, are; None where each is to be seen."""
+        return None

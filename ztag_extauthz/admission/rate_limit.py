@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import model_validator
 
 from ztag_extauthz.admission.interface import Gate
+from ztag_extauthz.again import Again
 from ztag_extauthz.component import Resources
 from ztag_extauthz.model import Deny, Request
 from ztag_extauthz.stores.limits.rate_limits import LimitsSettings, limits
@@ -35,6 +36,9 @@ class RateLimit(Gate):
 
     async def admit(self, request: Request, deadline: float) -> Deny | None:  # noqa: ARG002 - Redis has its own timeout
         return await self._limits.refuse(request)
+
+    def again(self, request: Request) -> Again | None:
+        return self._limits.again(request)
 
     async def start(self) -> None:
         self._limits.start()

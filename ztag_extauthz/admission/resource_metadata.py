@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from ztag_extauthz.admission.interface import Gate
+from ztag_extauthz.again import ALWAYS, Again
 from ztag_extauthz.model import Deny, Reason, Request
 from ztag_extauthz.protected_resource import ProtectedResources
 
@@ -27,3 +28,6 @@ class ResourceMetadata(Gate):
         if document is None:
             return None
         return Deny(Reason.ANSWERED, "the resource's metadata", 200, _HEADERS, document.decode())
+
+    def again(self, request: Request) -> Again:  # noqa: ARG002 - whichever it is
+        return ALWAYS

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ztag_extauthz.admission.interface import Gate
+from ztag_extauthz.again import ALWAYS, Again
 from ztag_extauthz.fields import TOKEN
 from ztag_extauthz.model import Deny, Reason, Request
 from ztag_extauthz.section import Section
@@ -82,6 +83,9 @@ class WellFormed(Gate):
             return None
         ambiguity = _ambiguity(request)
         return Deny(Reason.AMBIGUOUS_PATH, f"the path has {ambiguity}") if ambiguity else None
+
+    def again(self, request: Request) -> Again:  # noqa: ARG002 - whichever it is
+        return ALWAYS
 
 
 def _malformed(request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from ztag_extauthz.again import ALWAYS, Again
 from ztag_extauthz.authentication.interface import Authenticator
 from ztag_extauthz.component import Resources
 from ztag_extauthz.model import Identity, Request
@@ -35,3 +36,6 @@ class Anonymous(Authenticator):
         if "authorization" in request.headers and not self._any_authorization:
             return None
         return NOBODY
+
+    def again(self, request: Request, said: Identity | None) -> Again:  # noqa: ARG002 - whichever it is
+        return ALWAYS

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from ztag_extauthz.again import ALWAYS, UNLIKE_HEADERS, Again
 from ztag_extauthz.authentication.bearer import Bearer
 from ztag_extauthz.authentication.interface import Authenticator
 from ztag_extauthz.authentication.key_records import (
@@ -125,6 +126,12 @@ class ApiKey(Authenticator):
         if identity.expires_at is not None and self._clock() >= identity.expires_at:
             return self.bearer.invalid("the key has expired")
         return identity
+
+    def again(self, request: Request, said: Identity | None) -> Again | None:  # noqa: ARG002 - its key is the same
+        if self.bearer.header in UNLIKE_HEADERS or (said is not None and self._shared is not None):
+            return None
+        expires = None if said is None else said.expires_at
+        return ALWAYS if expires is None else Again(lambda now: now < expires)
 
     async def start(self) -> None:
         if self._shared is not None:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
+from ztag_extauthz.again import Again
 from ztag_extauthz.authentication.bearer import Bearer
 from ztag_extauthz.component import Component
 from ztag_extauthz.model import Deny, Identity, Request
@@ -18,6 +19,13 @@ class Authenticator(Component, ABC):
         `deadline` is in seconds of `time.monotonic`. Raises `UnavailableError` where the issuer's keys are needed and
         cannot be had, `DeadlineError` where they do not come in time.
         """
+
+    def again(self, request: Request, said: Identity | None) -> Again | None:  # noqa: ARG002 - for kinds that can
+        """Return how to see that `said` is the answer for requests like this one; None where each is to be seen.
+
+        Called right after `authenticate` said so.
+        """
+        return None
 
     def challenge(self) -> str | None:
         """Return the `WWW-Authenticate` value for a request that shows no credential at all (RFC 9110 11.6.1)."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from ztag_extauthz.again import ALWAYS, Again
 from ztag_extauthz.authentication import spiffe
 from ztag_extauthz.authentication.interface import Authenticator
 from ztag_extauthz.authentication.peer import Client, Forwarding, ForwardingSettings
@@ -126,6 +127,18 @@ class Mesh(Authenticator):
         except ValueError as error:
             return Deny(Reason.INVALID_CREDENTIALS, str(error))
 
+    def again(self, request: Request, said: Identity | None) -> Again:
+        client = self._forwarding.client_of(request)
+        if client is None or said is None:
+            return ALWAYS
+        svid = self._read(client.certificates[0]) if client.certificates else None
+
+        def holds(now: float) -> bool:
+            self._check(svid, client, now)
+            return True
+
+        return ALWAYS if svid is None and self._bundles is None else Again(holds)
+
     def _identity(self, client: Client) -> Identity | Deny:
         svid = self._read(client.certificates[0]) if client.certificates else None
         named = spiffe.parse(client.principal) if client.principal else None
@@ -136,16 +149,15 @@ class Mesh(Authenticator):
             return Deny(Reason.INVALID_CREDENTIALS, "the client is of a trust domain that is not accepted here")
         if not found.path:
             return Deny(Reason.INVALID_CREDENTIALS, "the client is a trust domain, not a workload")
-        self._check(svid, client)
+        self._check(svid, client, self._clock())
         claims: dict[str, Any] = {"trust_domain": found.trust_domain, "path": found.path, "via": list(client.via)}
         if client.fingerprint:
             claims["fingerprint"] = client.fingerprint.hex()
         issuer = f"{spiffe.SCHEME}{found.trust_domain}"
         return Identity(str(found), issuer, self.kind, claims, svid.expires_at if svid else None)
 
-    def _check(self, svid: "Svid | None", client: Client) -> None:
+    def _check(self, svid: "Svid | None", client: Client, now: float) -> None:
         """Raise `ValueError` where the certificate is out of date, or not one that its trust domain vouches for."""
-        now = self._clock()
         if svid is not None and not svid.begins_at <= now < svid.expires_at:
             raise ValueError("the client's certificate has expired or is not valid yet")
         if self._bundles is None:

@@ -5,9 +5,10 @@ One reader sees to its own header and cookie (RFC 6750 2: no more than one metho
 
 from collections.abc import Sequence
 
+from ztag_extauthz.again import ALWAYS, UNLIKE_HEADERS, Again
 from ztag_extauthz.authentication.bearer import Bearer
 from ztag_extauthz.authentication.interface import Authenticator
-from ztag_extauthz.model import Deny, Request
+from ztag_extauthz.model import Deny, Identity, Request
 
 
 class OnePlace(Authenticator):
@@ -22,6 +23,9 @@ class OnePlace(Authenticator):
         """Refuse a request with credentials in several places."""
         places = {place for bearer in self._bearers for place in bearer.places(request)}
         return self._bearers[0].unreadable("credentials were sent in two places") if len(places) > 1 else None
+
+    def again(self, request: Request, said: Identity | None) -> Again | None:  # noqa: ARG002 - whichever it is
+        return None if any(bearer.header in UNLIKE_HEADERS for bearer in self._bearers) else ALWAYS
 
 
 def guarded(authenticators: Sequence[Authenticator]) -> list[Authenticator]:

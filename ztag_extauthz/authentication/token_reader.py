@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 from msgspec import Struct
 from pydantic import Field, model_validator
 
+from ztag_extauthz.again import ALWAYS, UNLIKE_HEADERS, Again
 from ztag_extauthz.authentication.bearer import Bearer
 from ztag_extauthz.authentication.dpop import Dpop, DpopSettings
 from ztag_extauthz.authentication.interface import Authenticator
@@ -155,6 +156,25 @@ class TokenReader(Authenticator):
             return self._unless_bound(known, request)
         return known.identity
 
+    def again(self, request: Request, said: Identity | None) -> Again | None:
+        """See `Authenticator.again`. A proof of possession is of one request."""
+        if self.bearer.header in UNLIKE_HEADERS:
+            return None
+        text = self.bearer.token_of(request)
+        if said is None:
+            return ALWAYS if text is None else None
+        known = self.memory.get(self.memory.digest(text)) if isinstance(text, str) else None
+        if known is None or known.identity is not said:
+            return None
+        return Again(lambda now: self._counts(known, now))
+
+    def _counts(self, known: Remembered, now: float) -> bool:
+        """Tell whether what is remembered of a token still holds."""
+        if now >= known.expires_at or known.keys is not known.source.keys:
+            return False
+        self._count(self._hit)
+        return True
+
     def _unless_bound(self, known: Remembered, request: Request) -> Identity | Deny:
         """Return who shows a token without a proof: nobody, if it is bound to a key or has to be."""
         binding, dpop = known.binding, self.place.dpop
@@ -182,10 +202,7 @@ class TokenReader(Authenticator):
 
     def _recall(self, digest: bytes) -> Remembered | None:
         known = self.memory.get(digest)
-        if known is None or self._clock() >= known.expires_at or known.keys is not known.source.keys:
-            return None
-        self._count(self._hit)
-        return known
+        return known if known is not None and self._counts(known, self._clock()) else None
 
     async def _learn(self, text: str, digest: bytes, bearer: Bearer, deadline: float) -> Remembered | Deny:
         self._count(self._miss)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from ztag_extauthz.again import Again
 from ztag_extauthz.component import Component
 from ztag_extauthz.model import Context, Decision, Request, Verdict
 
@@ -33,6 +34,13 @@ class Authorizer(Component, ABC):
 
         Raises a `CheckError` where no verdict can be found: undefined, failed, of the wrong type, too late.
         """
+
+    def again(self, context: Context, verdict: Verdict) -> Again | None:  # noqa: ARG002 - for kinds that can
+        """Return how to see that `verdict` is the answer for requests like this one; None where each is to be seen.
+
+        Called right after `authorize` said so.
+        """
+        return None
 
     def learn(self, request: Request, decision: Decision) -> None:
         """Take note of what was decided on any request, by whatever stage. Neither raises nor waits."""

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from msgspec.structs import replace
 from pydantic import Field, field_validator, model_validator
 
+from ztag_extauthz.again import Again
 from ztag_extauthz.authorization.interface import Authorizer, Question
 from ztag_extauthz.authorization.rego import RegoSettings
 from ztag_extauthz.component import Readiness, Resources
@@ -127,6 +128,10 @@ class Profiles(Authorizer):
         if policy is None:
             return Deny(Reason.POLICY, "no profile is for this request")
         return await policy.authorize(context, deadline)
+
+    def again(self, context: Context, verdict: Verdict) -> Again | None:
+        policy = self._chosen(context.request)
+        return None if policy is None else policy.again(context, verdict)
 
     def learn(self, request: Request, decision: Decision) -> None:
         for policy in self._policies.values():

@@ -4,9 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from ztag_extauthz.again import Again
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.component import Resources
-from ztag_extauthz.model import Allow, Context, Verdict
+from ztag_extauthz.model import Allow, Context, Deny, Verdict
 from ztag_extauthz.stores.limits.concurrency import ConcurrencySettings, semaphores
 from ztag_extauthz.stores.limits.rate_limits import LimitSettings, LimitsSettings, limits
 
@@ -62,6 +63,11 @@ class Quota(Authorizer):
             if not allowed:
                 self._places.give_back(note)
         return verdict
+
+    def again(self, context: Context, verdict: Verdict) -> Again | None:
+        if isinstance(verdict, Deny) or self._places is not None or self._limits is None:
+            return None  # a place is given back for each request
+        return self._limits.again(context.request, context.identity)
 
     async def _charge(self, context: Context) -> Verdict | None:
         return await self._limits.refuse(context.request, context.identity) if self._limits else None

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from msgspec import Struct
 from pydantic import field_validator, model_validator
 
+from ztag_extauthz.again import Again
 from ztag_extauthz.authorization import opa_result
 from ztag_extauthz.authorization.bundle.settings import BundleSettings, SigningSettings
 from ztag_extauthz.authorization.bundle.source import BundleSource
 from ztag_extauthz.authorization.cache.interface import Answers, NoAnswers
 from ztag_extauthz.authorization.cache.levels import Levels
-from ztag_extauthz.authorization.cache.life import is_unlike
 from ztag_extauthz.authorization.cache.settings import CacheSettings
+from ztag_extauthz.authorization.cache.unlike import is_unlike, recurs
 from ztag_extauthz.authorization.engines.build import Engines, placed
 from ztag_extauthz.authorization.engines.interface import Pending, PolicyEngine, Version, decision_path
 from ztag_extauthz.authorization.engines.opa_settings import OpaSettings
@@ -140,6 +141,7 @@ class InForce(Struct, frozen=True):
     immediate: Callable[[Value, float], Value] | None
     projection: Projection | None
     """None where no key is worth making: the engine is given the whole document."""
+    recurs: bool
     parse_body: bool
     answers: Answers
     readiness: Readiness
@@ -189,7 +191,8 @@ class Rego(Authorizer):
         projection = Projection(reads, self._descriptor, parse_body=parse_body) if has_key else None
         answers = NoAnswers() if self._levels is None else self._levels.of(policy, settings.decision)
         ready = Readiness(f"policy {settings.decision}", ready=True, updated_at=loaded_at)
-        return InForce(policy, policy.version, policy.immediate(), projection, parse_body, answers, ready)
+        immediate, again = policy.immediate(), recurs(reads)
+        return InForce(policy, policy.version, immediate, projection, again, parse_body, answers, ready)
 
     async def authorize(self, context: Context, deadline: float) -> Verdict:
         in_force = self._in_force
@@ -222,6 +225,22 @@ class Rego(Authorizer):
             return _ask(in_force, projection.document(reading), deadline)
 
         return await answers.find(reading.key, context, ask, deadline)
+
+    def again(self, context: Context, verdict: Verdict) -> Again | None:
+        in_force = self._in_force
+        projection, answers = in_force.projection, in_force.answers
+        if projection is None or not in_force.recurs:
+            return None
+        answer = verdict.shadowed or verdict if isinstance(verdict, Allow) else verdict
+        kept = answers.again(projection.read(context).key, context, answer)
+        if kept is None:
+            return None
+
+        def holds(now: float) -> bool:
+            current = self._in_force is in_force and in_force.policy.version is in_force.version
+            return current and kept.holds(now)
+
+        return Again(holds)
 
     def document(self, context: Context) -> Value:
         """Return the whole `input`, of which the policy is given what it reads; raises `ParseError`."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Struct
 from pydantic import Field, field_validator, model_validator
 
+from ztag_extauthz.again import ALWAYS, Again
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.component import Resources
 from ztag_extauthz.hosts import HostPattern, host_of, is_at
@@ -120,6 +121,14 @@ class StepUp(Authorizer):
                 why = "the route asks for a stronger or fresher sign-in"
                 return Deny(Reason.STEP_UP, why, headers=rule.asks.challenge(request))
         return _ALLOW
+
+    def again(self, context: Context, verdict: Verdict) -> Again | None:
+        if isinstance(verdict, Deny):
+            return None
+        path = path_of(context.request.path)
+        asked = [rule.asks for rule in self._rules if rule.is_about(context.request, path)]
+        claims = context.identity.claims
+        return Again(lambda now: all(asks.is_met(claims, now) for asks in asked)) if asked else ALWAYS
 
 
 class _Rule:

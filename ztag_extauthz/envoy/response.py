@@ -16,6 +16,7 @@ from secrets import token_hex
 from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
 from envoy.service.auth.v3.external_auth_pb2 import CheckResponse, DeniedHttpResponse, OkHttpResponse
 from google.protobuf.wrappers_pb2 import BoolValue
+from msgspec.structs import replace
 
 from ztag_extauthz.assertion import HEADER as ASSERTION
 from ztag_extauthz.assertion.signer import Signer
@@ -105,6 +106,14 @@ class Encoder:
             parts = self._answers(allow, identity)
         answer = decision.id.encode().join(parts)
         return answer + encoding.field(_DYNAMIC_METADATA, encoded(decision.notes)) if decision.notes else answer
+
+    def again(self, request: Request, decision: Decision) -> Sequence[bytes] | None:
+        """Return what stands between the ids in the answers to requests like this one; None where more is new."""
+        if decision.notes or self._signer:
+            return None
+        parts = self.encode(request, decision).split(decision.id.encode())
+        # A body that is cut may end within an id.
+        return parts if self.encode(request, replace(decision, id=_ID)) == _ID.encode().join(parts) else None
 
     def _around_id(
         self,

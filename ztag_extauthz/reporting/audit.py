@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from ztag_extauthz.again import UNLIKE_HEADERS, Told
 from ztag_extauthz.background import Background
 from ztag_extauthz.component import Resources
 from ztag_extauthz.meter import Meter
@@ -18,6 +19,7 @@ from ztag_extauthz.reporting.interface import Reporter, Source
 from ztag_extauthz.reporting.masking import NO_NAMES, is_secret
 from ztag_extauthz.reporting.record import brief, to_json
 from ztag_extauthz.reporting.sinks import RotatingFile, Sink, StandardOutput, opened
+from ztag_extauthz.reporting.template import Template
 from ztag_extauthz.section import Section
 
 BATCH = 128
@@ -100,3 +102,15 @@ class Audit(Reporter):
             self._writer.drop(1)
         else:
             self._writer.put(line, len(line))
+
+    def again(self, request: Request, decision: Decision) -> Told | None:
+        """See `Reporter.again`."""
+        if not set(self._headers).isdisjoint(UNLIKE_HEADERS):
+            return None
+        template = Template(brief(request, decision, self._headers, self._credentials))
+
+        def report(decision_id: str, time: float, name: bytes) -> None:
+            line = template.line(decision_id, time, name) + b"\n"
+            self._writer.put(line, len(line))
+
+        return report

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
+from ztag_extauthz.again import Told
 from ztag_extauthz.component import Component
 from ztag_extauthz.model import Context, Decision, Request
 
@@ -48,3 +49,7 @@ class Reporter(Component, ABC):
     @abstractmethod
     def report(self, request: Request, decision: Decision) -> None:
         """Take note. Neither raises nor waits: a decision does not depend on who hears of it."""
+
+    def again(self, request: Request, decision: Decision) -> Told | None:  # noqa: ARG002 - for kinds that can
+        """Return what takes note of the same decision on requests like this one; None where each is to be read."""
+        return None

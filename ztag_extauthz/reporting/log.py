@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from threading import Lock, Thread
 
+from ztag_extauthz.again import NOTHING, Told
 from ztag_extauthz.model import Allow, Decision, Failed, Pairs, Request
 from ztag_extauthz.reporting.interface import Reporter
 
@@ -54,6 +55,9 @@ class Log(Reporter):
                 if name not in self._known:
                     self._warn(verdict.request_headers)
                     return
+
+    def again(self, request: Request, decision: Decision) -> Told:  # noqa: ARG002 - it was told of this one
+        return NOTHING
 
     def _error(self, decision: Decision, failed: Failed) -> None:
         key = (failed.reason, decision.decided_by)

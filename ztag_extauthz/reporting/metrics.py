@@ -2,6 +2,7 @@
 
 from itertools import product
 
+from ztag_extauthz.again import Told
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Allow, Decision, Deny, Failed, Outcome, Reason, Request, Stage
 from ztag_extauthz.reporting.interface import Reporter
@@ -28,14 +29,20 @@ class Metrics(Reporter):
 
     def report(self, request: Request, decision: Decision) -> None:  # noqa: ARG002 - nothing a caller sends is a label
         """See `Reporter.report`."""
-        verdict, stage = decision.verdict, decision.stage
-        if isinstance(verdict, Allow):
-            self._add(self._allows[stage])
-        else:
-            self._add(self._refusals[type(verdict), verdict.reason, stage])
+        self._add(self._series(decision))
         timings = decision.timings
         self._observe(self._admission, timings.admission * 1e-9)
         if timings.authentication:
             self._observe(self._authentication, timings.authentication * 1e-9)
         if timings.authorization:
             self._observe(self._authorization, timings.authorization * 1e-9)
+
+    def again(self, request: Request, decision: Decision) -> Told:  # noqa: ARG002
+        series = self._series(decision)
+        return lambda *_: self._add(series)
+
+    def _series(self, decision: Decision) -> int:
+        verdict, stage = decision.verdict, decision.stage
+        return (
+            self._allows[stage] if isinstance(verdict, Allow) else self._refusals[type(verdict), verdict.reason, stage]
+        )

@@ -173,7 +173,7 @@ def _record(decision: Decision, request: RequestRecord, identity: IdentityRecord
         outcome_of(decision.verdict),
         decision.stage,
         decision.decided_by,
-        _timings(decision.timings),
+        timings_of(decision.timings),
         identity,
         refusal.reason if refusal else "",
         refusal.detail if refusal else "",
@@ -224,7 +224,7 @@ def _identity(identity: Identity | None) -> IdentityRecord | None:
     return IdentityRecord(identity.subject, identity.issuer, identity.kind, expires)
 
 
-def _timings(timings: Timings) -> TimingsRecord:
+def timings_of(timings: Timings) -> TimingsRecord:
     return TimingsRecord(
         timings.admission / 1e3 or _NONE,
         timings.authentication / 1e3 or _NONE,

@@ -11,7 +11,8 @@ from ztag_extauthz.envoy import Encoder, decode, endings
 from ztag_extauthz.errors import MessageError, ZtagError
 from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import Decision, Failed, Reason, Request
-from ztag_extauthz.pipeline import Pipeline, failed
+from ztag_extauthz.pipeline import Pipeline, Said, failed
+from ztag_extauthz.server.recurring import Recurrence, Recurring
 from ztag_extauthz.settings import ServerSettings
 
 
@@ -53,9 +54,18 @@ STATUSES: Mapping[Reason, Status] = MappingProxyType(
 class Core:
     """Answers one `envoy.service.auth.v3.Authorization/Check` after the other."""
 
-    def __init__(self, pipeline: Pipeline, encoder: Encoder, settings: ServerSettings, meter: Meter) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        encoder: Encoder,
+        settings: ServerSettings,
+        meter: Meter,
+        recurring: Recurring | None = None,
+    ) -> None:
+        """Without `recurring` every request takes its whole way."""
         self._pipeline = pipeline
         self._encoder = encoder
+        self._recurring = recurring
         self._max_in_flight = settings.max_in_flight
         self._meter = meter
         self._in_flight = 0
@@ -73,26 +83,52 @@ class Core:
 
         `deadline` is in seconds of `time.monotonic`. Raises `RpcError` where there is no answer or it comes too late.
         """
-        started = monotonic()
+        started, recurring = monotonic(), self._recurring
         if started >= deadline:
             raise self._shed(Status.DEADLINE_EXCEEDED, "the deadline was over before the request was looked at")
         if self._in_flight >= self._max_in_flight:
             raise self._shed(Status.UNAVAILABLE, "too many requests")
+        try:
+            mark = None
+            if recurring is not None:
+                mark, known = recurring.find(message)
+                if known is not None and (answer := self._check_again(recurring, known, message, deadline)):
+                    return answer
+            return await self._check(message, deadline, mark)
+        finally:
+            self._meter.observe(self._seconds_series, monotonic() - started)
+
+    async def _check(self, message: bytes, deadline: float, mark: bytes | None) -> bytes:
+        """Take a request its whole way, and learn from one that has a `mark`."""
         self._in_flight += 1
         self._meter.add(self._in_flight_series)
+        said: list[Said] | None = None if mark is None else []
         try:
             request = decode(message)
-            decision, answer = self.settle(request, await self._pipeline.decide(request, deadline), deadline)
+            decision, answer = self.settle(request, await self._pipeline.decide(request, deadline, said), deadline)
             self._pipeline.report(request, decision)
         except MessageError as error:
             raise RpcError(Status.INVALID_ARGUMENT, str(error)) from error
         finally:
             self._in_flight -= 1
             self._meter.add(self._in_flight_series, -1.0)
-            self._meter.observe(self._seconds_series, monotonic() - started)
         if answer is None:
             raise rpc_error(decision)
+        if self._recurring is not None and mark is not None and said:
+            self._recurring.learn(mark, request, decision, said)
         return answer
+
+    def _check_again(self, recurring: Recurring, known: Recurrence, message: bytes, deadline: float) -> bytes | None:
+        """Answer a request like one that is known; None where it has to take its whole way."""
+        answer = recurring.answer(known, message, deadline)
+        if not isinstance(answer, Decision):
+            return answer
+        request = decode(message)
+        decision, refusal = self.settle(request, answer, deadline)
+        self._pipeline.report(request, decision)
+        if refusal is None:
+            raise rpc_error(decision)
+        return refusal
 
     def _shed(self, status: Status, message: str) -> RpcError:
         self._meter.add(self._shed_series)
@@ -100,11 +136,11 @@ class Core:
 
     def ended(self, message: bytes) -> None:
         """Take note of what an encoded `StreamAccessLogsMessage` tells. Raises `RpcError`."""
-        if not self._pipeline.listens:
+        if not self._pipeline.listeners.await_ends:
             raise RpcError(Status.UNIMPLEMENTED, "nothing in the settings asks how requests end")
         try:
             for ended in endings(message):
-                self._pipeline.ended(ended)
+                self._pipeline.listeners.end(ended)
         except MessageError as error:
             raise RpcError(Status.INVALID_ARGUMENT, str(error)) from error
 

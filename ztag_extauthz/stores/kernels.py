@@ -28,7 +28,7 @@ UNUSED = 30 * 86400.0
 """Seconds after which kernels that nobody has loaded are removed: those of versions that are gone."""
 
 
-def kernel(*signatures: str) -> Callable[[F], F]:
+def kernel(*signatures: str | Signature) -> Callable[[F], F]:
     """Compile for these signatures now, or load what an earlier process compiled.
 
     Single-threaded, without bounds checks and exceptions: a kernel takes arrays and numbers, and cannot fail. The GIL
@@ -95,7 +95,7 @@ def _cache_folder() -> Path:
     What is loaded from it is code, so it must be nobody else's. It is named after all that kernels are made of: numba
     looks at the file of a kernel alone, not at those of its parts.
     """
-    sources = sorted(_PACKAGE.glob("stores/**/*.py")) + sorted(_PACKAGE.glob("authorization/risk/*.py"))
+    sources = sorted(path for glob in _SOURCES for path in _PACKAGE.glob(glob))
     made_of = blake2b(sys.version.encode() + b"".join(path.read_bytes() for path in sources), digest_size=8).hexdigest()
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     given = os.environ.get("NUMBA_CACHE_DIR")
@@ -117,6 +117,8 @@ def _is_ours(folder: Path) -> bool:
 
 
 _PACKAGE = Path(__file__).parents[1]
+_SOURCES = ("again.py", "envoy/fingerprint_kernel.py", "stores/**/*.py", "authorization/risk/*.py")
+"""What kernels are made of."""
 config.CACHE_DIR = str(_cache_folder())
 
 

@@ -15,6 +15,7 @@ from time import monotonic
 
 from msgspec import Struct
 
+from ztag_extauthz.again import Again
 from ztag_extauthz.authorization.cache.encoding import Answer, decode, encode, pack
 from ztag_extauthz.authorization.cache.interface import Answers, Ask, FarAnswers, Forgotten, Key
 from ztag_extauthz.authorization.cache.nearby import Kept, Nearby, size_of
@@ -77,17 +78,35 @@ class Remembered(Answers):
         kept = self._nearby.get(key)
         if kept is None or not self._holds(kept, context):
             return None
+        self._found(kept)
+        return kept.verdict
+
+    def again(self, key: Key, context: Context, verdict: Verdict) -> Again | None:
+        kept = self._nearby.get(key)
+        if kept is None or kept.verdict is not verdict:
+            return None
+        tags = tags_of(context, self._tenant_claim)
+
+        def holds(now: float) -> bool:
+            if not _is_timely(kept, now) or not (kept.made_at > self._forgotten.latest or self._survives(kept, tags)):
+                return False
+            self._found(kept)
+            return True
+
+        return Again(holds)
+
+    def _found(self, kept: Kept) -> None:
         self._slots.touch(kept.place)
         self._meter.add(self._in_worker)
-        return kept.verdict
 
     def _holds(self, answer: Answer | Kept, context: Context) -> bool:
         """Tell whether an answer has begun, has not ended, and was not said to be forgotten."""
-        made_at = answer.made_at
-        if not made_at - SKEW <= self._clock() < answer.expires_at:
+        if not _is_timely(answer, self._clock()):
             return False
-        forgotten = self._forgotten
-        return made_at > forgotten.latest or made_at > forgotten.since(tags_of(context, self._tenant_claim))
+        return answer.made_at > self._forgotten.latest or self._survives(answer, tags_of(context, self._tenant_claim))
+
+    def _survives(self, answer: Answer | Kept, tags: tuple[str, ...]) -> bool:
+        return answer.made_at > self._forgotten.since(tags)
 
     async def find(self, key: Key, context: Context, ask: Ask, deadline: float) -> Verdict:
         packed = pack(key)
@@ -166,3 +185,7 @@ class Remembered(Answers):
 
     def forget(self) -> None:
         self._nearby.close()
+
+
+def _is_timely(answer: Answer | Kept, now: float) -> bool:
+    return answer.made_at - SKEW <= now < answer.expires_at

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from ztag_extauthz.again import Again
 from ztag_extauthz.component import Component
 from ztag_extauthz.model import Context, Verdict
 
@@ -61,6 +62,10 @@ class Answers(ABC):
 
         Raises what `ask` raises; `deadline` is in seconds of `time.monotonic`.
         """
+
+    def again(self, key: Key, context: Context, verdict: Verdict) -> Again | None:  # noqa: ARG002
+        """Return how to see that this verdict, which was given, is still the one; None where that is not known."""
+        return None
 
     def forget(self) -> None:  # noqa: B027 - most have none
         """Let go of the worker's own memory: another revision is in force."""

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
+from ztag_extauthz.authorization.cache.unlike import is_unlike
 from ztag_extauthz.errors import Mistake, PolicyError
-from ztag_extauthz.rego.frozen import InputPath
 from ztag_extauthz.rego.values import Value
 
 if TYPE_CHECKING:
@@ -21,14 +21,6 @@ _TTL: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)", re.ASCII)
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _REMEDY: Final = "write it like `5s`, `500ms` or `1m`; `0s` for never"
 
-_HTTP: Final = ("attributes", "request", "http")
-_UNLIKE: Final[tuple[InputPath, ...]] = (
-    ("attributes", "request", "time"),
-    (*_HTTP, "id"),
-    (*_HTTP, "headers", "x-request-id"),
-)
-"""What no two requests have in common."""
-
 Label: TypeAlias = Literal["impure", "unlike", "unversioned", "short_lived"]
 
 
@@ -37,11 +29,6 @@ class WhyNot(NamedTuple):
 
     label: Label
     text: str
-
-
-def is_unlike(path: InputPath) -> bool:
-    """Tell whether what a path leads to is, or holds, what differs with every request."""
-    return any(path == other[: len(path)] or other == path[: len(other)] for other in _UNLIKE)
 
 
 def why_not(reads: "Reads", life: float) -> WhyNot | None:

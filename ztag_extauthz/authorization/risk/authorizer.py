@@ -13,6 +13,7 @@ import logging
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar
 
+from ztag_extauthz.again import UNLIKE_HEADERS, Again
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.authorization.risk.exchange import Exchange
 from ztag_extauthz.authorization.risk.features import Features
@@ -27,7 +28,7 @@ from ztag_extauthz.stores.geo import AddressLists, Places, usable
 from ztag_extauthz.stores.limits.rate_limits import limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ztag_extauthz.authorization.risk import RiskSettings
@@ -67,29 +68,54 @@ class Risk(Authorizer):
         self._pending: dict[int, bytes] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def authorize(self, context: Context, deadline: float) -> Verdict:  # noqa: ARG002 - nothing is waited for
+    async def authorize(self, context: Context, deadline: float) -> Verdict:  # noqa: ARG002 - Redis has its own timeout
         now = self._clock()
+        found = self._assess(context, now)
+        if self._limits is not None and self._action(found) == "limit":
+            return await self._limits.refuse(context.request, context.identity) or self._allow(found, now)
+        return self._act(context, found, now)
+
+    def again(self, context: Context, verdict: Verdict) -> Again | None:
+        settings = self._settings
+        if (
+            isinstance(verdict, Deny)
+            or settings.outcomes
+            or settings.limits
+            or settings.fingerprint_header.lower() in UNLIKE_HEADERS
+        ):
+            return None
+
+        def charge(now: float) -> Deny | Mapping[str, object]:
+            verdict = self._act(context, self._assess(context, now), now)
+            return verdict if isinstance(verdict, Deny) else verdict.facts
+
+        return Again(charge=charge)
+
+    def _assess(self, context: Context, now: float) -> Assessment:
         # A request that was cut off is never reported, and another one may have its place in memory now.
         self._pending.pop(id(context.request), None)
         found = self.scorer.assess(context.request, context.identity, now)
         self._meter.add(self._bands[found.band])
-        if found.band is Band.LOW:
-            self._await(context.request, found)
-            return self._allow(found, now)
-        return await self._act(context, found, now)
+        return found
 
-    async def _act(self, context: Context, found: Assessment, now: float) -> Verdict:
-        """Do what the settings ask for in the bands above `low`."""
-        action = self._settings.elevated if found.band is Band.ELEVATED else self._settings.high
-        why = f"risk {found.score:.2f} ({found.band}): {', '.join(found.top)}"
+    def _action(self, found: Assessment) -> str:
+        """Return what the settings ask for in a band."""
+        if found.band is Band.LOW:
+            return "allow"
+        return self._settings.elevated if found.band is Band.ELEVATED else self._settings.high
+
+    def _act(self, context: Context, found: Assessment, now: float) -> Verdict:
+        """Do it, but for limits."""
+        action = self._action(found)
+        why = "" if found.band is Band.LOW else f"risk {found.score:.2f} ({found.band}): {', '.join(found.top)}"
         if action == "deny":
             return Deny(Reason.RISK, why, metadata={"risk": _facts(found)})
-        if action == "limit" and self._limits is not None:
-            return await self._limits.refuse(context.request, context.identity) or self._allow(found, now)
         if action == "step_up" and self._step_up is not None:
             if not self._step_up.is_met(context.identity.claims, now):
                 challenge = self._step_up.challenge(context.request)
                 return Deny(Reason.STEP_UP, why, headers=challenge, metadata={"risk": _facts(found)})
+            self._await(context.request, found)
+        elif found.band is Band.LOW:
             self._await(context.request, found)
         return self._allow(found, now)
 

@@ -33,6 +33,9 @@ class Shadowed(Rego):
         self._shadow.note(context, verdict)
         return verdict
 
+    def again(self, context: Context, verdict: Verdict) -> None:
+        """Return None: the candidate has to see each request."""
+
     def learn(self, request: Request, decision: Decision) -> None:
         self._shadow.decided(request, decision)
 

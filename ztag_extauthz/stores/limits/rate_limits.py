@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
+from ztag_extauthz.again import UNLIKE_HEADERS, Again
 from ztag_extauthz.model import Deny, Identity, Pairs, Reason, Request
 from ztag_extauthz.section import Section
 from ztag_extauthz.stores.digest import hasher
@@ -91,6 +92,9 @@ class Limits:
         self._table = table(resources.memory, f"limits-{stage}", settings.keys)
         self._digest = hasher(self._table[SEED : SEED + 4].tobytes())
         self._keys = tuple(key_of(limit.name, limit.by, settings.trusted_proxies) for limit in settings.limits)
+        self._recurs = not any(
+            f"header:{name}" in map(str.lower, limit.by) for limit in settings.limits for name in UNLIKE_HEADERS
+        )
         self._plan = self._local_plan()
         self._cells = memoryview(self._plan.data).cast("B").cast("q")
         self._places = tuple((row * COLUMNS + TAG, key) for row, key in enumerate(self._keys))
@@ -114,7 +118,24 @@ class Limits:
         cells, digest = self._cells, self._digest
         for place, key in self._places:
             cells[place] = digest(key(request, identity))
-        row = self._take(self._table, self._plan, int(self._clock() * NANOSECONDS))
+        return self._charge(self._clock())
+
+    def again(self, request: Request, identity: Identity | None = None) -> Again | None:
+        """Return what charges requests like this one; None where a key is made of what differs each time."""
+        if not self._recurs:
+            return None
+        cells = self._cells
+        tags = [(place, self._digest(key(request, identity))) for place, key in self._places]
+
+        def charge(now: float) -> Deny | None:
+            for place, tag in tags:
+                cells[place] = tag
+            return self._charge(now)
+
+        return Again(charge=charge)
+
+    def _charge(self, now: float) -> Deny | None:
+        row = self._take(self._table, self._plan, int(now * NANOSECONDS))
         return self._answer(row, self._plan)
 
     def _answer(self, row: int, plan: np.ndarray) -> Deny | None:

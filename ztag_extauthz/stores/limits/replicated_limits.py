@@ -38,6 +38,9 @@ class ReplicatedLimits(Limits):
     def _local_plan(self) -> np.ndarray:
         return plan_of([share(one, self._replicas) for one in self._rates], self._shadows)
 
+    def again(self, request: Request, identity: Identity | None = None) -> None:
+        """Return None: Redis may have to be waited for."""
+
     async def refuse(self, request: Request, identity: Identity | None = None) -> Deny | None:
         """Charge the request to every limit, or return why not."""
         keys = [key(request, identity) for key in self._keys]

@@ -1,0 +1,221 @@
+"""The kernel of `fingerprint`: a CheckRequest without what differs each time, in one walk over its bytes, and its hash.
+
+What it writes can be read in one way only, so two messages of which it writes the same differ in nothing else:
+
+    a field that is kept          its tag and its content as they were sent
+    a message on the way to one   its tag, its fields, 0 (no tag is 0); its length is left out, as it may differ
+    what differs each time        its tag
+    a header that differs         7 (no tag of a field), which one it is, the tag of its value
+
+Rule: what is not exactly as Envoy writes it is kept, or nothing is said of the message at all.
+
+The hash is SipHash-2-4 of 128 bits (Aumasson and Bernstein 2012), a keyed one made for texts that attackers choose.
+"""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numba import types
+
+from ztag_extauthz.again import UNLIKE_HEADERS
+from ztag_extauthz.stores.kernels import Cells, inlined, kernel
+from ztag_extauthz.stores.siphash import PADDING, Words, siphash
+
+Octets: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+
+DIGEST, ID_BEGIN, ID_END, FOUND = 0, 2, 3, 4
+"""What the kernel finds: a digest of two words, and where `http.id` is in the message; both 0 where there is none."""
+UNLIKE = -1
+"""For what is not as Envoy writes it: nothing is said of the message."""
+
+_MESSAGE = types.Bytes(types.uint8, 1, "C", readonly=True)
+_NAMES = np.frombuffer("".join(UNLIKE_HEADERS).encode(), np.uint8)
+_BOUNDS = np.cumsum([0, *map(len, UNLIKE_HEADERS)])
+
+_CHECK, _ATTRIBUTES, _PEER, _ADDRESS, _SOCKET, _REQUEST, _HTTP, _HEADER_MAP = range(8)
+_KEEP, _TIME, _ID, _HEADER, _PORT, _INTO = 0, 1, 2, 3, 4, 5
+"""What is done with a field; `_INTO` and more: it is a message of the kind that is left when `_INTO` is taken away."""
+_ACTIONS = np.zeros((8, 16), np.int64)
+_ACTIONS[_CHECK, 1] = _INTO + _ATTRIBUTES
+_ACTIONS[_ATTRIBUTES, 1] = _INTO + _PEER  # the source's; that of the destination is one of few
+_ACTIONS[_ATTRIBUTES, 4] = _INTO + _REQUEST
+_ACTIONS[_PEER, 1] = _INTO + _ADDRESS
+_ACTIONS[_ADDRESS, 1] = _INTO + _SOCKET
+_ACTIONS[_SOCKET, 3] = _PORT
+_ACTIONS[_REQUEST, 1] = _TIME
+_ACTIONS[_REQUEST, 2] = _INTO + _HTTP
+_ACTIONS[_HTTP, 1] = _ID
+_ACTIONS[_HTTP, 3] = _HEADER
+_ACTIONS[_HTTP, 13] = _INTO + _HEADER_MAP
+_ACTIONS[_HEADER_MAP, 1] = _HEADER
+_DEPTH = 8
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_KEY, _VALUE, _RAW_VALUE = 0x0A, 0x12, 0x1A
+_SECONDS, _NANOS = 0x08, 0x10
+_UNLIKE_HEADER = 7
+_MAX_ID = 20
+
+
+@inlined
+def _varint_end(message: bytes, at: int, end: int) -> int:
+    """Return where a varint ends; `UNLIKE` where it does not."""
+    for place in range(at, min(end, at + 10)):
+        if message[place] < 0x80:
+            return place + 1
+    return UNLIKE
+
+
+@inlined
+def _length(message: bytes, at: int, end: int) -> tuple[int, int]:
+    """Return a length and where it ends; `UNLIKE` for what is none, or leads beyond the end."""
+    length = 0
+    for place in range(at, min(end, at + 4)):
+        length |= (message[place] & 0x7F) << (7 * (place - at))
+        if message[place] < 0x80:
+            return (length, place + 1) if place + 1 + length <= end else (UNLIKE, UNLIKE)
+    return UNLIKE, UNLIKE
+
+
+@inlined
+def _content_end(message: bytes, wire: int, at: int, end: int) -> int:
+    """Return where a field's content ends; `UNLIKE` for what is no field."""
+    stop = UNLIKE
+    if wire == _VARINT:
+        stop = _varint_end(message, at, end)
+    elif wire == _BYTES:
+        length, begin = _length(message, at, end)
+        stop = begin + length if length >= 0 else UNLIKE
+    elif wire == _FIXED64:
+        stop = at + 8
+    elif wire == _FIXED32:
+        stop = at + 4
+    return stop if stop <= end else UNLIKE
+
+
+@inlined
+def _is_time(message: bytes, at: int, end: int) -> bool:
+    """Tell whether a Timestamp is seconds and nanoseconds, and nothing else."""
+    for tag in (_SECONDS, _NANOS):
+        if at < end and message[at] == tag:
+            at = _varint_end(message, at + 1, end)
+            if at == UNLIKE:
+                return False
+    return at == end
+
+
+@inlined
+def _are_between(message: bytes, at: int, end: int, low: int, high: int) -> bool:
+    for place in range(at, end):  # noqa: SIM110 - numba has no `all`
+        if message[place] < low or message[place] > high:
+            return False
+    return True
+
+
+@inlined
+def _which(message: bytes, at: int, end: int) -> int:
+    """Return which of `UNLIKE_HEADERS` a name is; `UNLIKE` for none."""
+    for number in range(_BOUNDS.size - 1):
+        first = _BOUNDS[number]
+        if _BOUNDS[number + 1] - first == end - at:
+            same = True
+            for place in range(end - at):
+                if message[at + place] != _NAMES[first + place]:
+                    same = False
+                    break
+            if same:
+                return number
+    return UNLIKE
+
+
+@inlined
+def _is_header(message: bytes, at: int, end: int) -> int:
+    """Return where the value of a header that differs each time begins; `UNLIKE` for any other, and any other form.
+
+    A value of visible ASCII and spaces alone: what else stands in one may make a request unreadable.
+    """
+    if at >= end or message[at] != _KEY:
+        return UNLIKE
+    length, begin = _length(message, at + 1, end)
+    if length < 0 or _which(message, begin, begin + length) < 0:
+        return UNLIKE
+    value = begin + length
+    if value >= end or (message[value] != _VALUE and message[value] != _RAW_VALUE):
+        return UNLIKE
+    length, begin = _length(message, value + 1, end)
+    if length <= 0 or begin + length != end or not _are_between(message, begin, end, 0x20, 0x7E):
+        return UNLIKE
+    return value
+
+
+@inlined
+def _copy(message: bytes, at: int, end: int, out: Octets, to: int) -> int:
+    for place in range(at, end):
+        out[to + place - at] = message[place]
+    return to + end - at
+
+
+@inlined
+def _left_out(message: bytes, action: int, at: int, end: int, found: Cells) -> bool:
+    """Tell whether a field can be left out; note where the request's own name is."""
+    if action == _TIME:
+        return _is_time(message, at, end)
+    if action == _ID:
+        found[ID_BEGIN], found[ID_END] = at, end
+        return 0 < end - at <= _MAX_ID and _are_between(message, at, end, 0x30, 0x39)
+    return True
+
+
+@inlined
+def _walk(message: bytes, out: Octets, found: Cells) -> int:
+    """Write what is always the same; return its length."""
+    ends, kinds = np.empty(_DEPTH, np.int64), np.empty(_DEPTH, np.int64)
+    ends[0], kinds[0] = len(message), _CHECK
+    depth, at, kept, to = 0, 0, 0, 0  # what is kept is copied as late as can be, in one piece from `kept` on
+    while True:
+        while at == ends[depth]:
+            to, kept = _copy(message, kept, at, out, to), at
+            if depth == 0:
+                return to
+            out[to] = 0
+            depth, to = depth - 1, to + 1
+        end, tag = ends[depth], message[at]
+        begin = at + 1 if tag < 0x80 else _varint_end(message, at, end)
+        if begin < 0 or tag < 8 or (tag >= 0x80 and message[begin - 1] == 0):
+            return UNLIKE
+        wire, action = tag & 7, _ACTIONS[kinds[depth], tag >> 3] if tag < 0x80 else _KEEP
+        stop = _content_end(message, wire, begin, end)
+        if stop < 0:
+            return UNLIKE
+        inner = _length(message, begin, end)[1] if wire == _BYTES else begin
+        value = _is_header(message, inner, stop) if action == _HEADER and wire == _BYTES else UNLIKE
+        if wire != (_VARINT if action == _PORT else _BYTES) or action == _KEEP or (action == _HEADER and value < 0):
+            at = stop
+            continue
+        to = _copy(message, kept, at, out, to)
+        out[to] = tag
+        to += 1
+        if action == _HEADER:
+            out[to - 1], out[to], out[to + 1] = _UNLIKE_HEADER, message[value], tag
+            to = _copy(message, inner, value, out, to + 2)
+        elif action < _INTO and not _left_out(message, action, inner, stop, found):
+            return UNLIKE
+        if action >= _INTO:
+            depth += 1
+            ends[depth], kinds[depth], stop = stop, action - _INTO, inner
+        at = kept = stop
+
+
+@kernel(types.boolean(_MESSAGE, types.uint8[::1], types.uint64[::1], types.uint64[::1], types.int64[::1]))
+def fingerprint(message: bytes, out: Octets, words: Words, key: Words, found: Cells) -> bool:
+    """Find a message's digest and where it names the request; False where nothing is said of it.
+
+    `out` has room for the message and `PADDING`, `words` is the same memory; `key` is two words.
+    """
+    found[ID_BEGIN] = found[ID_END] = 0
+    size = _walk(message, out, found)
+    if size < 0:
+        return False
+    out[size : size + PADDING] = 0
+    found[DIGEST], found[DIGEST + 1] = siphash(words, size, key[0], key[1])
+    return True

@@ -1,0 +1,131 @@
+"""Requests that come again: decided without being read.
+
+1. fingerprint   of Envoy's message, without what differs each time (`envoy/fingerprint.py`)
+2. check         every kind says whether its word still holds, and charges its limits (`again.py`)
+3. answer        as it was encoded; only the decision's id is new
+4. report        every reporter hears of it, as of any other, but of no time that stages took
+
+Nothing is found out here. A request takes its whole way when it is met for the first or the second time, when a kind
+has to see each for itself, when a word no longer holds, and when anything goes wrong.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from time import monotonic
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ztag_extauthz.again import ALWAYS
+from ztag_extauthz.envoy import Encoder, decode
+from ztag_extauthz.envoy.fingerprint import Fingerprints
+from ztag_extauthz.listeners import Listener
+from ztag_extauthz.meter import Meter
+from ztag_extauthz.model import EMPTY, Decision, Deny, Failed, Request, Stage, Timings
+from ztag_extauthz.pipeline import Pipeline, Said, decision_id
+
+_MET: Final = None
+"""Known of a request that was met once."""
+
+
+class Recurrence(Struct, frozen=True):
+    """A request that was decided on, and all that it takes to decide on those like it."""
+
+    first: Decision
+    holds: Sequence[Callable[[float], bool]]
+    charges: Sequence[tuple[Said, Callable[[float], Deny | Mapping[str, object] | None]]]
+    answer: Sequence[bytes]
+    """The encoded CheckResponse, cut where the decision's id stands."""
+    told: Sequence[Listener]
+
+
+class Recurring:
+    """Remembers them, in two generations: when the younger is full, it becomes the older, whose place is taken."""
+
+    def __init__(
+        self, pipeline: Pipeline, encoder: Encoder, max_entries: int, clock: Callable[[], float], meter: Meter
+    ) -> None:
+        """Raise `OSError` where the compiled kernel cannot be kept; `clock` in Unix seconds."""
+        self._pipeline, self._encoder = pipeline, encoder
+        self._fingerprints = Fingerprints()
+        self._half = max_entries // 2
+        self._clock = clock
+        self._young: dict[bytes, Recurrence | None] = {}
+        self._old: dict[bytes, Recurrence | None] = {}
+        self._count = meter.add
+        self._hit, self._miss = (meter.series("ztag_recurring", result) for result in ("hit", "miss"))
+
+    def find(self, message: bytes) -> tuple[bytes | None, Recurrence | None]:
+        """Return the fingerprint to `learn` a request by, where it was met before, and what is known of it."""
+        mark = self._fingerprints.of(message)
+        if mark is None:
+            return None, None
+        known = self._young.get(mark)
+        if known is not None:
+            return mark, known
+        was_met = mark in self._young or mark in self._old
+        known = self._old.pop(mark, _MET)
+        self._keep(mark, known)
+        return (mark if was_met else None), known
+
+    def answer(self, known: Recurrence, message: bytes, deadline: float) -> bytes | Decision | None:
+        """Answer a request like one that is known: the last that was looked for. Never raises.
+
+        Returns the encoded CheckResponse, what a limit decided instead, or None: it has to take its whole way.
+        `deadline` is in seconds of `time.monotonic`.
+        """
+        now = self._clock()
+        try:
+            for holds in known.holds:
+                if not holds(now):
+                    return None
+            facts: Mapping[str, object] = EMPTY
+            for said, charge in known.charges:
+                found = charge(now)
+                if isinstance(found, Deny):
+                    return _refused(known.first, now, found, said, facts)
+                if found:
+                    facts = {**facts, **found}
+        except Exception:  # noqa: BLE001 - the whole way finds out what it was, and says so
+            return None
+        if monotonic() > deadline:
+            return None
+        self._count(self._hit)
+        name = decision_id()
+        new = name, now, self._fingerprints.name(message)
+        self._pipeline.listeners.tell_again(known.told, new, partial(_read, message, known.first, name, now, facts))
+        return name.encode().join(known.answer)
+
+    def learn(self, mark: bytes, request: Request, decision: Decision, said: Sequence[Said]) -> None:
+        """Remember what the last stage decided, where each kind says how to check its word. Never raises."""
+        self._count(self._miss)
+        if decision.stage is not Stage.AUTHORIZATION or isinstance(decision.verdict, Failed):
+            return
+        words = [(one, one.again) for one in said if one.again is not None]
+        try:
+            answer = self._encoder.again(request, decision) if len(words) == len(said) else None
+            if answer is None:
+                return
+            told = self._pipeline.listeners.again(request, decision)
+        except Exception:  # noqa: BLE001 - what cannot be remembered takes its whole way
+            return
+        holds = [again.holds for _, again in words if again.holds is not ALWAYS.holds]
+        charges = [(one, again.charge) for one, again in words if again.charge is not None]
+        self._keep(mark, Recurrence(decision, holds, charges, answer, told))
+
+    def _keep(self, mark: bytes, known: Recurrence | None) -> None:
+        if len(self._young) >= self._half:
+            self._old, self._young = self._young, {}
+        self._young[mark] = known
+
+
+def _refused(first: Decision, now: float, refusal: Deny, said: Said, facts: Mapping[str, object]) -> Decision:
+    identity = None if said.stage is Stage.ADMISSION else first.identity
+    return Decision(decision_id(), now, refusal, said.stage, said.kind, identity, facts, Timings())
+
+
+def _read(
+    message: bytes, first: Decision, name: str, now: float, facts: Mapping[str, object]
+) -> tuple[Request, Decision]:
+    return decode(message), replace(first, id=name, time=now, facts={**first.facts, **facts}, timings=Timings())
