@@ -105,6 +105,18 @@ def test_the_rego_engine_stands_by_itself() -> None:
     assert not any(wrong.values()), wrong
 
 
+REGO = ("builtins", "runtime", "syntax", "lower", "analysis", "compile", "engine")
+"""A folder of the engine imports what stands before it."""
+
+
+@pytest.mark.parametrize("folder", REGO[:-1])
+def test_a_policy_goes_one_way_through_the_rego_engine(folder: str) -> None:
+    later = tuple(f"{PACKAGE}.rego.{name}" for name in REGO[REGO.index(folder) + 1 :])
+    files = [path for path in FILES if path.is_relative_to(ROOT / PACKAGE / "rego" / folder)]
+    assert files
+    assert [(path, name) for path in files for name in imports(path) if name.startswith(later)] == []
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_foreign_types_stop_where_they_come_in(path: Path) -> None:
     names = set(imports(path))

@@ -108,7 +108,7 @@ def run(case: Case) -> Row:
 
 
 def _lost(case: Case, error: Exception) -> Row:
-    why = " ".join(f"{type(error).__name__}: {error}"[:200].split())
+    why = " ".join(f"{type(error).__name__}: {error}"[:200].replace("|", "/").split())
     return Row(case.name, 0, 0.0, 0, 0, 0.0, 0.0, case.criterion, met=False, remarks=why)
 
 

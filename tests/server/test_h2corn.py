@@ -9,7 +9,8 @@ from tests.server.client import Answer, RawClient, channel, check, watch
 from tests.server.parts import Running, running
 from tests.server.process import until
 from ztag_extauthz.server.framing import frame
-from ztag_extauthz.server.h2corn import HEADROOM, LASTING
+from ztag_extauthz.server.h2corn import HEADROOM, OF_ONE_METHOD
+from ztag_extauthz.server.service import ACCESS_LOG
 
 
 @pytest.fixture
@@ -121,15 +122,16 @@ def test_the_callers_own_deadline_bounds_the_reading_but_not_without_end() -> No
             assert client.answer(client.begin(extra=[("grpc-timeout", timeout)])).status == 4
 
 
-def test_watchers_are_bounded_and_take_no_checks_place() -> None:
+def test_watchers_are_bounded_and_take_the_place_of_no_check_and_no_log() -> None:
     with running("h2corn", max_in_flight=8) as server, channel(server.address) as opened:
-        watchers = [watch(opened)(b"", timeout=20) for _ in range(LASTING)]
+        watchers = [watch(opened)(b"", timeout=20) for _ in range(OF_ONE_METHOD)]
         for watcher in watchers:
             assert next(watcher) == b"\x08\x01"
         with pytest.raises(grpc.RpcError) as caught:
             next(watch(opened)(b"", timeout=20))
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert check(opened)(b"one", timeout=5) == b"answer to one"
+        assert list(opened.stream_stream(ACCESS_LOG, bytes, bytes)(iter([b"two"]), timeout=10)) == []
         watchers[0].cancel()
         until(lambda: _watches(opened))
 

@@ -36,6 +36,18 @@ def test_memory_forgets_when_it_may() -> None:
     asyncio.run(main())
 
 
+def test_memory_is_not_full_of_what_was_shown_before_the_clock_was_set_back() -> None:
+    now = [7300.0]
+    once = MemoryOnce(2, lambda: now[0])
+
+    async def main() -> None:
+        assert [await once.first(key, 10) for key in (b"a", b"b")] == [True, True]
+        now[0] -= 7200
+        assert [await once.first(key, 10) for key in (b"a", b"c", b"c")] == [False, True, False]
+
+    asyncio.run(main())
+
+
 def test_s24_all_replicas_know_what_one_was_shown(redis: tuple[int, "subprocess.Popen[bytes]"]) -> None:
     async def main() -> None:
         replicas = [replica(redis[0]) for _ in range(4)]

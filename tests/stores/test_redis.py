@@ -122,6 +122,24 @@ def test_a_redis_that_is_down_and_comes_back_is_told_once_each(
     assert told[1:] == ["limits of admission: redis at 127.0.0.1:1 is up"]
 
 
+async def _greeted(port: int, *, cluster: bool) -> bool:
+    store = RedisStore(
+        RedisSettings.model_validate({"url": f"redis://127.0.0.1:{port}", "cluster": cluster}), lambda: 0.0
+    )
+    store.start()
+    await asyncio.wait([task for task in asyncio.all_tasks() if task.get_name() == "redis"])
+    await store.close()
+    return store._client is not None and not store.down
+
+
+def test_a_redis_that_is_there_is_connected_to_at_the_start(redis: tuple[int, Any]) -> None:
+    assert asyncio.run(_greeted(redis[0], cluster=False))
+
+
+def test_so_is_a_cluster(redis_cluster: int) -> None:
+    assert asyncio.run(_greeted(redis_cluster, cluster=True))
+
+
 @pytest.mark.parametrize("given", [{}, {"url": "redis://a", "folder": "/a"}, {"folder": "a"}])
 def test_where_it_is_has_to_be_said_once(given: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match=r"either url or folder|no absolute path"):

@@ -198,11 +198,11 @@ class _Struct:
             raise EvaluationError("`dynamic_metadata` is too large")
         if depth > _MAX_DEPTH:
             raise EvaluationError("`dynamic_metadata` is nested too deeply")
+        if value is None or value.__class__ in (str, bool):
+            return value
         if isinstance(value, dict):
             return {name: self.plain(item, depth + 1) for name, item in by_name(value).items()}
-        if _is_array(value):
-            return [self.plain(item, depth + 1) for item in _items(value)]
-        return value if value is None or isinstance(value, bool | str) else _double(value)
+        return [self.plain(item, depth + 1) for item in _items(value)] if _is_array(value) else _double(value)
 
 
 def _double(value: Any) -> float:

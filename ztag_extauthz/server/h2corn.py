@@ -6,6 +6,7 @@ and no object more than it needs.
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from time import monotonic
@@ -47,6 +48,8 @@ _BODY_IDLE_SECONDS = 10.0
 _UNLIMITED = 2**32 - 1
 LASTING = 1024
 """Calls without an end of their own (access logs, health's `Watch`) at the same time; they are no Check's concern."""
+OF_ONE_METHOD = LASTING * 3 // 4
+"""How many of them may be of one method, so that those who watch leave places to those who tell, and the other way."""
 HEADROOM = LASTING + UNFINISHED + 64
 """Calls above `max_in_flight` that reach us, so that those that wait for their client take no Check's place."""
 _LEAST_LEFT = 0.25
@@ -114,7 +117,7 @@ class _App:
         self._default = settings.default_deadline
         self._backlog = Backlog()
         self._unfinished = Unfinished()
-        self._lasting = 0
+        self._lasting = Counter[str]()
 
     async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
         method = self._unary.get(scope["path"])
@@ -166,24 +169,26 @@ class _App:
             return
         if self._peers is not None:
             self._peers.admit(certificate(scope))
-        streaming, dialogue = self._streaming.get(scope["path"]), self._dialogues.get(scope["path"])
-        with self._place():
-            if streaming:
+        path = scope["path"]
+        streaming, dialogue = self._streaming.get(path), self._dialogues.get(path)
+        if streaming:
+            with self._place(path):
                 await self._stream(streaming, headers, receive, send)
-            elif dialogue:
+        elif dialogue:
+            with self._place(path):
                 await self._converse(dialogue, headers, receive, send)
-            else:
-                raise RpcError(Status.UNIMPLEMENTED, "unknown method")
+        else:
+            raise RpcError(Status.UNIMPLEMENTED, "unknown method")
 
     @contextlib.contextmanager
-    def _place(self) -> Iterator[None]:
-        if self._lasting >= LASTING:
-            raise RpcError(Status.RESOURCE_EXHAUSTED, f"{LASTING} lasting calls are open already")
-        self._lasting += 1
+    def _place(self, path: str) -> Iterator[None]:
+        if self._lasting[path] >= OF_ONE_METHOD or self._lasting.total() >= LASTING:
+            raise RpcError(Status.RESOURCE_EXHAUSTED, f"{self._lasting.total()} lasting calls are open already")
+        self._lasting[path] += 1
         try:
             yield
         finally:
-            self._lasting -= 1
+            self._lasting[path] -= 1
 
     async def _stream(self, method: Streaming, headers: Headers, receive: Receive, send: Send) -> None:
         message = await self._message(headers, receive, self._deadline(headers))

@@ -10,6 +10,9 @@ from ztag_extauthz.stores.redis import RedisStore
 _SCRIPT = "return redis.call('SET', KEYS[1], '', 'NX', 'PX', ARGV[1])"
 _DIGEST = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _PREFIX = b"ztag:once:"
+SKEW = 1.0
+"""Seconds by which one reading of a clock may be behind another."""
+_NEVER = (0.0, 0.0)
 
 
 class Once(Protocol):
@@ -35,18 +38,20 @@ class MemoryOnce:
         """`clock` in seconds."""
         self._max_entries = max_entries
         self._clock = clock
-        self._until: dict[bytes, float] = {}
+        self._shown: dict[bytes, tuple[float, float]] = {}
+        """When each was shown, and until when that counts."""
 
     async def first(self, key: bytes, seconds: float) -> bool:
         now = self._clock()
-        if self._until.get(key, 0.0) > now:
+        if self._shown.get(key, _NEVER)[1] > now:
             return False
-        if len(self._until) >= self._max_entries:
-            self._until = {old: until for old, until in self._until.items() if until > now}
-            if len(self._until) >= self._max_entries:
+        if len(self._shown) >= self._max_entries:
+            # What was shown at a time that is still to come was shown before the clock was set back.
+            self._shown = {old: span for old, span in self._shown.items() if span[0] <= now + SKEW and now < span[1]}
+            if len(self._shown) >= self._max_entries:
                 # To forget one would be to let it be shown again.
                 raise UnavailableError("too many one-time values at once to remember them all")
-        self._until[key] = now + seconds
+        self._shown[key] = now, now + seconds
         return True
 
     def start(self) -> None:

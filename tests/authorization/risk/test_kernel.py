@@ -216,6 +216,19 @@ def test_a_flood_cannot_make_itself_ordinary() -> None:
     assert sum(value for name, value in signals.items() if name.startswith("burst_")) > 4
 
 
+def test_what_was_counted_before_the_clock_was_set_back_fades() -> None:
+    """Two hours back, and one on: a flood is over, as it would be had nobody touched the clock."""
+    one, source = Kernel(), random.Random(11)  # noqa: S311
+    row, facts = random_request(source, pools(source), START)
+    times = [START + turn * 0.01 for turn in range(2000)] + [START - 7200, START - 3600]
+    floods = []
+    for now in times:
+        _, signals = one.observe(row, facts | {"now": now})
+        floods.append(loudest(signals))
+    assert floods[-2] > 4
+    assert floods[-1] < 1
+
+
 def test_slow_poisoning_is_flagged_before_ten_times_the_usual_rate() -> None:
     """A rate that doubles every ten minutes, for six hours: unusual long before it is ten times what it was."""
     one, source = Kernel(), random.Random(9)  # noqa: S311

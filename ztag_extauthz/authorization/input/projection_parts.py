@@ -173,6 +173,16 @@ class Http(Followed):
         found = tuple([take(request) for take in self._takes])
         return found, found  # texts and `Broken` stand for themselves
 
+    def members(self, seen: Any) -> Members:
+        http: dict[str | int, Any] = {}
+        for (steps, _), found in zip(self._paths, seen, strict=True):
+            holder = http if len(steps) == len(_HTTP) + 1 else http.setdefault("headers", {})
+            if found.__class__ is str:
+                holder[steps[-1]] = found
+            elif found != _NO_HEADER:
+                return super().members(seen)  # of a connection, which has none of this
+        return {"request": {"http": http}}
+
 
 def _is_held(steps: InputPath) -> bool:
     match steps:

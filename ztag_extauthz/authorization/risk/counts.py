@@ -47,6 +47,9 @@ Ints: TypeAlias = np.ndarray[Any, np.dtype[np.int32]]
 PRIOR_FAST, PRIOR_MID = PRIOR
 TAU_FAST, TAU_MID, TAU_SLOW = TAUS
 POSITIVE = 0x7FFF_FFFF_FFFF_FFFF
+SET_BACK = 600
+"""Tenths of a second by which a cell is ahead of a clock that was set back: it fades from now on, and not only when
+its time comes again."""
 
 
 @inlined
@@ -126,6 +129,7 @@ def _age(floats: Floats, ints: Ints, cell: int, tick: int) -> None:
         floats[cell + FAST] *= fade(seconds / TAU_FAST)
         floats[cell + MID] *= fade(seconds / TAU_MID)
         floats[cell + SLOW] *= fade(seconds / TAU_SLOW)
+    if passed > 0 or passed < -SET_BACK:
         ints[cell + TICK] = tick
 
 
@@ -267,6 +271,7 @@ def _fade_failures(floats: Floats, ints: Ints, key: int, tick: int) -> int:
         faded = fade(passed * 0.1 / FAILURE_TAU)
         floats[cell + FAILED] *= faded
         floats[cell + TRIED] *= faded
+    if passed > 0 or passed < -SET_BACK:
         ints[cell + TICK] = tick
     return cell
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from ztag_extauthz.rego.compile.terms import fold
 from ztag_extauthz.rego.frozen import InputPath
 from ztag_extauthz.rego.lower import ir
+from ztag_extauthz.rego.lower.fold import fold
 
 if TYPE_CHECKING:
     from ztag_extauthz.rego.analysis.dependencies import Dependencies

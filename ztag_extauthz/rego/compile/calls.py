@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from ztag_extauthz.rego.builtins.interface import NOT_CONSTANT
-from ztag_extauthz.rego.compile.terms import fold
 from ztag_extauthz.rego.compile.unify import UnifyCompiler
+from ztag_extauthz.rego.lower.fold import fold
 from ztag_extauthz.rego.lower.ir import Invoke
 from ztag_extauthz.rego.lower.names import find_builtin
 

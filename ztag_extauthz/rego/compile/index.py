@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
-from ztag_extauthz.rego.compile.terms import fold
 from ztag_extauthz.rego.lower import ir
+from ztag_extauthz.rego.lower.fold import fold
 from ztag_extauthz.rego.values import UNDEFINED, Key, KeyForm, Value, key
 
 MIN_DEFINITIONS: Final = 6

@@ -10,9 +10,9 @@ from ztag_extauthz.rego.compile.index import Subject, Test, choose
 from ztag_extauthz.rego.compile.points import by_key, compile_point
 from ztag_extauthz.rego.compile.rules import RuleCompiler, occurrences
 from ztag_extauthz.rego.compile.steps import StepCompiler
-from ztag_extauthz.rego.compile.terms import fold
 from ztag_extauthz.rego.explain import Places
 from ztag_extauthz.rego.lower import ir
+from ztag_extauthz.rego.lower.fold import fold
 from ztag_extauthz.rego.lower.names import find_builtin
 from ztag_extauthz.rego.runtime.tree import TreeNode
 from ztag_extauthz.rego.syntax.nodes import Position

@@ -10,8 +10,8 @@ from ztag_extauthz.rego.analysis.tree import Group
 from ztag_extauthz.rego.compile.emit import Writer
 from ztag_extauthz.rego.compile.index import Index, Subject, Test, may_err, without
 from ztag_extauthz.rego.compile.steps import StepCompiler
-from ztag_extauthz.rego.compile.terms import fold
 from ztag_extauthz.rego.compile.unroll import unrolled
+from ztag_extauthz.rego.lower.fold import fold
 from ztag_extauthz.rego.lower.ir import Const, Definition, Local, Path, Term, walk
 
 if TYPE_CHECKING:

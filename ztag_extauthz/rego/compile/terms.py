@@ -4,37 +4,12 @@ from typing import TYPE_CHECKING
 
 from ztag_extauthz.rego.compile.emit import Unit, Writer
 from ztag_extauthz.rego.lower import ir
-from ztag_extauthz.rego.values import Value, key, make_set
+from ztag_extauthz.rego.lower.fold import fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ztag_extauthz.rego.compile.policy import PolicyCompiler
-
-
-def fold(term: ir.Term) -> ir.Const | None:
-    """Give a term that holds constants alone as one constant."""
-    if isinstance(term, ir.Const):
-        return term
-    if isinstance(term, ir.ListTerm):
-        items = [fold(item) for item in term.items]
-        return ir.Const([item.value for item in items if item]) if all(items) else None
-    if isinstance(term, ir.SetTerm):
-        items = [fold(item) for item in term.items]
-        return ir.Const(make_set([item.value for item in items if item])) if all(items) else None
-    if isinstance(term, ir.ObjectTerm):
-        return _fold_object(term)
-    return None
-
-
-def _fold_object(term: ir.ObjectTerm) -> ir.Const | None:
-    made: dict[object, Value] = {}
-    for wanted, value in term.pairs:
-        name, member = fold(wanted), fold(value)
-        if name is None or member is None or key(name.value) in made:
-            return None
-        made[key(name.value)] = member.value
-    return ir.Const(made)
 
 
 class TermCompiler:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ztag_extauthz.rego.compile.paths import PathCompiler
-from ztag_extauthz.rego.compile.terms import fold
+from ztag_extauthz.rego.lower.fold import fold
 from ztag_extauthz.rego.lower.ir import Comp, ListTerm, Local, ObjectTerm, Path, SetTerm, Term
 from ztag_extauthz.rego.values import equal
 

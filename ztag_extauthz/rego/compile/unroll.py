@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ztag_extauthz.rego.compile.index import may_err
-from ztag_extauthz.rego.compile.terms import fold
 from ztag_extauthz.rego.lower import ir
+from ztag_extauthz.rego.lower.fold import fold
 from ztag_extauthz.rego.runtime.evaluation import lookup
 from ztag_extauthz.rego.values import UNDEFINED, Value, unkey
 
