@@ -27,8 +27,9 @@ from ztag_extauthz.authorization.engines.embedded import Embedded
 from ztag_extauthz.authorization.engines.interface import Version
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.component import Resources
+from ztag_extauthz.errors import UnavailableError
 from ztag_extauthz.meter import SERIES
-from ztag_extauthz.model import Request
+from ztag_extauthz.model import Deny, Reason, Request
 from ztag_extauthz.reporting.interface import Reporter
 from ztag_extauthz.server.core import RpcError, Status
 from ztag_extauthz.settings import load
@@ -330,3 +331,23 @@ def test_headers_that_are_listed_are_known_again_too(side: Side) -> None:
         fields = [("authorization", f"Bearer {TOKENS['ann']}".encode()), ("x-request-id", str(number).encode())]
         assert "OK" not in str(side.ask(listed([(":method", b"GET"), *fields], "/orders/1").SerializeToString()))
     assert side.hits() == 2
+
+
+def test_a_revocation_counts_at_once_and_so_does_that_none_can_be_heard(side: Side) -> None:
+    said: list[Any] = []
+
+    def revoked(_: Any) -> Deny | None:
+        if said == ["nothing"]:
+            raise UnavailableError("nobody tells")
+        return Deny(Reason.INVALID_CREDENTIALS, "revoked") if said else None
+
+    side.gateway.pipeline._revoked = revoked
+    assert len({side.ask(message()) for _ in range(4)}) == 1
+    assert side.hits() == 2
+    said.append("ann")
+    assert "denied_response" in side.ask(message())
+    said[:] = ["nothing"]
+    assert side.ask(message()) is Status.UNAVAILABLE
+    said.clear()
+    assert "ok_response" in side.ask(message())
+    assert side.hits() == 3
