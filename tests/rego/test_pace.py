@@ -191,3 +191,12 @@ def test_groups_cost_only_who_asks_for_them() -> None:
     module = 'package t\nx := regex.template_match(input.groups, input.text, "{", "}")'
     decision = compile_policy({"t.rego": module}, entry_points=["t/x"]).decision("t/x")
     assert decision.evaluate({"groups": "{a*}" * 3000, "text": "a" * 2000}, deadline=monotonic() + 60) is True
+
+
+@pytest.mark.parametrize("name", ["trim", "trim_left", "trim_right"])
+@pytest.mark.parametrize("characters", ["ba", "b" * 99 + "a", ""])
+def test_many_characters_are_cut_off_as_few_are(name: str, characters: str) -> None:
+    decision = compile_policy({"t.rego": f"package t\nx := {name}(input.a, input.b)"}, entry_points=["t/x"])
+    strip = {"trim": str.strip, "trim_left": str.lstrip, "trim_right": str.rstrip}[name]
+    for text in ("", "a", "abab", "ab.ba", ".a.", "b..a"):
+        assert decision.decision("t/x").evaluate({"a": text, "b": characters}) == strip(text, characters)

@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 HEADER = "x-forwarded-client-cert"
 _ESCAPED = re.compile(r"\\([\"\\])")
+_MARKS = {separator: re.compile(rf'["\\{separator}]') for separator in ",;"}
 _BAD_ESCAPE = "a percent sign without two hexadecimal digits"
 
 
@@ -42,12 +43,11 @@ def fields(element: str) -> dict[str, tuple[str, ...]]:
 
     `URI` and `DNS` may occur more than once.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for pair in pairs(element):
         key, value = key_value(pair)
-        name = key.strip().lower()
-        found[name] = (*found.get(name, ()), unquoted(value))
-    return found
+        found.setdefault(key.strip().lower(), []).append(unquoted(value))
+    return {name: tuple(values) for name, values in found.items()}
 
 
 def unquoted(value: str) -> str:
@@ -70,15 +70,16 @@ def decoded(certificate: str) -> bytes:
 
 def _split(text: str, separator: str) -> Iterator[str]:
     """Yield the non-empty parts between separators that do not stand in quotes."""
-    begin, quoted, escaped = 0, False, False
-    for place, letter in enumerate(text):
-        if escaped:
-            escaped = False
-        elif letter == "\\" and quoted:
-            escaped = True
-        elif letter == '"':
+    begin, unescaped, quoted = 0, 0, False
+    for mark in _MARKS[separator].finditer(text):
+        place = mark.start()
+        if place < unescaped:
+            continue
+        if text[place] == '"':
             quoted = not quoted
-        elif letter == separator and not quoted:
+        elif text[place] == "\\":
+            unescaped = place + 2 if quoted else 0
+        elif not quoted:
             if part := text[begin:place].strip():
                 yield part
             begin = place + 1

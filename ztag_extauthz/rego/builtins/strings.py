@@ -28,6 +28,8 @@ _SPACE: Final = (
 )
 _RADIX: Final = {2: "b", 8: "o", 10: "d", 16: "x"}
 _NO_LIMIT: Final = -1
+_FEW: Final = 64
+"""Characters that are looked through as quickly as a set is asked."""
 
 
 @builtin("startswith")
@@ -190,17 +192,30 @@ def _replaced(data: bytes, patterns: dict[bytes, bytes]) -> bytes:
 
 @builtin("trim")
 def trim(text: Value, characters: Value) -> Value:
-    return string(text, 1).strip(string(characters, 2))
+    return _trimmed(string(text, 1), string(characters, 2))
 
 
 @builtin("trim_left")
 def trim_left(text: Value, characters: Value) -> Value:
-    return string(text, 1).lstrip(string(characters, 2))
+    return _trimmed(string(text, 1), string(characters, 2), right=False)
 
 
 @builtin("trim_right")
 def trim_right(text: Value, characters: Value) -> Value:
-    return string(text, 1).rstrip(string(characters, 2))
+    return _trimmed(string(text, 1), string(characters, 2), left=False)
+
+
+def _trimmed(text: str, characters: str, *, left: bool = True, right: bool = True) -> str:
+    """Cut some characters off the ends; Python's own `strip` looks through them all for each one of the text."""
+    if len(characters) <= _FEW:
+        text = text.lstrip(characters) if left else text
+        return text.rstrip(characters) if right else text
+    known, begin, end = frozenset(characters), 0, len(text)
+    while left and begin < end and text[begin] in known:
+        begin += 1
+    while right and begin < end and text[end - 1] in known:
+        end -= 1
+    return text[begin:end]
 
 
 @builtin("trim_prefix")
