@@ -10,6 +10,7 @@ has to see each for itself, when a word no longer holds, and when anything goes 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Final
@@ -25,8 +26,8 @@ from ztag_extauthz.meter import Meter
 from ztag_extauthz.model import EMPTY, Decision, Deny, Failed, Request, Stage, Timings
 from ztag_extauthz.pipeline import Pipeline, Said, decision_id
 
-_MET: Final = None
-"""Known of a request that was met once."""
+MET: Final = 2
+"""Requests that were met once are remembered for each that is known; a fingerprint alone takes little."""
 PLACE: Final = 2048
 """Bytes of a message that an entry may have; a larger one takes the place of several."""
 
@@ -55,9 +56,12 @@ class Recurring:
         self._fingerprints = Fingerprints()
         self._half = max_entries // 2
         self._clock = clock
+        # None for one that has to be read each time.
         self._young: dict[bytes, Recurrence | None] = {}
         self._old: dict[bytes, Recurrence | None] = {}
         self._taken = 0
+        self._met: set[bytes] = set()
+        self._met_before: set[bytes] = set()
         self._count = meter.add
         self._hit, self._miss = (meter.series("ztag_recurring", result) for result in ("hit", "miss"))
 
@@ -69,10 +73,22 @@ class Recurring:
         known = self._young.get(mark)
         if known is not None:
             return mark, known
-        was_met = mark in self._young or mark in self._old
-        known = self._old.pop(mark, _MET)
-        self._keep(mark, known)
-        return (mark if was_met else None), known
+        if mark in self._young:
+            return None, None
+        known = self._old.pop(mark, None)
+        if known is not None:
+            self._keep(mark, known)
+            return mark, known
+        return (mark if self._was_met(mark) else None), None
+
+    def _was_met(self, mark: bytes) -> bool:
+        """Tell whether a request was met before, and remember that it was."""
+        if mark in self._met or mark in self._met_before:
+            return True
+        if len(self._met) >= MET * self._half:
+            self._met_before, self._met = self._met, set()
+        self._met.add(mark)
+        return False
 
     def answer(self, known: Recurrence, message: bytes, deadline: float) -> bytes | Decision | None:
         """Answer a request like one that is known: the last that was looked for. Never raises.
@@ -111,22 +127,25 @@ class Recurring:
         self._count(self._miss)
         if decision.stage is not Stage.AUTHORIZATION or isinstance(decision.verdict, Failed):
             return
+        known = None
+        with suppress(Exception):  # what cannot be remembered takes its whole way
+            known = self._recurrence(size, request, decision, said)
+        self._keep(mark, known)
+
+    def _recurrence(self, size: int, request: Request, decision: Decision, said: Sequence[Said]) -> Recurrence | None:
         words = [(one, one.again) for one in said if one.again is not None]
-        try:
-            answer = self._encoder.again(request, decision) if len(words) == len(said) else None
-            if answer is None:
-                return
-            allowed = [again for one, again in words if one.stage is Stage.AUTHORIZATION]
-            told = self._pipeline.listeners.again(request, decision, allowed)
-        except Exception:  # noqa: BLE001 - what cannot be remembered takes its whole way
-            return
+        answer = self._encoder.again(request, decision) if len(words) == len(said) else None
+        if answer is None:
+            return None
+        allowed = [again for one, again in words if one.stage is Stage.AUTHORIZATION]
+        told = self._pipeline.listeners.again(request, decision, allowed)
         holds = [again.holds for _, again in words if again.holds is not ALWAYS.holds]
         counts = [(one, again.count) for one, again in words if again.count is not None]
-        if mark in self._young:
-            self._taken -= _places(self._young.pop(mark))
-        self._keep(mark, Recurrence(decision, holds, counts, answer, told, 1 + size // PLACE))
+        return Recurrence(decision, holds, counts, answer, told, 1 + size // PLACE)
 
     def _keep(self, mark: bytes, known: Recurrence | None) -> None:
+        if mark in self._young:
+            self._taken -= _places(self._young.pop(mark))
         places = _places(known)
         if self._taken + places > self._half:
             self._old, self._young, self._taken = self._young, {}, 0
