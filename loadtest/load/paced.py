@@ -91,17 +91,26 @@ def half(part: Part) -> Sequence[Half]:
     targets = part.only(PLUGIN, ZTAG)
     for target in targets:
         target.warm(part.requests)
-    for _ in range(part.rounds):
+    rates: dict[str, list[float]] = {target.name: [] for target in targets}
+    for _ in part.shown(range(part.rounds), "saturation"):
         for target in targets:
-            target.ask(part.requests)
-    most = {target.name: median(result.rate for result in target.results) for target in targets}
+            rates[target.name].append(_saturation(target, part))
+    most = {name: median(found) for name, found in rates.items()}
     runs: dict[str, list[Paced]] = {target.name: [] for target in targets}
     for _ in part.shown(range(part.rounds), "at half of its own saturation"):
         for target in targets:
-            target.forget()
             runs[target.name].append(run(target, part.load.messages, most[target.name] / 2, part.seconds))
     base = runs.get(PLUGIN)
     return [_half(most[name], mine, base) for name, mine in runs.items()]
+
+
+def _saturation(target: Target, part: Part) -> float:
+    """Return how many a second a server answers for as long as it is then asked at half of that rate."""
+    began, answered = time.perf_counter(), 0
+    while (passed := time.perf_counter() - began) < part.seconds:
+        answered += target.ask(part.requests).answered
+    target.forget()
+    return answered / passed
 
 
 def _half(most: float, runs: Sequence[Paced], base: Sequence[Paced] | None) -> Half:
