@@ -21,8 +21,15 @@ UNLIKE_HEADERS: Final = (
     "x-b3-parentspanid",
     "x-amzn-trace-id",
     "x-cloud-trace-context",
+    "x-datadog-trace-id",
+    "x-datadog-parent-id",
+    "uber-trace-id",
+    "sw8",
+    "grpc-trace-bin",
+    "grpc-timeout",
 )
-"""Headers that differ with each request: its name, and its place in a trace. Who reads one sees each request."""
+"""Headers that differ with each request: its name, its place in a trace, the time that it has left. Who reads one of
+them sees each request."""
 
 Told: TypeAlias = Callable[[str, float, bytes], None]
 """Takes note of one more decision: its id, when (Unix seconds), Envoy's name for the request (digits, b"" for none)."""
@@ -36,9 +43,12 @@ class Again(Struct, frozen=True):
     """How to check what was said. Neither waits; what either raises has the request take its whole way."""
 
     holds: Callable[[float], bool] = _always
-    """Whether it would be said once more, at a time in Unix seconds; counts what saying it counts, and no more."""
-    charge: Callable[[float], Deny | Mapping[str, Any] | None] | None = None
-    """Charges the request to its limits, or refuses it, and may find out facts anew; called when all else holds."""
+    """Whether it would be said once more, at a time in Unix seconds. Changes nothing: the whole way may ask again."""
+    count: Callable[[float], Deny | Mapping[str, Any] | None] | None = None
+    """Counts what saying it counts; a limit that is used up refuses, and facts may be found out anew. Called when all
+    holds, in the order of the way."""
+    learn: Told | None = None
+    """Tells whoever learns that the request was answered; None where those who learn have to read each."""
 
 
 ALWAYS: Final = Again()

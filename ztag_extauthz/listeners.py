@@ -1,12 +1,11 @@
 """Those who are told what was decided, and how requests ended: reporters, and authorizers that learn."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from itertools import zip_longest
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from ztag_extauthz.again import NOTHING, Told
+from ztag_extauthz.again import NOTHING, Again, Told
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.background import complain
 from ztag_extauthz.model import Allow, Decision, Ended, Request
@@ -27,10 +26,10 @@ class Listeners:
 
     def __init__(self, reporters: Sequence[Reporter], authorizers: Sequence[Authorizer]) -> None:
         self._reporters = reporters
-        self._learners = [kind for kind in authorizers if type(kind).learn is not Authorizer.learn]
+        self._authorizers = authorizers
         self._all = [
             *(Listener(one.kind, one.report) for one in reporters),
-            *(Listener(one.kind, one.learn) for one in self._learners),
+            *(Listener(one.kind, one.learn) for one in authorizers if one.learns),
         ]
         self._endings = {kind.kind: kind.ended for kind in authorizers if type(kind).ended is not Authorizer.ended}
         self._faulty: set[str] = set()
@@ -45,10 +44,15 @@ class Listeners:
         if not isinstance(decision.verdict, Allow):
             self.void(decision.notes)
 
-    def again(self, request: Request, decision: Decision) -> Sequence[Listener]:
-        """Return who is to be told that the same was decided on requests like this one; may raise."""
+    def again(self, request: Request, decision: Decision, said: Sequence[Again]) -> Sequence[Listener]:
+        """Return who is to be told that the same was decided on requests like this one; may raise.
+
+        `said`: by each of the authorizers that was asked.
+        """
         reporters = (Listener(one.kind, one.report, one.again(request, decision)) for one in self._reporters)
-        learners = (Listener(one.kind, one.learn, partial(_learn, one, request, decision)) for one in self._learners)
+        told = [again.learn for again in said] if isinstance(decision.verdict, Allow) else []
+        pairs = zip_longest(self._authorizers, told)
+        learners = (Listener(one.kind, one.learn, learn) for one, learn in pairs if one.learns)
         return tuple(one for one in (*reporters, *learners) if one.told is not NOTHING)
 
     def tell_again(
@@ -92,7 +96,3 @@ class Listeners:
         if kind not in self._faulty:
             self._faulty.add(kind)
             complain(f"ztag: {kind} cannot take note of decisions: {type(error).__name__}")
-
-
-def _learn(learner: Authorizer, request: Request, first: Decision, name: str, time: float, _: bytes) -> None:
-    learner.learn(request, replace(first, id=name, time=time))

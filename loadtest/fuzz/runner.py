@@ -134,6 +134,6 @@ def read(current: Any) -> bytes:
 
 def targets() -> Sequence[Any]:
     """Return every target."""
-    from loadtest.fuzz import policies, requests, stored, texts  # noqa: PLC0415 - each child imports its own, too
+    from loadtest.fuzz import policies, recurring, requests, stored, texts  # noqa: PLC0415 - each child imports its own, too
 
-    return (*requests.TARGETS, *texts.TARGETS, *policies.TARGETS, *stored.TARGETS)
+    return (*requests.TARGETS, *recurring.TARGETS, *texts.TARGETS, *policies.TARGETS, *stored.TARGETS)

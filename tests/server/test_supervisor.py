@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -121,6 +122,15 @@ class TestDeaths:
         with serving(folder, server={"workers": 1}) as ztag:
             os.kill(ztag.workers()[0], signal.SIGSTOP)
             until(lambda: "worker 0 has hung" in ztag.log)
+            assert revision(ztag.check()) == "one"
+
+    def test_a_worker_that_cannot_be_started_is_started_later(self, folder: Path) -> None:
+        with serving(folder, server={"workers": 1}) as ztag:
+            soft, hard = resource.prlimit(ztag.process.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(ztag.process.pid, resource.RLIMIT_NOFILE, (3, hard))
+            os.kill(ztag.workers()[0], signal.SIGKILL)
+            until(lambda: "worker 0 cannot be started: " in ztag.log)
+            resource.prlimit(ztag.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
             assert revision(ztag.check()) == "one"
 
     def test_workers_end_with_their_supervisor(self, ztag: Ztag) -> None:

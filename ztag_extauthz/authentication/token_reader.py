@@ -10,6 +10,7 @@
 """
 
 from collections.abc import Mapping
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
@@ -166,14 +167,7 @@ class TokenReader(Authenticator):
         known = self.memory.get(self.memory.digest(text)) if isinstance(text, str) else None
         if known is None or known.identity is not said:
             return None
-        return Again(lambda now: self._counts(known, now))
-
-    def _counts(self, known: Remembered, now: float) -> bool:
-        """Tell whether what is remembered of a token still holds."""
-        if now >= known.expires_at or known.keys is not known.source.keys:
-            return False
-        self._count(self._hit)
-        return True
+        return Again(partial(_holds, known), lambda _: self._count(self._hit))
 
     def _unless_bound(self, known: Remembered, request: Request) -> Identity | Deny:
         """Return who shows a token without a proof: nobody, if it is bound to a key or has to be."""
@@ -202,7 +196,10 @@ class TokenReader(Authenticator):
 
     def _recall(self, digest: bytes) -> Remembered | None:
         known = self.memory.get(digest)
-        return known if known is not None and self._counts(known, self._clock()) else None
+        if known is None or not _holds(known, self._clock()):
+            return None
+        self._count(self._hit)
+        return known
 
     async def _learn(self, text: str, digest: bytes, bearer: Bearer, deadline: float) -> Remembered | Deny:
         self._count(self._miss)
@@ -250,6 +247,11 @@ class TokenReader(Authenticator):
                 return found
             why = found
         return why
+
+
+def _holds(known: Remembered, now: float) -> bool:
+    """Tell whether what is remembered of a token still holds."""
+    return now < known.expires_at and known.keys is known.source.keys
 
 
 def why_not_signed(token: Token, keys: "KeySet") -> str:

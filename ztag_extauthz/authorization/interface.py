@@ -42,6 +42,11 @@ class Authorizer(Component, ABC):
         """
         return None
 
+    @property
+    def learns(self) -> bool:
+        """Whether it is to be told of decisions."""
+        return type(self).learn is not Authorizer.learn
+
     def learn(self, request: Request, decision: Decision) -> None:
         """Take note of what was decided on any request, by whatever stage. Neither raises nor waits."""
 

@@ -133,6 +133,10 @@ class Profiles(Authorizer):
         policy = self._chosen(context.request)
         return None if policy is None else policy.again(context, verdict)
 
+    @property
+    def learns(self) -> bool:
+        return any(policy.learns for policy in self._policies.values())
+
     def learn(self, request: Request, decision: Decision) -> None:
         for policy in self._policies.values():
             policy.learn(request, decision)

@@ -228,19 +228,16 @@ class Rego(Authorizer):
 
     def again(self, context: Context, verdict: Verdict) -> Again | None:
         in_force = self._in_force
-        projection, answers = in_force.projection, in_force.answers
+        projection, version = in_force.projection, in_force.version
         if projection is None or not in_force.recurs:
             return None
+        # In a dry run it is the refusal that is kept.
         answer = verdict.shadowed or verdict if isinstance(verdict, Allow) else verdict
-        kept = answers.again(projection.read(context).key, context, answer)
+        kept = in_force.answers.again(projection.read(context).key, context, answer)
         if kept is None:
             return None
-
-        def holds(now: float) -> bool:
-            current = self._in_force is in_force and in_force.policy.version is in_force.version
-            return current and kept.holds(now)
-
-        return Again(holds)
+        # Its version alone is held, so that policies and data that were replaced can be freed.
+        return Again(lambda now: self._in_force.policy.version is version and kept.holds(now), kept.count)
 
     def document(self, context: Context) -> Value:
         """Return the whole `input`, of which the policy is given what it reads; raises `ParseError`."""

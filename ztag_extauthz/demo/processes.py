@@ -51,12 +51,16 @@ class Process:
         return self.log.read_text(errors="replace")
 
     def wait_until(self, ready: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
-        """Return once `ready` is true; raises `ProcessError` where the process ends before, or it takes too long."""
+        """Return once `ready` is true.
+
+        Raises `ProcessError` where the process ends before, or takes too long, and then is ended.
+        """
         deadline = time.monotonic() + seconds
         while not ready():
             if self.code is not None:
                 raise ProcessError(f"{self.name} ended with {self.code}:\n{self._tail()}")
             if time.monotonic() > deadline:
+                self.stop()
                 raise ProcessError(f"{self.name}: {what} took more than {seconds:.0f} s:\n{self._tail()}")
             time.sleep(0.02)
 

@@ -4,8 +4,9 @@ What it writes can be read in one way only, so two messages of which it writes t
 
     a field that is kept          its tag and its content as they were sent
     a message on the way to one   its tag, its fields, 0 (no tag is 0); its length is left out, as it may differ
-    what differs each time        its tag
-    a header that differs         7 (no tag of a field), which one it is, the tag of its value
+    a name, a time                its tag
+    a port                        7 (no tag of a field)
+    a header that differs         7, the tag of its value, its own tag, its name
 
 Rule: what is not exactly as Envoy writes it is kept, or nothing is said of the message at all.
 
@@ -53,8 +54,10 @@ _DEPTH = 8
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _KEY, _VALUE, _RAW_VALUE = 0x0A, 0x12, 0x1A
 _SECONDS, _NANOS = 0x08, 0x10
-_UNLIKE_HEADER = 7
-_MAX_ID = 20
+_LEFT_OUT = 7
+"""No tag of a field."""
+_MAX_ID, _MAX_PORT = 20, 3
+"""Bytes."""
 
 
 @inlined
@@ -91,6 +94,17 @@ def _content_end(message: bytes, wire: int, at: int, end: int) -> int:
     elif wire == _FIXED32:
         stop = at + 4
     return stop if stop <= end else UNLIKE
+
+
+@inlined
+def _is_port(message: bytes, at: int, end: int) -> bool:
+    """Tell whether a varint is a port that connections have. 0 is none, as if nothing were said."""
+    if end - at > _MAX_PORT:
+        return False
+    for place in range(at, end):  # noqa: SIM110 - numba has no `any`
+        if message[place] & 0x7F:
+            return True
+    return False
 
 
 @inlined
@@ -189,14 +203,15 @@ def _walk(message: bytes, out: Octets, found: Cells) -> int:
             return UNLIKE
         inner = _length(message, begin, end)[1] if wire == _BYTES else begin
         value = _is_header(message, inner, stop) if action == _HEADER and wire == _BYTES else UNLIKE
-        if wire != (_VARINT if action == _PORT else _BYTES) or action == _KEEP or (action == _HEADER and value < 0):
+        is_kept = action == _KEEP or wire != (_VARINT if action == _PORT else _BYTES)
+        if is_kept or (action == _HEADER and value < 0) or (action == _PORT and not _is_port(message, begin, stop)):
             at = stop
             continue
         to = _copy(message, kept, at, out, to)
-        out[to] = tag
+        out[to] = tag if action != _PORT else _LEFT_OUT
         to += 1
         if action == _HEADER:
-            out[to - 1], out[to], out[to + 1] = _UNLIKE_HEADER, message[value], tag
+            out[to - 1], out[to], out[to + 1] = _LEFT_OUT, message[value], tag
             to = _copy(message, inner, value, out, to + 2)
         elif action < _INTO and not _left_out(message, action, inner, stop, found):
             return UNLIKE

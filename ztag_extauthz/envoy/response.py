@@ -65,7 +65,7 @@ class Encoder:
         owned = [name.lower() for name in settings.all_owned_headers]
         self._templates = IdentityHeaders(settings.headers)
         kept_back = credentials if settings.remove_credentials else Credentials()
-        self._without = kept_back.without if kept_back.cookies else None
+        self._without = kept_back.without if kept_back.cookies else lambda _: None
         self._owned = frozenset(map(_canonical, owned))
         self._marks = (PREFIX, *self._owned)
         spelled = dict.fromkeys((*IDENTITY_HEADERS, ASSERTION, *owned))
@@ -99,7 +99,7 @@ class Encoder:
         identity = decision.identity
         assertion = self._signer.assertion(request, identity, decision.id) if self._signer and identity else None
         seen = self._seen(request)
-        cookie = self._without(request) if self._without else None
+        cookie = self._without(request)
         if seen or assertion or cookie is not None:  # of a client's choice, or new each time
             parts = self._around_id(allow, identity, seen, assertion, cookie)
         else:
@@ -109,7 +109,7 @@ class Encoder:
 
     def again(self, request: Request, decision: Decision) -> Sequence[bytes] | None:
         """Return what stands between the ids in the answers to requests like this one; None where more is new."""
-        if decision.notes or self._signer:
+        if decision.notes or self._signer or self._without(request) is not None:  # other cookies may be secrets, too
             return None
         parts = self.encode(request, decision).split(decision.id.encode())
         # A body that is cut may end within an id.

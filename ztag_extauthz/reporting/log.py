@@ -56,8 +56,9 @@ class Log(Reporter):
                     self._warn(verdict.request_headers)
                     return
 
-    def again(self, request: Request, decision: Decision) -> Told:  # noqa: ARG002 - it was told of this one
-        return NOTHING
+    def again(self, request: Request, decision: Decision) -> Told | None:  # noqa: ARG002 - it was told of this one
+        headers = decision.verdict.request_headers if isinstance(decision.verdict, Allow) else ()
+        return None if self._warned < MAX_NAMES and not_owned(headers, self._known) else NOTHING
 
     def _error(self, decision: Decision, failed: Failed) -> None:
         key = (failed.reason, decision.decided_by)

@@ -105,30 +105,28 @@ class Core:
         said: list[Said] | None = None if mark is None else []
         try:
             request = decode(message)
-            decision, answer = self.settle(request, await self._pipeline.decide(request, deadline, said), deadline)
-            self._pipeline.report(request, decision)
+            decision, answer = self._told(request, await self._pipeline.decide(request, deadline, said), deadline)
         except MessageError as error:
             raise RpcError(Status.INVALID_ARGUMENT, str(error)) from error
         finally:
             self._in_flight -= 1
             self._meter.add(self._in_flight_series, -1.0)
-        if answer is None:
-            raise rpc_error(decision)
         if self._recurring is not None and mark is not None and said:
-            self._recurring.learn(mark, request, decision, said)
+            self._recurring.learn(mark, len(message), request, decision, said)
         return answer
 
     def _check_again(self, recurring: Recurring, known: Recurrence, message: bytes, deadline: float) -> bytes | None:
         """Answer a request like one that is known; None where it has to take its whole way."""
         answer = recurring.answer(known, message, deadline)
-        if not isinstance(answer, Decision):
-            return answer
-        request = decode(message)
-        decision, refusal = self.settle(request, answer, deadline)
+        return self._told(decode(message), answer, deadline)[1] if isinstance(answer, Decision) else answer
+
+    def _told(self, request: Request, decision: Decision, deadline: float) -> tuple[Decision, bytes]:
+        """Return what is really answered, and tell of it. Raises `RpcError` where there is no answer."""
+        decision, answer = self.settle(request, decision, deadline)
         self._pipeline.report(request, decision)
-        if refusal is None:
+        if answer is None:
             raise rpc_error(decision)
-        return refusal
+        return decision, answer
 
     def _shed(self, status: Status, message: str) -> RpcError:
         self._meter.add(self._shed_series)

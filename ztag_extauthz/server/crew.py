@@ -42,6 +42,8 @@ PRELOADED = ("ztag_extauthz.server.worker", "ztag_extauthz.server.h2corn")
 _SOON = 1.0
 """A worker that dies within these seconds of its start would do so again: it waits before it is started again."""
 _LONGEST_PAUSE = 5.0
+_MOST_FAILURES = 16
+"""More are not counted: the pause is the longest long since, and two to their power has to be a number."""
 _SILENCE = 5
 """Seconds without a sign of life after which a worker hangs: whatever it does, it answers nobody."""
 
@@ -171,16 +173,24 @@ class Crew:
                     member.process.kill()
 
     def _start(self, member: Member) -> None:
+        try:
+            member.process, pipe = self._launch(member)
+        except (OSError, EOFError) as error:  # no memory, process or descriptor is left, which can pass
+            _LOG.error("worker %d cannot be started: %s; trying again", member.number, error)
+            self._start_later(member, early=True)
+            return
+        member.pipe, member.started_at = pipe, time.monotonic()
+        asyncio.get_running_loop().add_reader(pipe.fileno(), self._listen, member)
+
+    def _launch(self, member: Member) -> "tuple[ForkServerProcess, Connection]":
         ours, theirs = multiprocessing.Pipe()
         assignment = member.assignment(self.settings, self._folder, self._memory, self.kept)
-        member.process = self._context.Process(
+        process = self._context.Process(
             target=worker.main, args=(assignment, theirs), name=f"worker-{member.number}", daemon=True
         )
-        with _no_main_module():
-            member.process.start()
-        theirs.close()
-        member.pipe, member.started_at = ours, time.monotonic()
-        asyncio.get_running_loop().add_reader(ours.fileno(), self._listen, member)
+        with theirs, _no_main_module():
+            process.start()
+        return process, ours
 
     def _listen(self, member: Member) -> None:
         pipe = member.pipe
@@ -217,14 +227,17 @@ class Crew:
         if self.ending or process is None:
             return
         process.join(1.0)
-        early = time.monotonic() - member.started_at < _SOON
-        member.failures = member.failures + 1 if early else 0
-        pause = min(0.05 * 2**member.failures, _LONGEST_PAUSE) if early else 0.0
         _LOG.error(
             "worker %d (pid %s) ended with %s; starting it again", member.number, process.pid, _ending(process.exitcode)
         )
         if member.mistakes:
             _LOG.error("worker %d: %s", member.number, member.mistakes)
+        self._start_later(member, early=time.monotonic() - member.started_at < _SOON)
+
+    def _start_later(self, member: Member, *, early: bool) -> None:
+        """Start a worker again: at once, or with growing pauses while it ends early or cannot be started."""
+        member.failures = min(member.failures + 1, _MOST_FAILURES) if early else 0
+        pause = min(0.05 * 2**member.failures, _LONGEST_PAUSE) if early else 0.0
         asyncio.get_running_loop().call_later(pause, self._restart, member)
 
     def _restart(self, member: Member) -> None:

@@ -1,7 +1,7 @@
 """Requests that come again: decided without being read.
 
 1. fingerprint   of Envoy's message, without what differs each time (`envoy/fingerprint.py`)
-2. check         every kind says whether its word still holds, and charges its limits (`again.py`)
+2. check         every kind says whether its word still holds, then counts it and charges its limits (`again.py`)
 3. answer        as it was encoded; only the decision's id is new
 4. report        every reporter hears of it, as of any other, but of no time that stages took
 
@@ -27,6 +27,8 @@ from ztag_extauthz.pipeline import Pipeline, Said, decision_id
 
 _MET: Final = None
 """Known of a request that was met once."""
+PLACE: Final = 2048
+"""Bytes of a message that an entry may have; a larger one takes the place of several."""
 
 
 class Recurrence(Struct, frozen=True):
@@ -34,10 +36,12 @@ class Recurrence(Struct, frozen=True):
 
     first: Decision
     holds: Sequence[Callable[[float], bool]]
-    charges: Sequence[tuple[Said, Callable[[float], Deny | Mapping[str, object] | None]]]
+    counts: Sequence[tuple[Said, Callable[[float], Deny | Mapping[str, object] | None]]]
     answer: Sequence[bytes]
     """The encoded CheckResponse, cut where the decision's id stands."""
     told: Sequence[Listener]
+    places: int
+    """How many entries it stands for: what is kept grows with the message."""
 
 
 class Recurring:
@@ -53,6 +57,7 @@ class Recurring:
         self._clock = clock
         self._young: dict[bytes, Recurrence | None] = {}
         self._old: dict[bytes, Recurrence | None] = {}
+        self._taken = 0
         self._count = meter.add
         self._hit, self._miss = (meter.series("ztag_recurring", result) for result in ("hit", "miss"))
 
@@ -72,7 +77,8 @@ class Recurring:
     def answer(self, known: Recurrence, message: bytes, deadline: float) -> bytes | Decision | None:
         """Answer a request like one that is known: the last that was looked for. Never raises.
 
-        Returns the encoded CheckResponse, what a limit decided instead, or None: it has to take its whole way.
+        Returns the encoded CheckResponse; a decision that is still to be answered and told, where a limit refused it or
+        it is too late; or None: it has to take its whole way.
         `deadline` is in seconds of `time.monotonic`.
         """
         now = self._clock()
@@ -81,24 +87,27 @@ class Recurring:
                 if not holds(now):
                     return None
             facts: Mapping[str, object] = EMPTY
-            for said, charge in known.charges:
-                found = charge(now)
+            for said, count in known.counts:
+                found = count(now)
                 if isinstance(found, Deny):
                     return _refused(known.first, now, found, said, facts)
                 if found:
                     facts = {**facts, **found}
         except Exception:  # noqa: BLE001 - the whole way finds out what it was, and says so
             return None
-        if monotonic() > deadline:
-            return None
-        self._count(self._hit)
         name = decision_id()
+        if monotonic() > deadline:
+            return _decision(known.first, name, now, facts)
+        self._count(self._hit)
         new = name, now, self._fingerprints.name(message)
         self._pipeline.listeners.tell_again(known.told, new, partial(_read, message, known.first, name, now, facts))
         return name.encode().join(known.answer)
 
-    def learn(self, mark: bytes, request: Request, decision: Decision, said: Sequence[Said]) -> None:
-        """Remember what the last stage decided, where each kind says how to check its word. Never raises."""
+    def learn(self, mark: bytes, size: int, request: Request, decision: Decision, said: Sequence[Said]) -> None:
+        """Remember what the last stage decided, where each kind says how to check its word. Never raises.
+
+        `size` in bytes of the message.
+        """
         self._count(self._miss)
         if decision.stage is not Stage.AUTHORIZATION or isinstance(decision.verdict, Failed):
             return
@@ -107,17 +116,26 @@ class Recurring:
             answer = self._encoder.again(request, decision) if len(words) == len(said) else None
             if answer is None:
                 return
-            told = self._pipeline.listeners.again(request, decision)
+            allowed = [again for one, again in words if one.stage is Stage.AUTHORIZATION]
+            told = self._pipeline.listeners.again(request, decision, allowed)
         except Exception:  # noqa: BLE001 - what cannot be remembered takes its whole way
             return
         holds = [again.holds for _, again in words if again.holds is not ALWAYS.holds]
-        charges = [(one, again.charge) for one, again in words if again.charge is not None]
-        self._keep(mark, Recurrence(decision, holds, charges, answer, told))
+        counts = [(one, again.count) for one, again in words if again.count is not None]
+        if mark in self._young:
+            self._taken -= _places(self._young.pop(mark))
+        self._keep(mark, Recurrence(decision, holds, counts, answer, told, 1 + size // PLACE))
 
     def _keep(self, mark: bytes, known: Recurrence | None) -> None:
-        if len(self._young) >= self._half:
-            self._old, self._young = self._young, {}
+        places = _places(known)
+        if self._taken + places > self._half:
+            self._old, self._young, self._taken = self._young, {}, 0
         self._young[mark] = known
+        self._taken += places
+
+
+def _places(known: Recurrence | None) -> int:
+    return 1 if known is None else known.places
 
 
 def _refused(first: Decision, now: float, refusal: Deny, said: Said, facts: Mapping[str, object]) -> Decision:
@@ -128,4 +146,8 @@ def _refused(first: Decision, now: float, refusal: Deny, said: Said, facts: Mapp
 def _read(
     message: bytes, first: Decision, name: str, now: float, facts: Mapping[str, object]
 ) -> tuple[Request, Decision]:
-    return decode(message), replace(first, id=name, time=now, facts={**first.facts, **facts}, timings=Timings())
+    return decode(message), _decision(first, name, now, facts)
+
+
+def _decision(first: Decision, name: str, now: float, facts: Mapping[str, object]) -> Decision:
+    return replace(first, id=name, time=now, facts={**first.facts, **facts}, timings=Timings())

@@ -88,12 +88,9 @@ class Remembered(Answers):
         tags = tags_of(context, self._tenant_claim)
 
         def holds(now: float) -> bool:
-            if not _is_timely(kept, now) or not (kept.made_at > self._forgotten.latest or self._survives(kept, tags)):
-                return False
-            self._found(kept)
-            return True
+            return _is_timely(kept, now) and (kept.made_at > self._forgotten.latest or self._survives(kept, tags))
 
-        return Again(holds)
+        return Again(holds, lambda _: self._found(kept))
 
     def _found(self, kept: Kept) -> None:
         self._slots.touch(kept.place)

@@ -13,6 +13,8 @@ import logging
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar
 
+from msgspec.structs import replace
+
 from ztag_extauthz.again import UNLIKE_HEADERS, Again
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.authorization.risk.exchange import Exchange
@@ -22,7 +24,7 @@ from ztag_extauthz.authorization.risk.notes import NoteError
 from ztag_extauthz.authorization.risk.scorer import Assessment, Scorer
 from ztag_extauthz.authorization.risk.state import State, read_snapshot, write_snapshot
 from ztag_extauthz.component import cancelled
-from ztag_extauthz.model import Allow, Context, Decision, Deny, Reason, Request, Verdict
+from ztag_extauthz.model import EMPTY, Allow, Context, Decision, Deny, Reason, Request, Stage, Timings, Verdict
 from ztag_extauthz.stores.digest import hasher
 from ztag_extauthz.stores.geo import AddressLists, Places, usable
 from ztag_extauthz.stores.limits.rate_limits import limits
@@ -38,6 +40,7 @@ LOG = logging.getLogger("ztag.risk")
 _IN_FLIGHT = 65_536
 """Requests whose decision is still awaited; more than a worker ever admits."""
 _REFUSED_UPSTREAM = (401, 403)
+_ALLOW = Allow()
 
 
 class Risk(Authorizer):
@@ -59,7 +62,7 @@ class Risk(Authorizer):
         model = usable(read_model, resources.folder / settings.model) if settings.model else Model()
         self._step_up = settings.step_up.requirement() if settings.step_up else None
         self._limits = limits(settings.limits, resources, "authorization") if settings.limits else None
-        features = Features(
+        self._features = features = Features(
             hasher(self._state.seed), places, threats, settings.fingerprint_header, settings.trusted_proxies
         )
         self.scorer = Scorer(self._state, features, model)
@@ -81,15 +84,21 @@ class Risk(Authorizer):
             isinstance(verdict, Deny)
             or settings.outcomes
             or settings.limits
-            or settings.fingerprint_header.lower() in UNLIKE_HEADERS
+            or settings.fingerprint_header.lower() in {*UNLIKE_HEADERS, "authorization"}
         ):
             return None
+        request = self._features.bare(context.request)
+        bare = Context(request, context.identity)
+        allowed = Decision("", 0.0, _ALLOW, Stage.AUTHORIZATION, self.kind, context.identity, EMPTY, Timings())
 
-        def charge(now: float) -> Deny | Mapping[str, object]:
-            verdict = self._act(context, self._assess(context, now), now)
+        def count(now: float) -> Deny | Mapping[str, object]:
+            verdict = self._act(bare, self._assess(bare, now), now)
             return verdict if isinstance(verdict, Deny) else verdict.facts
 
-        return Again(charge=charge)
+        def learn(decision_id: str, time: float, _: bytes) -> None:
+            self.learn(request, replace(allowed, id=decision_id, time=time))
+
+        return Again(count=count, learn=learn)
 
     def _assess(self, context: Context, now: float) -> Assessment:
         # A request that was cut off is never reported, and another one may have its place in memory now.

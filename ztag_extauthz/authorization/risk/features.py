@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from ztag_extauthz.authorization.risk.layout import (
     ADDRESS,
     AGENT,
@@ -68,6 +70,7 @@ class Features:
         self._threats = threats
         self._fingerprint = fingerprint_header.lower()
         self._proxies = trusted_proxies
+        self._read = {"user-agent", "x-forwarded-for", self._fingerprint}
         self._agent_hashes = lru_cache(REMEMBERED)(self._agent)
 
     def _agent(self, text: str) -> tuple[int, int, int]:
@@ -77,6 +80,14 @@ class Features:
             self._digest(f"browser\x1f{browser}") if browser else 0,
             self._digest(f"system\x1f{system}") if system else 0,
         )
+
+    def bare(self, request: Request) -> Request:
+        """Return a request with what is read of it, and the scheme of its credential; without the credential itself."""
+        headers = {name: request.headers[name] for name in self._read if name in request.headers}
+        scheme = request.headers.get("authorization", "").partition(" ")
+        headers |= {"authorization": "".join(scheme[:2])} if scheme[1] else {}
+        path = request.path.partition("?")[0]
+        return replace(request, path=path, headers=headers, body=None, attributes=lambda *_: {})
 
     def fill(
         self,

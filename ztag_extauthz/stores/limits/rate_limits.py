@@ -127,12 +127,12 @@ class Limits:
         cells = self._cells
         tags = [(place, self._digest(key(request, identity))) for place, key in self._places]
 
-        def charge(now: float) -> Deny | None:
+        def count(now: float) -> Deny | None:
             for place, tag in tags:
                 cells[place] = tag
             return self._charge(now)
 
-        return Again(charge=charge)
+        return Again(count=count)
 
     def _charge(self, now: float) -> Deny | None:
         row = self._take(self._table, self._plan, int(now * NANOSECONDS))
