@@ -62,7 +62,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=RATE, help="requests a second")
     parser.add_argument("--out", type=Path, help="write the page of the report there, too")
     given = parser.parse_args()
-    warm("ztag_extauthz.stores.limits.table")  # compiled by now, it is part of no case's start
+    for module in ("ztag_extauthz.envoy.fingerprint_kernel", "ztag_extauthz.stores.limits.table"):
+        warm(module)  # compiled by now, they are part of no case's start
     kinds = [*processes.CASES, *clock.CASES, *stores.CASES, *peers.CASES]
     rows = []
     for kind in kinds:

@@ -12,7 +12,7 @@ from loadtest.report.figures import CONSTANT, GRPCIO, PLUGIN, ZTAG, Half, Paced
 from loadtest.servers import Target
 from ztag_extauthz.server.service import CHECK
 
-RATES: Final = (500.0, 1000.0, 2000.0, 4000.0, 8000.0)
+RATES: Final = (500.0, 1000.0, 2000.0, 4000.0, 8000.0, 16_000.0)
 KEPT_UP: Final = 0.9
 """A server that answered less than this part of a rate in time is not asked at a higher one."""
 GRACE: Final = 2.0

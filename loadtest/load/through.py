@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from loadtest.load import edges
+from loadtest.load.paced import KEPT_UP
 from loadtest.load.part import Part
 from loadtest.report.figures import ALONE, CONSTANT, OWN_FILTERS, PLUGIN, ZTAG, Through, behind_envoy
 
-RATES = (500.0, 1000.0, 2000.0, 4000.0)
-"""Requests a second of the open-loop runs."""
+RATES = (500.0, 1000.0, 2000.0, 4000.0, 8000.0)
+"""Requests a second of the open-loop runs; who did not keep up is not asked at a higher one."""
 Runs = Mapping[str, list[edges.Figures]]
 
 
@@ -28,7 +29,11 @@ def through(part: Part) -> Sequence[Through]:
                 figures = envoy.ask(asked, rate, part.seconds if number else part.seconds / 4)
                 if number:  # the first one warms up
                     runs[envoy.name].append(figures)
-        rows += [_row(rate, envoy.name, runs) for envoy in envoys]
+        found = [_row(rate, envoy.name, runs) for envoy in envoys]
+        rows += found
+        envoys = [
+            one for one, row in zip(envoys, found, strict=True) if one.name == ALONE or row.rate >= KEPT_UP * rate
+        ]
     return rows
 
 

@@ -253,7 +253,7 @@ GOALS: Final = (
         _risk,
     ),
     Goal("Workers 1 → 2 on 2 free cores", "≥ 1.8 x", "one generator and one connection a worker", _workers),
-    Goal("Start to ready, kernels compiled before", "≤ 1.5 s", f"`ztag serve`, {GUARDED}", _start),
+    Goal("Start to ready, kernels compiled before", "≤ 1.5 s", f"ztag serve, {GUARDED}", _start),
     Goal(
         "Memory of a worker",
         "≤ 150 MB",
