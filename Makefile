@@ -150,6 +150,7 @@ $(VENV)/bin/python:
 
 # The stamp is newer than what was installed from. The build backend is in the lock, too: nothing is fetched beside it.
 $(READY): $(LOCK) pyproject.toml | $(VENV)/bin/python
+	@echo "installing what ztag needs into $(VENV): about a minute" >&2
 	@if command -v uv >/dev/null; then \
 		uv pip install --quiet --python $(RUN) --require-hashes -r $(LOCK); \
 		uv pip install --quiet --python $(RUN) --no-deps --no-build-isolation --editable .; \

@@ -12,6 +12,7 @@ from msgspec import structs
 from loadtest.capacity.__main__ import PAGE, WORLD, made, rewritten
 from loadtest.capacity.regions import WAYS, failover, loads, staleness
 from loadtest.capacity.sizing import LOADS, Assumed, Costs, Load, measured, sized
+from loadtest.capacity.tables import costs_table
 
 TEXT = PAGE.read_text()
 COSTS = Costs(remembered=100, evaluated=150, new=350, typical=140)
@@ -31,6 +32,11 @@ def test_the_page_is_up_to_date(parts: tuple[dict[str, str], dict[str, str]]) ->
     for name, picture in drawings.items():
         assert (PAGE.parent / name).read_text() == picture
         assert f"({name})" in TEXT
+
+
+def test_what_a_report_lacks_is_marked_as_assumed() -> None:
+    assert "| 95%, assumed |" in costs_table(COSTS)
+    assert "| 96% |" in costs_table(structs.replace(COSTS, hits=0.96))
 
 
 @given(st.floats(1, 1e6), st.floats(1, 1e6), st.integers(1, 8))

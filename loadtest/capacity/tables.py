@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from msgspec.structs import fields
 
 from loadtest.capacity.regions import REGIONS, WAYS, Answered, Floats, Mask, World, loads
 from loadtest.capacity.sizing import GIB, MIB, Assumed, Costs, Redis, Size
@@ -18,17 +19,20 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def costs_table(costs: Costs) -> str:
+    usual = {field.name: field.default for field in fields(Costs)}
     rows = (
-        ("token and answer remembered", f"{costs.remembered:.0f} µs"),
-        ("1,000 users x 50 paths, some more often than others, begun cold", f"{costs.typical:.0f} µs"),
-        ("the same, the policy asked each time", f"{costs.evaluated:.0f} µs"),
-        ("token and path never seen before", f"{costs.new:.0f} µs"),
-        ("answers that the node remembers", f"{costs.hits:.0%}"),
-        ("what a worker has alone", f"{costs.worker / 1e6:.0f} MB"),
-        ("what workers share, and the processes around them", f"{costs.around / 1e6:.0f} MB"),
-        ("an open connection", f"{costs.connection / 1e3:.0f} kB"),
+        ("remembered", "token and answer remembered", f"{costs.remembered:.0f} µs"),
+        ("typical", "1,000 users x 50 paths, some more often than others, begun cold", f"{costs.typical:.0f} µs"),
+        ("evaluated", "the same, the policy asked each time", f"{costs.evaluated:.0f} µs"),
+        ("new", "token and path never seen before", f"{costs.new:.0f} µs"),
+        ("hits", "answers that the node remembers", f"{costs.hits:.0%}"),
+        ("worker", "what a worker has alone", f"{costs.worker / 1e6:.0f} MB"),
+        ("around", "what workers share, and the processes around them", f"{costs.around / 1e6:.0f} MB"),
+        ("connection", "an open connection", f"{costs.connection / 1e3:.0f} kB"),
     )
-    return _table(("what", "measured"), rows)
+    # A report that lacks a figure leaves the default in its place.
+    shown = [(what, f"{told}, assumed" if getattr(costs, name) == usual[name] else told) for name, what, told in rows]
+    return _table(("what", "measured"), shown)
 
 
 def sizes_table(rows: Sequence[Size]) -> str:

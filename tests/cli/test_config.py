@@ -39,6 +39,24 @@ def test_a_policy_with_a_syntax_error_names_file_and_line(run: Callable[..., Res
     assert "broken.rego:3:" in result.stderr
 
 
+def test_a_policy_that_loads_and_is_likely_wrong_is_warned_of(run: Callable[..., Result], site: Site) -> None:
+    (site.folder / "rules").mkdir()
+    (site.folder / "rules" / "shop.rego").write_text(
+        'package envoy.authz\n\nresult := {"allow": input.user in data.owners}\n'
+    )
+    (site.folder / "rules" / "owners.yaml").write_text("owners: [ann]\n")
+    settings = yaml.safe_load((site.folder / "ztag.yaml").read_text())
+    settings["authorization"][0]["policies"] = ["rules"]
+    (site.folder / "ztag.yaml").write_text(yaml.safe_dump(settings))
+    result = run("config", "validate", "--config", site.config)
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        "warning: rules/shop.rego:3: nothing reads `allow` of the decision (did you mean allowed?)",
+        "warning: rules/shop.rego:3: the decision has no `allowed`: it is an error (add allowed: true or false)",
+        "warning: rules/owners.yaml is not read: call it data.yaml, or rules/owners/data.yaml",
+    ]
+
+
 def test_a_missing_key_file_is_told(run: Callable[..., Result], site: Site) -> None:
     (site.folder / "keys.json").unlink()
     result = run("config", "validate", "--config", site.config)

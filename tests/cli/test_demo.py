@@ -74,6 +74,15 @@ def test_what_a_process_said_last_is_told_where_it_ends(tmp_path: Path) -> None:
     process.stop()
 
 
+def test_a_process_that_takes_too_long_is_ended_and_the_remedy_is_named(tmp_path: Path) -> None:
+    process = Process("slow", ["/bin/sleep", "600"], tmp_path)
+    with pytest.raises(
+        Exception, match=r"slow: succeeding took more than 0 s \(run it again: what is compiled is kept"
+    ):
+        process.wait_until(lambda: False, "succeeding", seconds=0.0)
+    assert process.code is not None
+
+
 def _runs(pid: int) -> bool:
     try:
         os.kill(pid, 0)

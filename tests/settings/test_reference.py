@@ -1,5 +1,6 @@
 """What is told of the settings elsewhere: the reference, the schema, `show`."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ztag_extauthz.section import Section
 from ztag_extauthz.settings import Settings, load
 from ztag_extauthz.settings.fields import sections_in
 from ztag_extauthz.settings.loading import read
-from ztag_extauthz.settings.reference import reference
+from ztag_extauthz.settings.reference import _anchor, reference
 from ztag_extauthz.settings.show import as_lines, as_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +28,13 @@ def sections(section: type[Section]) -> Iterator[type[Section]]:
 def test_the_reference_is_fresh() -> None:
     """`make docs` writes it."""
     assert (ROOT / "docs/configuration.md").read_text() == reference()
+
+
+def test_every_heading_is_there_once_and_every_link_leads_to_one() -> None:
+    page = reference()
+    anchors = [_anchor(line.lstrip("# ")) for line in page.splitlines() if line.startswith("#")]
+    assert len(anchors) == len(set(anchors))
+    assert set(re.findall(r"\]\(#([^)]*)\)", page)) <= set(anchors)
 
 
 @pytest.mark.parametrize("section", dict.fromkeys(sections(Settings)), ids=lambda section: section.__name__)

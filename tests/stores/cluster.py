@@ -29,9 +29,6 @@ class Node(Struct, frozen=True, eq=False):
         self.process.kill()
         self.process.wait()
 
-    def is_master(self) -> bool:
-        return self.process.poll() is None and self.client.role()[0] == b"master"
-
 
 class Cluster:
     """Three masters, each with so many replicas."""

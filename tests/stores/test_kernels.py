@@ -30,6 +30,17 @@ def test_two_that_start_at_once_on_a_cold_cache_do_not_crash(tmp_path: Path) -> 
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.nbc")} == before, "nothing is compiled again"
 
 
+def test_only_who_compiles_says_so_and_says_it_once(tmp_path: Path) -> None:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", WARM]
+    first, second = (
+        subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stderr  # noqa: S603
+        for _ in range(2)
+    )
+    assert first == "compiling kernels, once for this version: up to a minute\n"
+    assert second == ""
+
+
 def test_a_folder_that_others_can_write_is_not_used(tmp_path: Path) -> None:
     """What is loaded from it is code."""
     assert start(tmp_path).wait(100) == 0

@@ -28,6 +28,12 @@ HTTP_STATUSES: Final = frozenset(
 )
 """Statuses that both Go and Envoy have a name for."""
 
+MEMBERS: Final = frozenset(
+    {"allowed", "headers", "response_headers_to_add", "request_headers_to_remove", "dynamic_metadata", "body"}
+    | {"http_status", "query_parameters_to_remove", "query_parameters_to_set"}
+)
+"""What is read of an answer that is an object."""
+
 _MAX_DEPTH = 64
 _MAX_PARTS = 100_000
 _log = logging.getLogger(__name__)

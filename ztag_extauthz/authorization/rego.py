@@ -16,7 +16,7 @@ from ztag_extauthz.authorization.cache.levels import Levels
 from ztag_extauthz.authorization.cache.settings import CacheSettings
 from ztag_extauthz.authorization.cache.unlike import is_unlike, recurs
 from ztag_extauthz.authorization.engines.build import Engines, placed
-from ztag_extauthz.authorization.engines.interface import Pending, PolicyEngine, Version, decision_path
+from ztag_extauthz.authorization.engines.interface import USUAL, Pending, PolicyEngine, Version, decision_path
 from ztag_extauthz.authorization.engines.opa_settings import OpaSettings
 from ztag_extauthz.authorization.input import opa_input
 from ztag_extauthz.authorization.input.grpc_body import ProtoDescriptor
@@ -52,7 +52,7 @@ class RegoSettings(Section):
     """Policies and data that are fetched, and fetched again, besides those in `policies`."""
     signing: SigningSettings | None = None
     """Who has to have signed the bundles."""
-    decision: str = "envoy/authz/result"
+    decision: str = USUAL
     """The rule that decides: a boolean, or opa-envoy-plugin's result object."""
     dry_run: bool = False
     """Let through what the policy denies, and only tell of it."""

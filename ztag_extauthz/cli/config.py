@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,8 +13,15 @@ from ztag_extauthz.cli.common import (
     chosen,
     load_settings,
     resources_for,
+    sections_of,
     telling_mistakes,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ztag_extauthz.settings import Settings
 
 app = typer.Typer(help="Validate, show and describe the configuration.", no_args_is_help=True)
 
@@ -29,9 +36,28 @@ def validate(context: typer.Context, file: FileArgument = None, config: ConfigOp
         from ztag_extauthz.settings import insecure
 
         build_to_serve(settings, resources_for(config.parent))
+        for warning in _of_policies(settings, config.parent):
+            print(f"warning: {warning}", file=sys.stderr)
     for choice in insecure(settings):
         print(f"insecure choice: {choice}", file=sys.stderr)
     print(f"{config}: valid")
+
+
+def _of_policies(settings: "Settings", folder: "Path") -> "Iterator[str]":
+    """Yield what is likely a mistake in policies that load."""
+    from ztag_extauthz.authorization.bundle import files
+    from ztag_extauthz.authorization.rego import RegoSettings
+    from ztag_extauthz.cli.policy.shape import misshapen
+    from ztag_extauthz.cli.policy.unread import unread
+
+    for section in sections_of(settings, RegoSettings):
+        if section.policies:
+            bundle = files.read(section.policies, folder).bundle
+            for mistake in misshapen(bundle.modules, bundle.data, section.decision):
+                yield f"{mistake.file}:{mistake.line}: {mistake.message}" + f" ({mistake.remedy})" * bool(
+                    mistake.remedy
+                )
+            yield from unread(section.policies, folder, bundle.modules)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from ztag_extauthz.authorization.engines.interface import USUAL
 from ztag_extauthz.authorization.input.opa_input import BODY
 from ztag_extauthz.authorization.interface import Authorizer
 from ztag_extauthz.authorization.profiles import ProfilesSettings
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 """A policy's answer to one request ends after so long."""
-USUAL: str = RegoSettings.model_fields["decision"].default
 NOT_THE_POLICY = frozenset(set(Reason) - {Reason.POLICY, Reason.EVALUATION, Reason.MALFORMED_REQUEST})
 """Reasons of refusals that another policy would not change: limits, risk, what was down."""
 _BY_TIME = frozenset({"time.now_ns"})

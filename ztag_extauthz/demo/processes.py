@@ -17,7 +17,8 @@ from typing import IO
 
 from ztag_extauthz.errors import ZtagError
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0
+"""Patience at the first start, when kernels are compiled, on a machine that has other things to do."""
 
 
 class ProcessError(ZtagError):
@@ -61,7 +62,8 @@ class Process:
                 raise ProcessError(f"{self.name} ended with {self.code}:\n{self._tail()}")
             if time.monotonic() > deadline:
                 self.stop()
-                raise ProcessError(f"{self.name}: {what} took more than {seconds:.0f} s:\n{self._tail()}")
+                late = f"{self.name}: {what} took more than {seconds:.0f} s"
+                raise ProcessError(f"{late} (run it again: what is compiled is kept):\n{self._tail()}")
             time.sleep(0.02)
 
     def signal(self, number: int) -> None:

@@ -11,8 +11,6 @@ What it writes can be read in one way only, so two messages of which it writes t
                                   writes it in another one on each connection. A name that is there twice has one
 
 Rule: what is not exactly as Envoy writes it is kept, or nothing is said of the message at all.
-
-The hash is SipHash-2-4 of 128 bits (Aumasson and Bernstein 2012), a keyed one made for texts that attackers choose.
 """
 
 from typing import Any, TypeAlias

@@ -1,6 +1,7 @@
 """`docs/configuration.md`, from the models and their docstrings."""
 
 import json
+import re
 import types
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -16,9 +17,10 @@ HEAD = """\
 
 <!-- Made by `ztag config reference` from the settings' own descriptions; a test compares them. -->
 
-`ztag serve --config ztag.yaml` reads one YAML file. Unknown keys are refused, every mistake is told at once with its
-line and a remedy, and paths are relative to the file. `ztag config validate` checks a file, `ztag config show` prints
-what is in force, `ztag config schema` prints the JSON Schema for editors.
+`ztag serve --config ztag.yaml` reads one YAML file. Unknown keys are refused, and paths are relative to the file.
+`ztag config validate` checks a file, `ztag config show` prints what is in force, `ztag config schema` prints the JSON
+Schema for editors. Mistakes are told with their line and a remedy, all at once within a round: first what the file
+itself says (keys, types, rules between settings), then what it names (files, keys, decisions, policies).
 
 ```yaml
 authentication:
@@ -50,7 +52,7 @@ value that is a JSON array or object is read as such. A variable that names no s
 
 def reference() -> str:
     """Return the page."""
-    parts = [HEAD]
+    parts = [HEAD, _contents()]
     told: dict[type[Section], str] = {}
     for name, field in Settings.model_fields.items():
         sections = list(sections_in(field.annotation))
@@ -60,21 +62,46 @@ def reference() -> str:
     return "\n".join(parts)
 
 
-def _section(path: str, section: type[Section], told: dict[type[Section], str], *, titled: bool) -> Iterator[str]:
+def _contents() -> str:
+    """Return a table of the sections, with what each is for and its kinds."""
+    rows = ["## Sections\n", "| section | what it says | kinds |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        sections = list(sections_in(field.annotation))
+        first, _, _ = (_text(field.description) or _text(sections[0].__doc__)).partition(". ")
+        kinds = ((kind_of(section), _title(name, kind_of(section))) for section in sections if kind_of(section))
+        links = ", ".join(f"[{kind}](#{_anchor(title)})" for kind, title in kinds)
+        rows.append(f"| [`{name}`](#{_anchor(name)}) | {first.rstrip('.')} | {links} |")
+    return "\n".join(rows) + "\n"
+
+
+def _title(path: str, kind: str, owner: str = "") -> str:
+    """Return a heading; `owner` is the kind that has the section, where others of that place may have one, too."""
+    return f"`{path}`" + (f" of `kind: {owner}`" if owner else "") + (f": `kind: {kind}`" if kind else "")
+
+
+def _anchor(title: str) -> str:
+    """Return what a link to a heading names, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def _section(
+    path: str, section: type[Section], told: dict[type[Section], str], *, titled: bool, owner: str = ""
+) -> Iterator[str]:
     kind = kind_of(section)
+    title = _title(path, kind, owner)
     if titled:
-        heading = f"### `{path}`: `kind: {kind}`" if kind else f"### `{path}`"
-        yield f"{heading}\n\n{_text(section.__doc__)}\n"
+        yield f"### {title}\n\n{_text(section.__doc__)}\n"
     if section in told:
-        yield f"The keys are those of `{told[section]}`.\n"
+        yield f"The keys are those of [{told[section]}](#{_anchor(told[section])}).\n"
         return
-    told[section] = path
+    told[section] = title
     rows = [_row(name, field) for name, field in section.model_fields.items() if name != "kind"]
     if rows:
         yield "\n".join(["| key | type | default | meaning |", "|---|---|---|---|", *rows]) + "\n"
     for name, field in section.model_fields.items():
         for inner in sections_in(field.annotation):
-            yield from _section(f"{path}.{name}" if not kind else f"{path}[].{name}", inner, told, titled=True)
+            within = f"{path}[].{name}" if kind else f"{path}.{name}"
+            yield from _section(within, inner, told, titled=True, owner=kind or owner)
 
 
 def _row(name: str, field: FieldInfo) -> str:

@@ -1,11 +1,13 @@
 """What every numba kernel stands on: how it is compiled, and the atomic operations on shared memory."""
 
 import fcntl
+import logging
 import os
 import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
@@ -16,11 +18,13 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils, config
+from numba.core.event import Event, Listener, install_listener
 from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
 Cells: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 F = TypeVar("F", bound=Callable[..., Any])
+LOG = logging.getLogger("ztag.kernels")
 
 PREBUILT = Path(sys.prefix) / "share" / "ztag"
 """What an image brings compiled; as trustworthy as the code that is installed beside it."""
@@ -53,8 +57,25 @@ def warm(module: str) -> None:
     folder = Path(config.CACHE_DIR)
     with _lock(folder):
         _copy_prebuilt(folder)
-        import_module(module)
+        with install_listener("numba:compile", _Compiling()):
+            import_module(module)
     _remove_unused(folder, time())
+
+
+class _Compiling(Listener):  # type: ignore[misc]  # numba has no types
+    """Hears of what is compiled; numba says nothing of what it loads."""
+
+    def on_start(self, event: Event) -> None:  # noqa: ARG002 - numba's signature
+        _tell_once()
+
+    def on_end(self, event: Event) -> None:
+        pass
+
+
+@cache
+def _tell_once() -> None:
+    """As a warning, so that a command that keeps no log says it as well."""
+    LOG.warning("compiling kernels, once for this version: up to a minute")
 
 
 def _lock(folder: Path) -> IO[str]:

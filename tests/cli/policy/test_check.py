@@ -160,6 +160,74 @@ def test_strict_knows_what_is_used(run: Callable[..., Result], write: Write, lin
     assert run("policy", "check", "--strict", write("p.rego", f"package p\n\n{line}\n"), lib).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ('result := {"allow": true}', "the decision has no `allowed`"),
+        ('result := {"allow": true}', "did you mean allowed?"),
+        (
+            'default result := {"allowed": false}\n\nresult := {"allowed": true, "header": {}} if input.a',
+            "mean headers?",
+        ),
+        ('result := "yes"', "neither a boolean nor an object"),
+        ("result if input.a", "undefined where no rule holds"),
+        ('result := {"allowed": true} if input.a', "undefined where no rule holds"),
+        ("result.allowed if input.a", "`allowed` is undefined where no rule holds"),
+        ("result.allow := true", "the decision has no `allowed`"),
+        ('result := false if input.a\nelse := {"ok": true}', "the decision has no `allowed`"),
+    ],
+)
+def test_strict_finds_a_decision_that_is_an_error(
+    run: Callable[..., Result], write: Write, rules: str, told: str
+) -> None:
+    file = write("p.rego", f"package envoy.authz\n\n{rules}\n")
+    assert run("policy", "check", file).exit_code == 0
+    result = run("policy", "check", "--strict", file)
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "default result := false\n\nresult if input.a",
+        "result if input.a\nelse := false",
+        "result := true",
+        "result := input.a == 1",
+        "result := true if input.a\n\nresult := false if not input.a",
+        'result := {"allowed": allowed, "reason": "none"}\n\nallowed := input.a == 1',
+        'result := object.union({"a": 1}, {"allowed": true})',
+        'result := {name: true | some name in ["allowed"]}',
+        'result[name] := true if some name in ["allowed"]',
+        'result.allowed := input.a == 1\n\nresult.headers["x-a"] := "b"',
+        'result := {input.name: true, "b": 1}',
+    ],
+)
+def test_strict_says_nothing_of_a_decision_that_may_be_right(
+    run: Callable[..., Result], write: Write, rules: str
+) -> None:
+    result = run("policy", "check", "--strict", write("p.rego", f"package envoy.authz\n\n{rules}\n"))
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_strict_asks_for_the_decision_that_is_named(run: Callable[..., Result], write: Write) -> None:
+    file = write("p.rego", "package shop\n\ndefault allow := false\n\nallow if input.a\n")
+    assert run("policy", "check", "--strict", file, "--decision", "shop/allow").exit_code == 0
+    assert "name a rule of it: shop/allow" in run("policy", "check", "--strict", file, "--decision", "shop").stderr
+    assert "no rule defines it" in run("policy", "check", "--strict", file, "--decision", "shop/alow").stderr
+    data = write("data.json", '{"shop": {"allowed": true}}')
+    assert run("policy", "check", "--strict", file, data, "--decision", "shop").exit_code == 0
+
+
+def test_a_data_file_that_is_not_read_is_told(run: Callable[..., Result], write: Write) -> None:
+    write("rules/p.rego", "package p\n\nx := data.owners[input.a]\n")
+    write("rules/owners.json", "{}")
+    write("rules/input.json", "{}")
+    result = run("policy", "check", "rules")
+    assert result.exit_code == 0
+    assert result.stderr == ("warning: rules/owners.json is not read: call it data.json, or rules/owners/data.json\n")
+
+
 def test_coloured_on_a_terminal(run: Callable[..., Result], write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")

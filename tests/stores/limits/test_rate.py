@@ -16,6 +16,8 @@ from ztag_extauthz.stores.limits.rate import NANOSECONDS, Rate, parse
         ("5000/day fixed", Rate(5000, 86400, 5000, fixed=True)),
         ("1_000/s", Rate(1000, 1, 1000)),
         ("7/2H", Rate(7, 7200, 7)),
+        ("5/s", Rate(5, 1, 5)),
+        ("10 per 15 minutes fixed", Rate(10, 900, 10, fixed=True)),
     ],
 )
 def test_reads(text: str, expected: Rate) -> None:
@@ -30,6 +32,7 @@ def test_reads(text: str, expected: Rate) -> None:
         ("100/minute burst", "is no limit: write it like"),
         ("100/minute fixed burst 3", "is no limit: write it like"),
         ("100/fortnight", "'fortnight' is no unit of time"),
+        ("5/ms", "'ms' is no unit of time"),
         ("0/minute", "the numbers must be 1 or more"),
         ("5/minute burst 0", "the numbers must be 1 or more"),
         ("2000000/second", "a million a second is the most"),

@@ -23,8 +23,8 @@ from ztag_extauthz.errors import Mistake, PolicyError
 from ztag_extauthz.model import EMPTY
 
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
-_DATA_FILES: Final = frozenset({"data.json", "data.yaml", "data.yml"})
-_DATA_SUFFIXES: Final = frozenset({".json", ".yaml", ".yml"})
+DATA_FILES: Final = frozenset({"data.json", "data.yaml", "data.yml"})
+DATA_SUFFIXES: Final = frozenset({".json", ".yaml", ".yml"})
 _REMEDY: Final = "give .rego files, data.json or data.yaml, folders, or .tar.gz bundles"
 
 
@@ -128,7 +128,7 @@ def _read(path: Path, where: str, collector: _Collector) -> None:
                 _place(source, collector)
         elif where.endswith((".tar.gz", ".tgz")):
             _unpack(path, where, collector)
-        elif path.suffix == ".rego" or path.suffix in _DATA_SUFFIXES:
+        elif path.suffix == ".rego" or path.suffix in DATA_SUFFIXES:
             collector.add(Source(where, PurePosixPath(path.name), _bounded(path)), at=())
         elif path.exists():
             collector.blame(where, "is no policy, data, folder or bundle", _REMEDY)
@@ -156,7 +156,7 @@ def _unpack(path: Path | BytesIO, where: str, collector: _Collector) -> None:
 
 
 def _place(source: Source, collector: _Collector) -> None:
-    if source.path.name in _DATA_FILES:
+    if source.path.name in DATA_FILES:
         collector.add(source, at=source.path.parent.parts)
     elif source.path.suffix == ".rego" and (collector.tests or not source.path.name.endswith("_test.rego")):
         collector.add(source, at=())
@@ -178,7 +178,7 @@ def _walk(folder: Path, where: str, above: frozenset[tuple[int, int]] = frozense
         if entry.is_dir():
             for source in _walk(entry, name, above | {own}):
                 yield Source(source.where, PurePosixPath(entry.name) / source.path, source.content)
-        elif entry.suffix == ".rego" or entry.name in _DATA_FILES:
+        elif entry.suffix == ".rego" or entry.name in DATA_FILES:
             yield Source(name, PurePosixPath(entry.name), _bounded(entry))
 
 

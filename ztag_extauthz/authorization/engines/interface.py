@@ -104,6 +104,10 @@ class Pending(PolicyEngine):
         return Explanation(UNDEFINED, None, ())
 
 
+USUAL: Final = "envoy/authz/result"
+"""The decision where none is named."""
+
+
 def decision_path(decision: str) -> tuple[str, ...]:
     """Return the parts of `envoy/authz/result`, `envoy.authz.result` or `data.envoy.authz.result`."""
     parts = tuple(part for part in decision.replace("/", ".").split(".") if part)

@@ -10,22 +10,29 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ztag_extauthz.cli.common import FAILED
-from ztag_extauthz.cli.policy.common import JsonOption, PathsArgument, console, show_mistakes
+from ztag_extauthz.cli.policy.common import JsonOption, PathsArgument, console, show_mistakes, unknown_decision
 
 if TYPE_CHECKING:
     from ztag_extauthz import errors
+    from ztag_extauthz.authorization.bundle.files import Bundle
     from ztag_extauthz.rego.engine import Policy
     from ztag_extauthz.rego.errors import Mistake
 
 
 def check(
     paths: PathsArgument,
-    strict: Annotated[bool, typer.Option("--strict", help="Also unused imports, variables and arguments.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Also what is unused, and a decision that ztag could not read.")
+    ] = False,
+    decision: Annotated[
+        str | None, typer.Option(help="With --strict: the rule that decides; envoy/authz/result if it is there.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Tell every mistake of policies, tests and data. Exit code 0: none, 2: some."""
     from ztag_extauthz.authorization.bundle import files
     from ztag_extauthz.cli.policy.strict import unused
+    from ztag_extauthz.cli.policy.unread import unread
     from ztag_extauthz.rego.documents import from_python
     from ztag_extauthz.rego.errors import PolicyError
     from ztag_extauthz.rego.syntax.modules import parse_modules
@@ -36,11 +43,15 @@ def check(
     try:
         if read.has_all_modules:
             policy = compile_all(modules, from_python(read.bundle.data))
-            found += [*unused(modules), *_of_lives(policy, modules)] if strict else []
+            if strict:
+                found += [*unused(modules), *_of_lives(policy, modules), *_of_decision(policy, read.bundle, decision)]
         else:  # what else is in the files that are missing, nobody knows
             parse_modules(modules)
     except PolicyError as error:
         found += error.mistakes
+    else:
+        for warning in unread(paths, Path.cwd(), modules):
+            print(f"warning: {warning}", file=sys.stderr)
     _tell(found, len(modules), as_json=as_json)
     raise typer.Exit(FAILED if found else 0)
 
@@ -63,6 +74,18 @@ def _of_lives(policy: "Policy", modules: Mapping[str, str]) -> "Iterator[Mistake
         for each in error.mistakes:
             file, _, line = each.where.rpartition(":")
             yield Mistake(file, int(line), 1, "rego_annotation_error", each.what, "", each.remedy)
+
+
+def _of_decision(policy: "Policy", bundle: "Bundle", named: str | None) -> "Iterator[Mistake]":
+    """Yield what is wrong with the decision; that it is not there is a mistake only where it was named."""
+    from ztag_extauthz.authorization.engines.interface import USUAL, decision_path
+    from ztag_extauthz.cli.policy.shape import misshapen
+
+    decision = named or USUAL
+    if named and not policy.defines("/".join(decision_path(named))):
+        yield from map(_of_loading, unknown_decision(named, bundle.modules).mistakes)
+    else:
+        yield from misshapen(bundle.modules, bundle.data, decision)
 
 
 def compile_all(modules: Mapping[str, str], data: object) -> "Policy":

@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _SHORT = {"s": "second", "m": "minute", "h": "hour", "d": "day"}
 _TEXT = re.compile(
-    r"(?P<count>[0-9][0-9_]*)\s*(?:/|\s(?:per|a|an)\s)\s*(?P<many>[0-9]+)?\s*(?P<unit>[a-z]+?)s?"
+    r"(?P<count>[0-9][0-9_]*)\s*(?:/|\s(?:per|a|an)\s)\s*(?P<many>[0-9]+)?\s*(?P<unit>[a-z]+)"
     r"(?:\s+(?:burst\s+(?P<burst>[0-9][0-9_]*)|(?P<fixed>fixed)))?",
     re.ASCII,
 )
@@ -48,7 +48,7 @@ def parse(text: str) -> Rate:
     found = _TEXT.fullmatch(text.strip().lower())
     if found is None:
         raise ValueError(f"{text!r} is no limit: {_EXAMPLES}")
-    unit = _SHORT.get(found["unit"], found["unit"])
+    unit = _SHORT.get(found["unit"]) or found["unit"].removesuffix("s")
     if unit not in _UNITS:
         raise ValueError(f"{text!r}: {found['unit']!r} is no unit of time: second, minute, hour or day")
     count, many = int(found["count"]), int(found["many"] or 1)

@@ -39,7 +39,11 @@ class LimitSettings(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     """What clients and operators call it: the policy's name in the `RateLimit` headers."""
     limit: RateText
-    """`100/minute burst 10`: an even flow, so many at once after a pause. `5000/day fixed`: a quota of the day, UTC."""
+    """An even flow: `100/minute burst 10` lets ten through at once after a pause, then one every 0.6 s. Without `burst`
+    the whole count may come at once: `5/second` lets 5 through, then one every 0.2 s, so up to 9 in the first second;
+    `burst 1` is a strict flow. A quota: with `fixed`, as `5000/day fixed`, the count is that of a window of the clock
+    (UTC), which then begins anew. `10 per 5 seconds`, `10 a minute` and `5/s` are read, too; the units are second,
+    minute, hour and day, or `s`, `m`, `h` and `d`."""
     by: tuple[PartName, ...] = Field(min_length=1)
     """What is counted together: `address`, `method`, `host`, `path`, `route`, `principal`, `header:NAME`,
     `extension:NAME`, and after authentication `subject`, `issuer`, `kind`, `claim:NAME`. Requests without a part share
