@@ -1,9 +1,11 @@
 """Two messages with one fingerprint differ in nothing that a decision can depend on; protobuf itself is the judge."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -88,7 +90,8 @@ def test_the_kernel_stays_within_the_message_and_writes_no_more_than_it(
     plain: Any, pair: tuple[bytes, bytes], cut: int, junk: bytes
 ) -> None:
     for message in (pair[0], pair[0][:cut], pair[0][:cut] + junk + pair[0][cut:]):
-        size = plain._walk(Within(message), Written(len(message)), [0] * plain.FOUND)
+        rows = np.zeros((plain.ENTRIES, plain.COLUMNS), np.int64)
+        size = plain._walk(Within(message), Written(len(message)), rows, [0] * plain.FOUND)
         assert size <= len(message)
         assert (size >= 0) == (PRINTS.of(message) is not None)
 
@@ -204,3 +207,25 @@ def test_a_large_message_has_none() -> None:
 def test_nobody_can_tell_a_fingerprint_beforehand() -> None:
     message = check().SerializeToString()
     assert PRINTS.of(message) != Fingerprints().of(message)
+
+
+def _request(entries: Iterable[tuple[str, str]]) -> bytes:
+    """Encode a CheckRequest whose headers stand in this order."""
+    http = b"".join(_field(3, _field(1, name.encode()) + _field(2, value.encode())) for name, value in entries)
+    return _field(1, _field(4, _field(2, http)))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+@given(st.dictionaries(st.text("abx-", min_size=1, max_size=3), st.text("ab", max_size=2), max_size=6), st.randoms())
+def test_the_order_of_a_map_does_not_count(headers: dict[str, str], dice: Random) -> None:
+    entries = list(headers.items())
+    mixed = dice.sample(entries, len(entries))
+    assert PRINTS.of(_request(entries)) == PRINTS.of(_request(mixed)) is not None
+
+
+@given(st.permutations([("a", "1"), ("b", "2"), ("a", "3")]))
+def test_a_name_that_is_there_twice_has_no_fingerprint(entries: list[tuple[str, str]]) -> None:
+    assert PRINTS.of(_request(entries)) is None

@@ -26,7 +26,8 @@ class Fingerprints:
 
         out = np.zeros(MAX_MESSAGE + PADDING, np.uint8)
         found = np.zeros(kernel.FOUND, np.int64)
-        self._memory = (out, out.view(np.uint64), np.frombuffer(bytearray(token_bytes(16)), np.uint64), found)
+        rows = np.zeros((kernel.ENTRIES, kernel.COLUMNS), np.int64)
+        self._memory = (out, out.view(np.uint64), np.frombuffer(bytearray(token_bytes(16)), np.uint64), rows, found)
         self._digest = memoryview(found[: kernel.ID_BEGIN].view(np.uint8).data)
         self._id = memoryview(found[kernel.ID_BEGIN :].data)
         self._fingerprint = kernel.fingerprint

@@ -7,6 +7,8 @@ What it writes can be read in one way only, so two messages of which it writes t
     a name, a time                its tag
     a port                        7 (no tag of a field)
     a header that differs         7, the tag of its value, its own tag, its name
+    `headers`                     behind the other fields, by the hashes of their names: a map has no order, and Envoy
+                                  writes it in another one on each connection. A name that is there twice has one
 
 Rule: what is not exactly as Envoy writes it is kept, or nothing is said of the message at all.
 """
@@ -28,11 +30,12 @@ UNLIKE = -1
 """For what is not as Envoy writes it: nothing is said of the message."""
 
 _MESSAGE = types.Bytes(types.uint8, 1, "C", readonly=True)
+_ROWS = types.int64[:, ::1]
 _NAMES = np.frombuffer("".join(UNLIKE_HEADERS).encode(), np.uint8)
 _BOUNDS = np.cumsum([0, *map(len, UNLIKE_HEADERS)])
 
 _CHECK, _ATTRIBUTES, _PEER, _ADDRESS, _SOCKET, _REQUEST, _HTTP, _HEADER_MAP = range(8)
-_KEEP, _TIME, _ID, _HEADER, _PORT, _INTO = 0, 1, 2, 3, 4, 5
+_KEEP, _TIME, _ID, _HEADER, _PORT, _ENTRY, _INTO = 0, 1, 2, 3, 4, 5, 6
 """What is done with a field; `_INTO` and more: it is a message of the kind that is left when `_INTO` is taken away."""
 _ACTIONS = np.zeros((8, 16), np.int64)
 _ACTIONS[_CHECK, 1] = _INTO + _ATTRIBUTES
@@ -44,7 +47,7 @@ _ACTIONS[_SOCKET, 3] = _PORT
 _ACTIONS[_REQUEST, 1] = _TIME
 _ACTIONS[_REQUEST, 2] = _INTO + _HTTP
 _ACTIONS[_HTTP, 1] = _ID
-_ACTIONS[_HTTP, 3] = _HEADER
+_ACTIONS[_HTTP, 3] = _ENTRY
 _ACTIONS[_HTTP, 13] = _INTO + _HEADER_MAP
 _ACTIONS[_HEADER_MAP, 1] = _HEADER
 _DEPTH = 8
@@ -56,6 +59,10 @@ _LEFT_OUT = 7
 """No tag of a field."""
 _MAX_ID, _MAX_PORT = 20, 3
 """Bytes."""
+ENTRIES, COLUMNS = 128, 4
+"""Headers that a message may have, and what is noted of each: the hash of its name, where it begins, where that ends
+which is kept, and its first byte in what is written."""
+_HASH_BITS = (1 << 62) - 1
 
 
 @inlined
@@ -169,49 +176,104 @@ def _copy(message: bytes, at: int, end: int, out: Octets, to: int) -> int:
 
 @inlined
 def _left_out(message: bytes, action: int, at: int, end: int, found: Cells) -> bool:
-    """Tell whether a field can be left out; note where the request's own name is."""
+    """Tell whether a time or a name can be left out; note where the name is."""
     if action == _TIME:
         return _is_time(message, at, end)
-    if action == _ID:
-        found[ID_BEGIN], found[ID_END] = at, end
-        return 0 < end - at <= _MAX_ID and _are_between(message, at, end, 0x30, 0x39)
-    return True
+    found[ID_BEGIN], found[ID_END] = at, end
+    return 0 < end - at <= _MAX_ID and _are_between(message, at, end, 0x30, 0x39)
 
 
 @inlined
-def _walk(message: bytes, out: Octets, found: Cells) -> int:
+def _noted(message: bytes, at: int, end: int, rows: Cells, count: int) -> int:
+    """Note an entry of `headers` in its place among the others; return how many there are, or `UNLIKE`."""
+    length, name = _length(message, at + 1, end)
+    value = name + length
+    if at == end or message[at] != _KEY or length < 0 or value >= end or message[value] != _VALUE or count == ENTRIES:
+        return UNLIKE
+    size, begin = _length(message, value + 1, end)
+    if size < 0 or begin + size != end:
+        return UNLIKE
+    number = 0
+    for place in range(name, value):
+        number = (number * 1000003 + message[place]) & _HASH_BITS
+    row = count
+    while row > 0 and rows[row - 1, 0] > number:
+        for column in range(COLUMNS):
+            rows[row, column] = rows[row - 1, column]
+        row -= 1
+    if row > 0 and rows[row - 1, 0] == number:
+        return UNLIKE
+    differs = _is_header(message, at, end) >= 0
+    rows[row, 0], rows[row, 1] = number, at
+    rows[row, 2], rows[row, 3] = (value, _LEFT_OUT) if differs else (end, _RAW_VALUE)
+    return count + 1
+
+
+@inlined
+def _written(message: bytes, rows: Cells, count: int, out: Octets, to: int) -> int:
+    """Write the entries of `headers`."""
+    for row in range(count):
+        out[to] = rows[row, 3]
+        to = _copy(message, rows[row, 1], rows[row, 2], out, to + 1)
+    return to
+
+
+@inlined
+def _field(message: bytes, at: int, end: int, kind: int) -> tuple[int, int, int]:
+    """Return what is done with a field, where its content begins and where that ends; `UNLIKE` for what is none."""
+    tag = message[at]
+    begin = at + 1 if tag < 0x80 else _varint_end(message, at, end)
+    if begin < 0 or tag < 8 or (tag >= 0x80 and message[begin - 1] == 0):
+        return _KEEP, UNLIKE, UNLIKE
+    wire, action = tag & 7, _ACTIONS[kind, tag >> 3] if tag < 0x80 else _KEEP
+    stop = _content_end(message, wire, begin, end)
+    if stop < 0 or wire != (_VARINT if action == _PORT else _BYTES):
+        return _KEEP, begin, stop
+    inner = begin if action == _PORT else _length(message, begin, end)[1]
+    is_other = action == _HEADER and _is_header(message, inner, stop) < 0
+    is_none = action == _PORT and not _is_port(message, inner, stop)
+    return _KEEP if is_other or is_none else action, inner, stop
+
+
+@inlined
+def _marked(  # noqa: PLR0913, PLR0917 - as the kernel
+    message: bytes, action: int, at: int, inner: int, stop: int, out: Octets, to: int
+) -> int:
+    """Write what stands for a field whose content is left out, or written otherwise."""
+    if action == _HEADER:
+        value = _is_header(message, inner, stop)
+        out[to], out[to + 1], out[to + 2] = _LEFT_OUT, message[value], message[at]
+        return _copy(message, inner, value, out, to + 3)
+    out[to] = _LEFT_OUT if action == _PORT else message[at]
+    return to + 1
+
+
+@inlined
+def _walk(message: bytes, out: Octets, rows: Cells, found: Cells) -> int:
     """Write what is always the same; return its length."""
     ends, kinds = np.empty(_DEPTH, np.int64), np.empty(_DEPTH, np.int64)
     ends[0], kinds[0] = len(message), _CHECK
-    depth, at, kept, to = 0, 0, 0, 0  # what is kept is copied as late as can be, in one piece from `kept` on
+    depth, at, to, entries = 0, 0, 0, 0
+    kept = 0  # what is kept is copied as late as can be, in one piece from here on
     while True:
         while at == ends[depth]:
             to, kept = _copy(message, kept, at, out, to), at
             if depth == 0:
                 return to
+            if kinds[depth] == _HTTP:
+                to, entries = _written(message, rows, entries, out, to), 0
             out[to] = 0
             depth, to = depth - 1, to + 1
-        end, tag = ends[depth], message[at]
-        begin = at + 1 if tag < 0x80 else _varint_end(message, at, end)
-        if begin < 0 or tag < 8 or (tag >= 0x80 and message[begin - 1] == 0):
+        action, inner, stop = _field(message, at, ends[depth], kinds[depth])
+        if stop < 0 or (action in (_TIME, _ID) and not _left_out(message, action, inner, stop, found)):
             return UNLIKE
-        wire, action = tag & 7, _ACTIONS[kinds[depth], tag >> 3] if tag < 0x80 else _KEEP
-        stop = _content_end(message, wire, begin, end)
-        if stop < 0:
-            return UNLIKE
-        inner = _length(message, begin, end)[1] if wire == _BYTES else begin
-        value = _is_header(message, inner, stop) if action == _HEADER and wire == _BYTES else UNLIKE
-        is_kept = action == _KEEP or wire != (_VARINT if action == _PORT else _BYTES)
-        if is_kept or (action == _HEADER and value < 0) or (action == _PORT and not _is_port(message, begin, stop)):
+        if action == _KEEP:
             at = stop
             continue
         to = _copy(message, kept, at, out, to)
-        out[to] = tag if action != _PORT else _LEFT_OUT
-        to += 1
-        if action == _HEADER:
-            out[to - 1], out[to], out[to + 1] = _LEFT_OUT, message[value], tag
-            to = _copy(message, inner, value, out, to + 2)
-        elif action < _INTO and not _left_out(message, action, inner, stop, found):
+        if action != _ENTRY:
+            to = _marked(message, action, at, inner, stop, out, to)
+        elif (entries := _noted(message, inner, stop, rows, entries)) < 0:
             return UNLIKE
         if action >= _INTO:
             depth += 1
@@ -219,14 +281,15 @@ def _walk(message: bytes, out: Octets, found: Cells) -> int:
         at = kept = stop
 
 
-@kernel(types.boolean(_MESSAGE, types.uint8[::1], types.uint64[::1], types.uint64[::1], types.int64[::1]))
-def fingerprint(message: bytes, out: Octets, words: Words, key: Words, found: Cells) -> bool:
+@kernel(types.boolean(_MESSAGE, types.uint8[::1], types.uint64[::1], types.uint64[::1], _ROWS, types.int64[::1]))
+def fingerprint(message: bytes, out: Octets, words: Words, key: Words, rows: Cells, found: Cells) -> bool:  # noqa: PLR0913, PLR0917
     """Find a message's digest and where it names the request; False where nothing is said of it.
 
-    `out` has room for the message and `PADDING`, `words` is the same memory; `key` is two words.
+    `out` has room for the message and `PADDING`, `words` is the same memory; `key` is two words; `rows` has `ENTRIES`
+    of `COLUMNS`.
     """
     found[ID_BEGIN] = found[ID_END] = 0
-    size = _walk(message, out, found)
+    size = _walk(message, out, rows, found)
     if size < 0:
         return False
     out[size : size + PADDING] = 0
