@@ -19,9 +19,11 @@ NEEDS_OPA = test -n "$${OPA:-}" || command -v opa >/dev/null || { $(NEEDS_GO); g
 WITH_OPA := PATH="$$PATH:$$(go env GOPATH 2>/dev/null)/bin"
 
 .PHONY: help
-help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r name what; do \
-		printf '  make %-10s %s\n' "$$name" "$$what"; done
+help:
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ To try ztag, and what it costs
 
 .PHONY: demo
 demo: $(READY) ## Real requests through a real Envoy, and a table of what was decided and why
@@ -30,6 +32,19 @@ demo: $(READY) ## Real requests through a real Envoy, and a table of what was de
 .PHONY: up
 up: $(READY) ## The demo, left running, with curl lines to go on by hand
 	$(RUN) -m ztag_extauthz demo --keep
+
+.PHONY: bench
+bench: $(READY) ## What each stage costs, the whole against a constant answer, and policies against opa (OPA=path)
+	$(RUN) -m loadtest.bench
+	$(RUN) -m loadtest.identity
+	$(RUN) -m loadtest.rego_bench
+
+.PHONY: clean
+clean: ## Remove what the targets made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find $(FILES) -name __pycache__ -prune -exec rm -rf {} +
+
+##@ To work on it
 
 .PHONY: test
 test: $(READY) ## Everything that must be green: unit, property, security and end-to-end tests
@@ -41,11 +56,22 @@ lint: $(READY) ## ruff, ruff format, mypy --strict
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
 
-.PHONY: bench
-bench: $(READY) ## What each stage costs, the whole against a constant answer, and policies against opa (OPA=path)
-	$(RUN) -m loadtest.bench
-	$(RUN) -m loadtest.identity
-	$(RUN) -m loadtest.rego_bench
+.PHONY: examples
+examples: $(READY) ## The tests of policy/ by the real opa, too, its check, fmt and decision logs (OPA=path)
+	$(RUN) -m loadtest.conformance.examples
+	$(RUN) -m loadtest.decision_logs
+
+.PHONY: fuzz
+fuzz: $(READY) ## Hostile inputs for all that reads what others wrote (FOR=seconds for each target, INPUTS=n at most, OUT=file)
+	$(RUN) -m loadtest.fuzz $(if $(FOR),--seconds $(FOR)) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(OUT),--out $(OUT))
+
+.PHONY: chaos
+chaos: $(READY) ## What breaks, broken on purpose under load through a real Envoy (RATE=, OPA=path, OUT=page)
+	$(RUN) -m loadtest.chaos $(if $(RATE),--rate $(RATE)) $(if $(OUT),--out $(OUT))
+
+.PHONY: soak
+soak: $(READY) ## The same load for long: memory, descriptors and latency stay where they are (MINUTES=60, RATE=, OUT=page)
+	$(RUN) -m loadtest.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) $(if $(OUT),--out $(OUT))
 
 .PHONY: risk
 risk: $(READY) ## Limits under load, and what the risk scorer finds (DATA=folder of the data sets), also live behind Envoy
@@ -62,58 +88,6 @@ cache: $(READY) ## The cache on one node: hits beside an exact LRU, answers besi
 .PHONY: cache-replicas
 cache-replicas: $(READY) ## The cache over replicas: a hit in Redis, a Redis that is down, masters killed under load
 	$(RUN) -m loadtest.cache
-
-.PHONY: fuzz
-fuzz: $(READY) ## Hostile inputs for all that reads what others wrote (FOR=seconds for each target, INPUTS=n at most, OUT=file)
-	$(RUN) -m loadtest.fuzz $(if $(FOR),--seconds $(FOR)) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(OUT),--out $(OUT))
-
-.PHONY: chaos
-chaos: $(READY) ## What breaks, broken on purpose under load through a real Envoy (RATE=, OPA=path, OUT=page)
-	$(RUN) -m loadtest.chaos $(if $(RATE),--rate $(RATE)) $(if $(OUT),--out $(OUT))
-
-.PHONY: soak
-soak: $(READY) ## The same load for long: memory, descriptors and latency stay where they are (MINUTES=60, RATE=, OUT=page)
-	$(RUN) -m loadtest.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE)) $(if $(OUT),--out $(OUT))
-
-.PHONY: loadtest
-loadtest: $(READY) ## ztag beside its peers, and its goals; writes loadtest/report and what repeats it (needs Go; ROUNDS=3, ONLY="hits held" for parts)
-	@$(NEEDS_GO)
-	@$(NEEDS_OPA)
-	$(WITH_OPA) $(RUN) -m loadtest.load $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
-	$(RUN) -m loadtest.report
-	$(RUN) -m loadtest.capacity
-
-.PHONY: contract
-contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
-	@$(NEEDS_GO)
-	$(RUN) -m loadtest.contract
-
-.PHONY: verify-platform
-verify-platform: $(READY) ## The chart and the mesh, by helm, kubeconform, istioctl, istiod (needs Go; CRD_SCHEMAS, see k8s/verify)
-	$(RUN) -m k8s.verify
-	$(RUN) -m k8s.verify.image
-
-.PHONY: peers
-peers: $(READY) ## ztag beside opa-envoy-plugin and an OPA sidecar: throughput, latency, CPU (needs Go)
-	@$(NEEDS_GO)
-	@$(NEEDS_OPA)
-	$(WITH_OPA) $(RUN) -m loadtest.peers
-
-.PHONY: examples
-examples: $(READY) ## The tests of policy/ by the real opa, too, its check, fmt and decision logs (OPA=path)
-	$(RUN) -m loadtest.conformance.examples
-	$(RUN) -m loadtest.decision_logs
-
-.PHONY: engines
-engines: $(READY) ## The same policies on the embedded engine and on a real opa, answer by answer (needs Go, or OPA=path)
-	@$(NEEDS_OPA)
-	$(WITH_OPA) $(RUN) -m loadtest.conformance.engines
-
-.PHONY: conformance
-conformance: $(READY) ## Compare the Rego engine with OPA: its cases, random and mutated policies (needs Go)
-	@$(NEEDS_GO)
-	$(RUN) -m loadtest.conformance.cases
-	$(RUN) -m loadtest.conformance.oracle
 
 .PHONY: proto
 proto: $(READY) ## Generate the protobuf classes
@@ -138,10 +112,42 @@ lock: $(VENV)/bin/uv ## Make the lock anew from pyproject.toml (UPGRADE=1: with 
 		--no-emit-index-url --no-header --no-annotate --constraints $(LOCK) --extra geo --extra grpcio --extra opa --extra redis --extra reflection \
 		pyproject.toml - --output-file envoy/requirements.lock
 
-.PHONY: clean
-clean: ## Remove what the targets made
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
-	find $(FILES) -name __pycache__ -prune -exec rm -rf {} +
+##@ To compare it with others (these need Go)
+
+.PHONY: loadtest
+loadtest: $(READY) ## ztag beside its peers, and its goals; writes loadtest/report and what repeats it (needs Go; ROUNDS=3, ONLY="hits held" for parts)
+	@$(NEEDS_GO)
+	@$(NEEDS_OPA)
+	$(WITH_OPA) $(RUN) -m loadtest.load $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
+	$(RUN) -m loadtest.report
+	$(RUN) -m loadtest.capacity
+
+.PHONY: peers
+peers: $(READY) ## ztag beside opa-envoy-plugin and an OPA sidecar: throughput, latency, CPU (needs Go)
+	@$(NEEDS_GO)
+	@$(NEEDS_OPA)
+	$(WITH_OPA) $(RUN) -m loadtest.peers
+
+.PHONY: contract
+contract: $(READY) ## Compare with a real opa-envoy-plugin (needs Go)
+	@$(NEEDS_GO)
+	$(RUN) -m loadtest.contract
+
+.PHONY: conformance
+conformance: $(READY) ## Compare the Rego engine with OPA: its cases, random and mutated policies (needs Go)
+	@$(NEEDS_GO)
+	$(RUN) -m loadtest.conformance.cases
+	$(RUN) -m loadtest.conformance.oracle
+
+.PHONY: engines
+engines: $(READY) ## The same policies on the embedded engine and on a real opa, answer by answer (needs Go, or OPA=path)
+	@$(NEEDS_OPA)
+	$(WITH_OPA) $(RUN) -m loadtest.conformance.engines
+
+.PHONY: verify-platform
+verify-platform: $(READY) ## The chart and the mesh, by helm, kubeconform, istioctl, istiod (needs Go; CRD_SCHEMAS, see k8s/verify)
+	$(RUN) -m k8s.verify
+	$(RUN) -m k8s.verify.image
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "needs python3, 3.11 or later" >&2; exit 1; }

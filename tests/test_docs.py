@@ -48,6 +48,17 @@ def test_operations_lists_every_metric() -> None:
     assert section[1] == metrics_table()
 
 
+def test_contributing_lists_every_target() -> None:
+    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert targets == re.findall(r"^\| `make ([a-z-]+)` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+
+
+def test_every_example_policy_is_listed() -> None:
+    folders = {path.parent.name for path in ROOT.glob("policy/*/*.rego")}
+    for page in ("docs/rego.md", "policy/README.md"):
+        assert set(re.findall(r"^\| \[([a-z]+)\]", (ROOT / page).read_text(), re.MULTILINE)) == folders
+
+
 def test_every_dependency_has_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [
