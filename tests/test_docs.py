@@ -1,18 +1,23 @@
 """The documentation tells the truth: links lead somewhere, metrics are all listed, named tests exist."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from ztag_extauthz.cli.check import check_request_of
 from ztag_extauthz.cli.common import resources_for
+from ztag_extauthz.cli.trace import trace
 from ztag_extauthz.meter import METRICS, Metric, Name
 from ztag_extauthz.settings import load
 from ztag_extauthz.wiring import build
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
+POLICIES = (ROOT / "docs/policies.md").read_text()
 TESTS = "\n".join(path.read_text() for path in ROOT.glob("tests/**/test_*.py"))
 
 
@@ -63,6 +68,23 @@ def test_the_example_of_a_page_runs_as_written(page: str, policy: str, tmp_path:
         assert block is not None
         (tmp_path / name).write_text(block[1])
     assert build(load(tmp_path / "ztag.yaml", {}), resources_for(tmp_path)).pipeline.authorizers
+
+
+def test_the_token_of_the_page_is_allowed_what_the_page_says(tmp_path: Path) -> None:
+    policy, python = (re.search(rf"```{of}\n(.*?)```", POLICIES, re.DOTALL) for of in ("rego", "python"))
+    first, kind = re.findall(r"```yaml\n(.*?)```", POLICIES, re.DOTALL)[:2]
+    assert policy
+    assert python
+    (tmp_path / "shop.rego").write_text(policy[1])
+    (tmp_path / "ztag.yaml").write_text(first.replace("authentication:\n", f"authentication:\n{kind}"))
+    command = [sys.executable, "-c", python[1]]
+    made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)  # noqa: S603 - our page
+    options = {"path": "/catalogue", "host": "localhost", "body": "", "principal": ""}
+    header = [f"authorization: Bearer {made.stdout.strip()}"]
+    for staff, outcome in ((header, "allow"), ([], "deny")):
+        asked = check_request_of(None, "PUT", header=staff, **options)
+        found = trace(load(tmp_path / "ztag.yaml", {}), resources_for(tmp_path), asked, 5.0, with_values=False)
+        assert found.outcome == outcome
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
