@@ -271,9 +271,11 @@ def _walk(message: bytes, out: Octets, rows: Cells, found: Cells) -> int:
             at = stop
             continue
         to = _copy(message, kept, at, out, to)
-        if action != _ENTRY:
+        if action == _ENTRY:
+            entries = _noted(message, inner, stop, rows, entries)
+        else:
             to = _marked(message, action, at, inner, stop, out, to)
-        elif (entries := _noted(message, inner, stop, rows, entries)) < 0:
+        if entries < 0:
             return UNLIKE
         if action >= _INTO:
             depth += 1
