@@ -126,7 +126,7 @@ def test_what_is_no_check_request_is_refused(run: Callable[..., Result], site: S
     result = run("check", "-", "--config", site.config, stdin=text)
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert "CheckRequest" in result.stderr
+    assert "stdin: no CheckRequest in JSON" in result.stderr
 
 
 def test_nothing_is_reported(run: Callable[..., Result], site: Site) -> None:

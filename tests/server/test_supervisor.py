@@ -54,7 +54,8 @@ class TestStart:
     def test_an_address_in_use_is_named(self, folder: Path) -> None:
         with serving(folder) as first, serving(folder, listen={"grpc": first.addresses[0]}) as second:
             assert (second.line, second.wait()) == ("", 2)
-            assert f"cannot listen on {first.addresses[0]}" in second.log
+            told = f"listen.grpc: cannot listen on {first.addresses[0]}: Address already in use (end the process"
+            assert told in second.log
 
     def test_reflection_where_it_is_asked_for(self, folder: Path, kind: str) -> None:
         with serving(folder, server={"workers": 1, "engine": kind, "reflection": True}) as ztag:

@@ -147,6 +147,9 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "revocation_tls_alone": (
         "revocation_tls_alone.yaml:2: listen.revocation_tls: needs listen.revocation (add it, or leave both out)",
     ),
+    "rate_limit_of_callers": (
+        "rate_limit_of_callers.yaml:3: authorization[0]: 'rate_limit' is no kind (for known callers it is kind: quota; before anybody is known, admission.rate_limit)",
+    ),
     "section_as_text": (
         "section_as_text.yaml:1: listen: expected a section, got text (write it as lines `key: value`, indented)",
     ),
@@ -157,7 +160,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "socket_not_absolute.yaml:2: listen.grpc: the socket's path is not absolute (write unix:///run/ztag/ztag.sock)",
     ),
     "symmetric_algorithm": (
-        "symmetric_algorithm.yaml:5: authentication[0].algorithms[0]: 'HS256' is not allowed (did you mean RS256?)",
+        "symmetric_algorithm.yaml:5: authentication[0].algorithms[0]: 'HS256' is not allowed (shared secrets are not accepted: have the issuer sign with a private key, e.g. RS256 or ES256)",
     ),
     "tab": (
         "tab.yaml:7:1: not YAML: found character '\\t' that cannot start any token (check the indentation and the quotes here)",

@@ -58,10 +58,20 @@ def check(
 def check_request_of(
     file: str | None, method: str, path: str, host: str, header: list[str], body: str, principal: str
 ) -> str:
-    """Return a file's CheckRequest in JSON, or one made of the options. Raises `OSError`."""
+    """Return a file's CheckRequest in JSON, or one made of the options. Raises `OSError`, `MessageError`."""
     if file and file.endswith((".yaml", ".yml")):
         raise typer.BadParameter(f"FILE is a CheckRequest in JSON; for a configuration: --config {file}")
-    return read_text(file) if file else json.dumps(_request(method, path, host, header, body, principal))
+    if not file:
+        return json.dumps(_request(method, path, host, header, body, principal))
+    from ztag_extauthz.envoy.protojson import check_request
+    from ztag_extauthz.errors import MessageError
+
+    text = read_text(file)
+    try:
+        check_request(text)
+    except MessageError as error:
+        raise MessageError(f"{'stdin' if file == '-' else file}: {error}") from None
+    return text
 
 
 def _request(method: str, path: str, host: str, header: list[str], body: str, principal: str) -> dict[str, Any]:

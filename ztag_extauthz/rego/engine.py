@@ -73,7 +73,7 @@ class Policy:
         self._modules = analysis.modules
         self._traced: dict[str, tuple[Linked, str, Places]] = {}
         self._overrides = list(analysis.overrides)
-        check_entry_points(analysis.tree, data, entry_points, {module.package for module in analysis.modules.values()})
+        check_entry_points(analysis.tree, data, entry_points)
         read = {text: analyse_query(text, analysis) for text in queries}
         overrides = [*analysis.overrides, *(item for _, _, items in read.values() for item in items)]
         compiler = PolicyCompiler(analysis.tree, overrides)

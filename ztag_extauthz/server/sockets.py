@@ -14,6 +14,11 @@ _BACKLOG = 4096
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 15, socket.TCP_KEEPCNT: 4}
 """A connection whose other end died is noticed after two minutes (seconds, seconds, probes)."""
 
+_REMEDIES = {
+    errno.EADDRINUSE: "end the process that listens there, perhaps another ztag, or name another address",
+    errno.EADDRNOTAVAIL: "name an address of this machine: 0.0.0.0 is all of them",
+}
+
 MODE = 0o660
 """Of a UNIX socket's file."""
 
@@ -51,7 +56,8 @@ def bind(address: str, *, handed_over: bool, mode: int = MODE) -> Bound:
             return _bind_path(address, mode, handed_over=handed_over)
         return _bind_port(address, handed_over=handed_over)
     except OSError as error:
-        raise AddressError(f"cannot listen on {address}: {error.strerror or error}") from error
+        remedy = f" ({_REMEDIES[error.errno]})" if error.errno in _REMEDIES else ""
+        raise AddressError(f"cannot listen on {address}: {error.strerror or error}{remedy}") from error
 
 
 def _bind_port(address: str, *, handed_over: bool) -> Bound:

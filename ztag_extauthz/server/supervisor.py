@@ -98,18 +98,19 @@ def _bind_all(settings: Settings) -> list[Bound]:
 
     Raises `AddressError`, and then none is bound.
     """
+    listen, handed_over = settings.listen, settings.server.engine == "h2corn"
+    wanted = [("listen.grpc", address, handed_over) for address in endpoints(listen.grpc, settings.server.workers)]
+    wanted.append(("listen.admin", listen.admin, True))
+    if listen.revocation:
+        wanted.append(("listen.revocation", listen.revocation, True))
     bounds: list[Bound] = []
-    try:
-        for address in endpoints(settings.listen.grpc, settings.server.workers):
-            handed_over = settings.server.engine == "h2corn"
-            bounds.append(bind(address, handed_over=handed_over, mode=settings.listen.mode))
-        bounds.append(bind(settings.listen.admin, handed_over=True))
-        if settings.listen.revocation:
-            bounds.append(bind(settings.listen.revocation, handed_over=True))
-    except AddressError:
-        for bound in bounds:
-            bound.close()
-        raise
+    for setting, address, ours in wanted:
+        try:
+            bounds.append(bind(address, handed_over=ours, mode=listen.mode))
+        except AddressError as error:
+            for bound in bounds:
+                bound.close()
+            raise AddressError(f"{settings.place(setting)}: {error}") from error
     return bounds
 
 

@@ -94,6 +94,8 @@ def _missing(found: _Found) -> tuple[str, str]:
 
 def _unknown_word(found: _Found) -> tuple[str, str]:
     expected = found.context.get("expected", "")
+    if "algorithms" in found.path and str(found.value).startswith("HS"):
+        return f"{_word(found.value)} is not allowed", _NO_SECRETS
     words = [word.strip("' ") for word in expected.replace(" or ", ",").split(",")]
     return f"{_word(found.value)} is not allowed", did_you_mean(str(found.value), words)
 
@@ -101,6 +103,11 @@ def _unknown_word(found: _Found) -> tuple[str, str]:
 def _unknown_kind(found: _Found) -> tuple[str, str]:
     kinds = kinds_at(found.path)
     kind = found.value.get("kind")
+    if kind == "rate_limit" and found.path[:1] == ("authorization",):
+        return (
+            f"{_word(kind)} is no kind",
+            "for known callers it is kind: quota; before anybody is known, admission.rate_limit",
+        )
     return f"{_word(kind)} is no kind", did_you_mean(str(kind), kinds)
 
 
@@ -162,6 +169,7 @@ def _word(value: Any) -> str:
     return repr(value)[:40] if isinstance(value, str | int | float) else _name(value)
 
 
+_NO_SECRETS = "shared secrets are not accepted: have the issuer sign with a private key, e.g. RS256 or ES256"
 _WHOLE = _expected("a whole number", "write digits only, e.g. 2")
 _NUMBER = _expected("a number", "e.g. 0.5")
 _BOOLEAN = _expected("true or false", "write true or false")

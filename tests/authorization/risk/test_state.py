@@ -40,6 +40,7 @@ def test_a_snapshot_that_cannot_be_written_is_told_and_costs_nothing_else(
 ) -> None:
     case = Case(tmp_path, snapshot="risk.snapshot", snapshot_interval=0.01)
     (tmp_path / "risk.snapshot").mkdir()
+    caplog.clear()  # of what the kernels said, where they had to be compiled
 
     async def serve() -> None:
         await case.risk.start()
@@ -56,6 +57,7 @@ def test_a_folder_that_is_gone_costs_a_warning(tmp_path: Path, caplog: pytest.Lo
     (tmp_path / "a").mkdir()
     case = Case(tmp_path, snapshot="a/risk.snapshot")
     (tmp_path / "a").rmdir()
+    caplog.clear()
 
     async def serve() -> None:
         await case.risk.start()
@@ -69,6 +71,7 @@ def test_a_folder_that_is_gone_costs_a_warning(tmp_path: Path, caplog: pytest.Lo
 
 def test_another_workers_lock_is_waited_for_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     case = Case(tmp_path, snapshot="risk.snapshot", snapshot_interval=0.01)
+    caplog.clear()
 
     async def serve() -> None:
         await case.risk.start()

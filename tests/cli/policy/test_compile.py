@@ -31,7 +31,7 @@ def test_lines_may_be_numbered(run: Callable[..., Result], write: Write) -> None
 def test_an_unknown_decision_is_refused(run: Callable[..., Result], write: Write) -> None:
     result = run("policy", "compile", write("p.rego", "package p\n\nx := 1\n"), "--decision", "p/y")
     assert result.exit_code == 2
-    assert "decision p/y: no rule defines it (packages: p)" in result.stderr
+    assert "decision p/y: no rule defines it (rules: p/x)" in result.stderr
 
 
 def test_highlighted_on_a_terminal(run: Callable[..., Result], write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ def test_refused_weighs_more_than_undefined(evaluate: Callable[..., Result]) -> 
 def test_an_unknown_decision_is_refused(evaluate: Callable[..., Result]) -> None:
     result = evaluate("p/nothing", "{}")
     assert result.exit_code == 2
-    assert "packages: p" in result.stderr
+    assert "rules: p/" in result.stderr
 
 
 def test_a_policy_that_does_not_parse_names_its_line(run: Callable[..., Result], tmp_path: Path) -> None:

@@ -128,7 +128,11 @@ def test_what_may_hold_is_accepted(module: str) -> None:
     compile_policy({"t.rego": f"package t\n{module}"}, entry_points=["t"])
 
 
-@pytest.mark.parametrize("entry_point", ["t/alow", "nope", "t/f"])
-def test_an_entry_point_has_to_name_a_rule(entry_point: str) -> None:
-    with pytest.raises(PolicyError, match="no rule defines"):
+@pytest.mark.parametrize(
+    ("entry_point", "remedy"),
+    [("t/alow", "did you mean t/allow?"), ("nope", "rules: t/allow"), ("t/f", "rules: t/allow")],
+)
+def test_an_entry_point_has_to_name_a_rule(entry_point: str, remedy: str) -> None:
+    with pytest.raises(PolicyError, match="no rule defines") as raised:
         compile_policy({"t.rego": "package t\nallow := true\nf(x) := x"}, entry_points=[entry_point])
+    assert raised.value.mistakes[0].remedy == remedy

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 
-from ztag_extauthz.authorization.engines.interface import PolicyEngine, Version, decision_path
+from ztag_extauthz.authorization.engines.interface import USUAL, PolicyEngine, Version, decision_path
 from ztag_extauthz.errors import DeadlineError, EvaluationError, Mistake, PolicyError, UnsupportedError
 from ztag_extauthz.rego import errors as rego
 from ztag_extauthz.rego.engine import compile_policy
@@ -100,4 +100,6 @@ class Embedded(PolicyEngine):
 def _mistake(mistake: rego.Mistake) -> Mistake:
     what = f"{mistake.message}\n    {mistake.source.strip()}" if mistake.source.strip() else mistake.message
     place = f"{mistake.file}:{mistake.line}:{mistake.column}" if mistake.line else mistake.file
+    if mistake.code == "rego_entry_point_error" and what.endswith(f" {USUAL}"):
+        return Mistake("", what, f"it is asked for where no decision is named; {mistake.remedy}", "decision")
     return Mistake(place, what, mistake.remedy, "" if place else "decision")

@@ -58,12 +58,22 @@ def load_decision(paths: Sequence[str], decision: str) -> "tuple[Policy, str]":
 
 def unknown_decision(decision: str, modules: Mapping[str, str]) -> "MistakesError":
     """Return the mistake of asking for what no rule defines."""
+    from ztag_extauthz.authorization.engines.interface import decision_path
     from ztag_extauthz.errors import Mistake, PolicyError
+    from ztag_extauthz.rego.analysis.conflicts import nearest
+
+    remedy = nearest("/".join(decision_path(decision)), rules_of(modules))
+    return PolicyError((Mistake(f"decision {decision}", "no rule defines it", remedy),))
+
+
+def rules_of(modules: Mapping[str, str]) -> list[str]:
+    """Return every rule that is no function, as a path."""
+    from ztag_extauthz.rego.lower.names import fixed_path
     from ztag_extauthz.rego.syntax.modules import parse_module
 
-    packages = {".".join(parse_module(file, text).package) for file, text in modules.items()}
-    remedy = f"packages: {', '.join(sorted(packages)) or 'none'}"
-    return PolicyError((Mistake(f"decision {decision}", "no rule defines it", remedy),))
+    parsed = [parse_module(file, text) for file, text in modules.items()]
+    found = ["/".join(fixed_path(module, rule)) for module in parsed for rule in module.rules if rule.arguments is None]
+    return list(dict.fromkeys(found))
 
 
 def documents(file: str, *, lines: bool) -> Iterator[tuple[str, str]]:

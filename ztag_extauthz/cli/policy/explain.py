@@ -52,7 +52,9 @@ def explain(
     The request is a file, a recorded one, or made of the options. The input's values are left out.
     """
     if bool(id_) and file is None:
-        raise typer.BadParameter("--id names a request of a recording: give its file, too")
+        raise typer.BadParameter(
+            "--id names a request of a recording: give its file, too (there is one if reporting has kind: recording)"
+        )
     with telling_mistakes():
         if id_ and file:
             found = _recorded(file, id_, config, policy or (), decision, key_file, with_values=values)
@@ -82,7 +84,8 @@ def _recorded(
 
     one = next((each for each in recorded.load(file, key_file) if each.id == id_), None)
     if one is None:
-        raise ZtagError(f"{file}: has no decision {id_}")
+        why = "it keeps a `sample` of what reached a policy: nothing of a 400, a 401, or a 429 of admission"
+        raise ZtagError(f"{file}: has no decision {id_} ({why})")
     authorizers = recorded.policies(config, paths, decision)
     (change,) = recorded.replay((one,), authorizers) or (None,)
     if change is None:

@@ -1,7 +1,7 @@
 """`ztag policy reads`: what of the input, the data and the world a decision depends on."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
@@ -10,6 +10,7 @@ from ztag_extauthz.cli.policy.common import (
     JsonOption,
     PathsArgument,
     console,
+    rules_of,
     sources,
     telling_policy_mistakes,
     unknown_decision,
@@ -61,20 +62,10 @@ def _all(paths: list[str], decisions: list[str]) -> Iterable[tuple[str, Decision
     for point in points:
         if not policy.defines(point):
             raise unknown_decision(point, modules)
-    for point in points or list(_rules(modules)):
+    for point in points or rules_of(modules):
         found, ttl = policy.reads(point), shortest(policy.annotations(point), longest)
         why = why_not(found, ttl)
         yield point, Decision(found, ttl, why.text if why else "")
-
-
-def _rules(modules: Mapping[str, str]) -> Iterable[str]:
-    """Return every rule that is no function, as a path."""
-    from ztag_extauthz.rego.lower.names import fixed_path
-    from ztag_extauthz.rego.syntax.modules import parse_module
-
-    parsed = [parse_module(file, text) for file, text in modules.items()]
-    found = ["/".join(fixed_path(module, rule)) for module in parsed for rule in module.rules if rule.arguments is None]
-    return dict.fromkeys(found)
 
 
 def document(decision: Decision) -> dict[str, Any]:

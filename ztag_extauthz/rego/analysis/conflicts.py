@@ -1,11 +1,15 @@
 """Rules and base documents in one another's way: OPA refuses to load them together."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 from ztag_extauthz.rego.analysis.tree import Node, Tree
 from ztag_extauthz.rego.errors import Mistake, PolicyError
 from ztag_extauthz.rego.runtime.evaluation import lookup
 from ztag_extauthz.rego.values import UNDEFINED, Value
+
+_NEAR = 0.8
+_TOLD = 12
 
 
 def check_conflicts(tree: Tree, data: Value) -> None:
@@ -21,18 +25,25 @@ def check_conflicts(tree: Tree, data: Value) -> None:
         raise PolicyError(found)
 
 
-def check_entry_points(
-    tree: Tree, data: Value, entry_points: Sequence[str], packages: Collection[tuple[str, ...]]
-) -> None:
+def check_entry_points(tree: Tree, data: Value, entry_points: Sequence[str]) -> None:
     """Refuse entry points that name neither a rule nor data: a misspelt one would be undefined for ever."""
-    known = ", ".join(sorted(map(".".join, packages))) or "none"
+    rules = ["/".join(group.path) for group in tree.groups if group.kind != "function"]
     found = [
-        Mistake("", 0, 0, "rego_entry_point_error", f"no rule defines {entry_point}", remedy=f"packages: {known}")
-        for entry_point in entry_points
-        if not defines(tree, data, entry_point)
+        Mistake("", 0, 0, "rego_entry_point_error", f"no rule defines {point}", remedy=nearest(point, rules))
+        for point in entry_points
+        if not defines(tree, data, point)
     ]
     if found:
         raise PolicyError(found)
+
+
+def nearest(point: str, rules: Iterable[str]) -> str:
+    """Return which rule was meant, or which ones there are."""
+    known = sorted(set(rules))
+    if near := get_close_matches(point, known, n=1, cutoff=_NEAR):
+        return f"did you mean {near[0]}?"
+    more = ", …" if len(known) > _TOLD else ""
+    return f"rules: {', '.join(known[:_TOLD]) or 'none'}{more}"
 
 
 def defines(tree: Tree, data: Value, entry_point: str) -> bool:
