@@ -28,7 +28,7 @@ app = typer.Typer(help="Validate, show and describe the configuration.", no_args
 
 @app.command()
 def validate(context: typer.Context, file: FileArgument = None, config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Check the configuration, its environment, and all files that it names. Exit code 2 with every mistake."""
+    """Check the configuration and its environment, then the files that it names. Exit code 2 with the mistakes."""
     config = chosen(context, file, config)
     with telling_mistakes():
         settings = load_settings(config)

@@ -34,10 +34,11 @@ _ROWS = types.int64[:, ::1]
 _NAMES = np.frombuffer("".join(UNLIKE_HEADERS).encode(), np.uint8)
 _BOUNDS = np.cumsum([0, *map(len, UNLIKE_HEADERS)])
 
-_CHECK, _ATTRIBUTES, _PEER, _ADDRESS, _SOCKET, _REQUEST, _HTTP, _HEADER_MAP = range(8)
+_KINDS = 8
+_CHECK, _ATTRIBUTES, _PEER, _ADDRESS, _SOCKET, _REQUEST, _HTTP, _HEADER_MAP = range(_KINDS)
 _KEEP, _TIME, _ID, _HEADER, _PORT, _ENTRY, _INTO = 0, 1, 2, 3, 4, 5, 6
 """What is done with a field; `_INTO` and more: it is a message of the kind that is left when `_INTO` is taken away."""
-_ACTIONS = np.zeros((8, 16), np.int64)
+_ACTIONS = np.zeros((_KINDS, 16), np.int64)
 _ACTIONS[_CHECK, 1] = _INTO + _ATTRIBUTES
 _ACTIONS[_ATTRIBUTES, 1] = _INTO + _PEER  # the source's; that of the destination is one of few
 _ACTIONS[_ATTRIBUTES, 4] = _INTO + _REQUEST
@@ -50,7 +51,7 @@ _ACTIONS[_HTTP, 1] = _ID
 _ACTIONS[_HTTP, 3] = _ENTRY
 _ACTIONS[_HTTP, 13] = _INTO + _HEADER_MAP
 _ACTIONS[_HEADER_MAP, 1] = _HEADER
-_DEPTH = 8
+_DEPTH = _KINDS  # none is within itself
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _KEY, _VALUE, _RAW_VALUE = 0x0A, 0x12, 0x1A

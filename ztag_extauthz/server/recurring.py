@@ -111,13 +111,13 @@ class Recurring:
                     facts = {**facts, **found}
         except Exception:  # noqa: BLE001 - the whole way finds out what it was, and says so
             return None
-        name = decision_id()
+        new_id = decision_id()
         if monotonic() > deadline:
-            return _decision(known.first, name, now, facts)
+            return _decision(known.first, new_id, now, facts)
         self._count(self._hit)
-        new = name, now, self._fingerprints.name(message)
-        self._pipeline.listeners.tell_again(known.told, new, partial(_read, message, known.first, name, now, facts))
-        return name.encode().join(known.answer)
+        new = new_id, now, self._fingerprints.name(message)
+        self._pipeline.listeners.tell_again(known.told, new, partial(_read, message, known.first, new_id, now, facts))
+        return new_id.encode().join(known.answer)
 
     def learn(self, mark: bytes, size: int, request: Request, decision: Decision, said: Sequence[Said]) -> None:
         """Remember what the last stage decided, where each kind says how to check its word. Never raises.
