@@ -57,6 +57,29 @@ def test_a_policy_that_loads_and_is_likely_wrong_is_warned_of(run: Callable[...,
     ]
 
 
+@pytest.mark.parametrize(
+    ("rules", "warned"),
+    [
+        ('result := {"allowed": true, "headers": {"X-Usr": "a"}}', True),
+        ('result.allowed := true\n\nresult.headers["x-usr"] := "a"', True),
+        ('result := {"allowed": true, "headers": {"x-user": "a", "x-tenant": "b"}}', False),
+        ('result := {"allowed": false, "headers": {"x-usr": "a"}}', False),
+        ('result := {"allowed": true, "headers": headers}\n\nheaders := {"x-usr": "a"}', False),
+    ],
+)
+def test_a_header_that_is_nearly_an_owned_one_is_warned_of(
+    run: Callable[..., Result], site: Site, rules: str, *, warned: bool
+) -> None:
+    (site.folder / "shop.rego").write_text(f"package envoy.authz\n\n{rules}\n")
+    settings = yaml.safe_load((site.folder / "ztag.yaml").read_text())
+    settings["authorization"][0]["policies"] = ["shop.rego"]
+    settings["response"] = {"owned_headers": ["x-user"]}
+    (site.folder / "ztag.yaml").write_text(yaml.safe_dump(settings))
+    result = run("config", "validate", "--config", site.config)
+    assert result.exit_code == 0
+    assert ("is not among response.owned_headers (did you mean x-user?)" in result.stderr) is warned
+
+
 def test_a_missing_key_file_is_told(run: Callable[..., Result], site: Site) -> None:
     (site.folder / "keys.json").unlink()
     result = run("config", "validate", "--config", site.config)

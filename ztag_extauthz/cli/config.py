@@ -47,7 +47,7 @@ def _of_policies(settings: "Settings", folder: "Path") -> "Iterator[str]":
     """Yield what is likely a mistake in policies that load."""
     from ztag_extauthz.authorization.bundle import files
     from ztag_extauthz.authorization.rego import RegoSettings
-    from ztag_extauthz.cli.policy.shape import misshapen
+    from ztag_extauthz.cli.policy.shape import misshapen, misspelt_headers
     from ztag_extauthz.cli.policy.unread import unread
 
     for section in sections_of(settings, RegoSettings):
@@ -57,6 +57,7 @@ def _of_policies(settings: "Settings", folder: "Path") -> "Iterator[str]":
                 yield f"{mistake.file}:{mistake.line}: {mistake.message}" + f" ({mistake.remedy})" * bool(
                     mistake.remedy
                 )
+            yield from misspelt_headers(bundle.modules, section.decision, settings.response.all_owned_headers)
             yield from unread(section.policies, folder, bundle.modules)
 
 

@@ -3,7 +3,7 @@
 What is told is certain: whatever is computed, and whatever another rule gives, counts as right.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -37,6 +37,42 @@ def misshapen(modules: Mapping[str, str], data: Mapping[str, Any], decision: str
         yield from _of_members(members, _given(data, path), decision, is_package=is_package)
 
 
+def misspelt_headers(modules: Mapping[str, str], decision: str, owned: Collection[str]) -> Iterator[str]:
+    """Yield a warning for each header that a decision sets, and that is nearly one of the owned ones."""
+    owned = {name.lower() for name in owned}
+    for module in parse_modules(modules).values():
+        for rule in module.rules:
+            for name in _headers(module, rule, decision_path(decision)):
+                near = get_close_matches(name.lower(), owned, n=1, cutoff=_NEAR)
+                if near and name.lower() not in owned:
+                    place = f"{module.file}:{rule.position[0]}"
+                    yield f"{place}: {name} is not among response.owned_headers (did you mean {near[0]}?)"
+
+
+def _headers(module: Module, rule: Rule, path: tuple[str, ...]) -> Iterator[str]:
+    """Yield the headers whose names are written out in a rule; those of a denial are for the caller."""
+    found = fixed_path(module, rule)
+    if found == path:
+        for link in _links(rule):
+            if _member(link.value, "allowed") is not False:
+                yield from _names(_member(link.value, "headers"))
+    elif found[:-1] == (*path, "headers"):
+        yield found[-1]
+
+
+def _member(value: Any, name: str) -> Any:
+    """Return what an object has under a name: a term, or the value where it is written out."""
+    pairs = value.pairs if isinstance(value, Object) else ()
+    found = next((each for key, each in pairs if isinstance(key, Scalar) and key.value == name), None)
+    return found.value if isinstance(found, Scalar) else found
+
+
+def _names(value: Any) -> list[str]:
+    """Return the names of an object that are written out."""
+    pairs = value.pairs if isinstance(value, Object) else ()
+    return [name.value for name, _ in pairs if isinstance(name, Scalar) and isinstance(name.value, str)]
+
+
 def _is_computed(module: Module, rule: Rule, found: Sequence[str]) -> bool:
     """Tell whether what a rule gives is no complete value under a fixed name."""
     return rule.key is not None or len(module.package) + len(rule.ref) != len(found)
@@ -61,7 +97,7 @@ def _of_value(module: Module, rule: Rule) -> Iterator[Mistake]:
     if isinstance(value, Array | Set | Template) or (isinstance(value, Scalar) and not isinstance(value.value, bool)):
         yield _mistake(module, rule.position, "the decision is neither a boolean nor an object", "")
     elif isinstance(value, Object):
-        names = [name.value for name, _ in value.pairs if isinstance(name, Scalar) and isinstance(name.value, str)]
+        names = _names(value)
         if len(names) == len(value.pairs):
             yield from _of_names(module, value.position, names)
 
