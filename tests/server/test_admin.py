@@ -28,6 +28,13 @@ def test_connections_that_are_held_stop_no_probe(one_worker: Ztag, said: bytes) 
         assert ended(connections[0])
 
 
+def test_a_connection_ends_with_its_answer(one_worker: Ztag) -> None:
+    with connect(one_worker.admin) as connection:
+        connection.sendall(b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert b"connection: close" in connection.recv(4096)
+        assert ended(connection)
+
+
 def ended(connection: socket.socket) -> bool:
     """Read until the server ends the connection; a reset or a time-out raises."""
     while connection.recv(4096):

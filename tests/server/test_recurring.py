@@ -32,6 +32,7 @@ from ztag_extauthz.meter import SERIES
 from ztag_extauthz.model import Deny, Reason, Request
 from ztag_extauthz.reporting.interface import Reporter
 from ztag_extauthz.server.core import RpcError, Status
+from ztag_extauthz.server.recurring import PLACE
 from ztag_extauthz.settings import load
 from ztag_extauthz.wiring import build
 
@@ -138,9 +139,12 @@ class Side:
         self.rego.policy.exchange(data(plan), version)
         self.rego.put_in_force(self.rego.policy, self.clock())
 
-    def replace(self, plan: str) -> None:
+    def replace(self, plan: str, page: int = 0) -> None:
+        """Put another policy in force; it denies with so many bytes of text."""
         version = Version(f"new {plan}", plan.encode().rjust(16))
         text = POLICY.replace('"orders"', f'"{plan}"')
+        if page:
+            text = text.replace('{"allowed": false}', f'{{"allowed": false, "body": "{"x" * page}"}}')
         self.rego.put_in_force(Embedded({"p.rego": text}, data(plan), "p/result", version=version), self.clock())
 
     def rotate(self) -> None:
@@ -275,6 +279,20 @@ def test_memory_is_bounded_by_the_size_of_messages(tmp_path: Path) -> None:
             small.ask(message(path=f"/orders/{number}", accept="a" * 5000))
         assert len(known._young) + len(known._old) <= 8
         assert sum(one.places for one in known._young.values() if one) <= 4
+
+
+@pytest.mark.parametrize("page", [10, 30_000])
+def test_memory_is_bounded_by_the_size_of_answers(tmp_path: Path, page: int) -> None:
+    side = Side(tmp_path, Clock(), 64, {"admission": {}, "authorization": SETTINGS["authorization"][1:]})
+    side.hear()
+    side.replace("nowhere", page)
+    for number in range(12):
+        for _ in range(3):
+            side.ask(message(path=f"/orders/{number}"))
+    known: Any = side.gateway.core._recurring
+    kept = [one.places for one in known._young.values()]
+    assert sum(kept) <= 32
+    assert max(kept) == 1 if page == 10 else min(kept) > page / PLACE
 
 
 def test_a_limit_that_was_charged_is_charged_once_where_the_answer_is_too_late(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from h2corn import Server
 from ztag_extauthz import __version__
 from ztag_extauthz.errors import SettingsError
 from ztag_extauthz.server.crew import Member
-from ztag_extauthz.server.listener import http_config
+from ztag_extauthz.server.listener import http_config, leaving
 from ztag_extauthz.server.sockets import Bound
 
 Event: TypeAlias = MutableMapping[str, Any]
@@ -59,14 +59,14 @@ class Admin:
         if scope["type"] != "http":
             return
         status, content_type, body = self._answer(scope)
-        headers = [(b"content-type", content_type.encode()), (b"cache-control", b"no-store")]
+        headers = [(b"content-type", content_type.encode()), (b"cache-control", b"no-store"), *leaving(scope)]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
     def _answer(self, scope: Event) -> Answer:
         route = self._routes.get(scope["path"])
         if route is None:
-            return 404, _TEXT, b"/livez /readyz /metrics /version\n"
+            return 404, _TEXT, f"{' '.join(self._routes)}\n".encode()
         if scope["method"] not in ("GET", "HEAD"):
             return 405, _TEXT, b"GET or HEAD\n"
         return route(dict(scope["headers"]).get(b"accept", b"").decode("latin-1"))

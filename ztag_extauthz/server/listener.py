@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +92,11 @@ def http_config(
         timeout_keep_alive=silence,
         timeout_graceful_shutdown=1.0,
     )
+
+
+def leaving(scope: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
+    """Return the header that ends a connection with its answer, so that nobody keeps a place by asking on and on.
+
+    HTTP/2 has none; there the connection stays until its client is silent.
+    """
+    return [(b"connection", b"close")] if scope["http_version"].startswith("1") else []

@@ -29,7 +29,7 @@ from ztag_extauthz.pipeline import Pipeline, Said, decision_id
 MET: Final = 2
 """Requests that were met once are remembered for each that is known; a fingerprint alone takes little."""
 PLACE: Final = 2048
-"""Bytes of a message that an entry may have; a larger one takes the place of several."""
+"""Bytes of a message and its answer that an entry may have; a larger one takes the place of several."""
 
 
 class Recurrence(Struct, frozen=True):
@@ -141,12 +141,16 @@ class Recurring:
         told = self._pipeline.listeners.again(request, decision, allowed)
         holds = [again.holds for _, again in words if again.holds is not ALWAYS.holds]
         counts = [(one, again.count) for one, again in words if again.count is not None]
+        body = len(decision.verdict.body or "") if isinstance(decision.verdict, Deny) else 0
+        size += sum(map(len, answer)) + body
         return Recurrence(decision, holds, counts, answer, told, 1 + size // PLACE)
 
     def _keep(self, mark: bytes, known: Recurrence | None) -> None:
         if mark in self._young:
             self._taken -= _places(self._young.pop(mark))
         places = _places(known)
+        if places > self._half:
+            return
         if self._taken + places > self._half:
             self._old, self._young, self._taken = self._young, {}, 0
         self._young[mark] = known

@@ -21,6 +21,7 @@ from ztag_extauthz.revocation.receiver import Receiver, Refusal
 from ztag_extauthz.revocation.settings import RevocationSettings, Secrets
 from ztag_extauthz.server.core import RpcError
 from ztag_extauthz.server.h2corn import certificate
+from ztag_extauthz.server.listener import leaving
 from ztag_extauthz.server.peers import Peers
 
 LOG = logging.getLogger("ztag.revocation")
@@ -126,7 +127,7 @@ class Revocations:
             return
         answer = await self._answer(scope, receive)
         body = b"" if answer.document is None else json.dumps(answer.document).encode()
-        headers = [(b"content-type", JSON), (b"cache-control", b"no-store"), *answer.headers]
+        headers = [(b"content-type", JSON), (b"cache-control", b"no-store"), *answer.headers, *leaving(scope)]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
