@@ -28,6 +28,9 @@ from ztag_extauthz.pipeline import Pipeline, Said, decision_id
 
 MET: Final = 2
 """Requests that were met once are remembered for each that is known; a fingerprint alone takes little."""
+TRIES: Final = 3
+"""How often a request is met that cannot be remembered until it is let be; an answer that has just ended is made anew
+and found on the node before a worker has it again."""
 PLACE: Final = 2048
 """Bytes of a message and its answer that an entry may have; a larger one takes the place of several."""
 
@@ -56,9 +59,9 @@ class Recurring:
         self._fingerprints = Fingerprints()
         self._half = max_entries // 2
         self._clock = clock
-        # None for one that has to be read each time.
-        self._young: dict[bytes, Recurrence | None] = {}
-        self._old: dict[bytes, Recurrence | None] = {}
+        # A number for one that could not be remembered so many times.
+        self._young: dict[bytes, Recurrence | int] = {}
+        self._old: dict[bytes, Recurrence | int] = {}
         self._taken = 0
         self._met: set[bytes] = set()
         self._met_before: set[bytes] = set()
@@ -71,14 +74,14 @@ class Recurring:
         if mark is None:
             return None, None
         known = self._young.get(mark)
-        if known is not None:
+        if known is None:
+            known = self._old.pop(mark, None)
+            if isinstance(known, Recurrence):
+                self._keep(mark, known)
+        if isinstance(known, Recurrence):
             return mark, known
-        if mark in self._young:
-            return None, None
-        known = self._old.pop(mark, None)
         if known is not None:
-            self._keep(mark, known)
-            return mark, known
+            return (mark if known < TRIES else None), None
         return (mark if self._was_met(mark) else None), None
 
     def _was_met(self, mark: bytes) -> bool:
@@ -127,10 +130,11 @@ class Recurring:
         self._count(self._miss)
         if decision.stage is not Stage.AUTHORIZATION or isinstance(decision.verdict, Failed):
             return
-        known = None
+        found = None
         with suppress(Exception):  # what cannot be remembered takes its whole way
-            known = self._recurrence(size, request, decision, said)
-        self._keep(mark, known)
+            found = self._recurrence(size, request, decision, said)
+        before = self._young.get(mark, 0)
+        self._keep(mark, found or (before + 1 if isinstance(before, int) else 1))
 
     def _recurrence(self, size: int, request: Request, decision: Decision, said: Sequence[Said]) -> Recurrence | None:
         words = [(one, one.again) for one in said if one.again is not None]
@@ -145,7 +149,7 @@ class Recurring:
         size += sum(map(len, answer)) + body
         return Recurrence(decision, holds, counts, answer, told, 1 + size // PLACE)
 
-    def _keep(self, mark: bytes, known: Recurrence | None) -> None:
+    def _keep(self, mark: bytes, known: Recurrence | int) -> None:
         if mark in self._young:
             self._taken -= _places(self._young.pop(mark))
         places = _places(known)
@@ -157,8 +161,8 @@ class Recurring:
         self._taken += places
 
 
-def _places(known: Recurrence | None) -> int:
-    return 1 if known is None else known.places
+def _places(known: Recurrence | int) -> int:
+    return known.places if isinstance(known, Recurrence) else 1
 
 
 def _refused(first: Decision, now: float, refusal: Deny, said: Said, facts: Mapping[str, object]) -> Decision:
