@@ -9,7 +9,6 @@
 from asyncio import CancelledError
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from operator import sub
 from random import getrandbits
 from time import perf_counter_ns
@@ -72,12 +71,12 @@ class _Trail:
         self.marks.append(perf_counter_ns())
         self.stage = stage
 
-    def note(self, again: Callable[[], Again | None]) -> None:
+    def note(self, again: Callable[..., Again | None], *about: object) -> None:
         """Note what a kind said. An answer does not depend on whether it can be given again."""
         if self.said is not None:
             found = None
             with suppress(Exception):
-                found = again()
+                found = again(*about)
             self.said.append(Said(self.stage, self.decided_by, found))
 
     def timings(self) -> Timings:
@@ -145,7 +144,7 @@ class Pipeline:
             refusal = await gate.admit(request, deadline)
             if refusal is not None:
                 return refusal
-            trail.note(partial(gate.again, request))
+            trail.note(gate.again, request)
 
         trail.enter(Stage.AUTHENTICATION)
         identity = await self._authenticate(request, deadline, trail)
@@ -166,7 +165,7 @@ class Pipeline:
             trail.decided_by = authenticator.kind
             found = await authenticator.authenticate(request, deadline)
             if not isinstance(found, Deny):
-                trail.note(partial(authenticator.again, request, found))
+                trail.note(authenticator.again, request, found)
             if found is not None:
                 return found
         challenges = (authenticator.challenge() for authenticator in self._authenticators)
@@ -182,7 +181,7 @@ class Pipeline:
             trail.decided_by = authorizer.kind
             context = Context(request, identity, trail.facts)
             verdict = await authorizer.authorize(context, deadline)
-            trail.note(partial(authorizer.again, context, verdict))
+            trail.note(authorizer.again, context, verdict)
             if isinstance(verdict, Deny):
                 return verdict
             if verdict.facts:
